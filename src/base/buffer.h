@@ -1,0 +1,44 @@
+/* A growable run of bytes, appended at its end and consumed from its start. An empty buffer owns no memory. */
+#pragma once
+
+#include <glib.h>
+
+typedef struct
+{
+  guint8 *data; /* owned; NULL while nothing is stored */
+  gsize start;  /* first unconsumed byte */
+  gsize end;    /* behind the last byte */
+  gsize size;   /* allocated */
+} BaseBuffer;
+
+#define BASE_BUFFER_INIT { NULL, 0, 0, 0 }
+
+/* Frees what `buffer` holds; it may be used again as an empty one. */
+void base_buffer_clear (BaseBuffer *buffer);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BaseBuffer, base_buffer_clear)
+
+static inline gsize
+base_buffer_length (const BaseBuffer *buffer)
+{
+  return buffer->end - buffer->start;
+}
+
+/* The first unconsumed byte; valid until the next call that changes the buffer. NULL when empty. */
+static inline guint8 *
+base_buffer_bytes (const BaseBuffer *buffer)
+{
+  return buffer->data == NULL ? NULL : buffer->data + buffer->start;
+}
+
+void base_buffer_append (BaseBuffer *buffer, gconstpointer bytes, gsize length);
+void base_buffer_append_string (BaseBuffer *buffer, const gchar *string);
+void base_buffer_append_printf (BaseBuffer *buffer, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
+
+/* Room for `length` more bytes behind the end; base_buffer_commit() says how many were written. */
+guint8 *base_buffer_reserve (BaseBuffer *buffer, gsize length);
+void base_buffer_commit (BaseBuffer *buffer, gsize length);
+
+/* Drops `length` bytes from the start; memory is freed when nothing is left. */
+void base_buffer_consume (BaseBuffer *buffer, gsize length);
+/* Drops all bytes but keeps the memory for the next use. */
+void base_buffer_reset (BaseBuffer *buffer);

@@ -1,0 +1,51 @@
+/* One event record, written as text, JSON lines or journal fields. Field names follow Postfix's.
+ *
+ * This file formats; the sink that main installs writes. Without a sink, lines go to standard error. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/buffer.h"
+
+typedef enum
+{
+  BASE_LOG_ERROR = 3, /* syslog(3) numbers */
+  BASE_LOG_WARNING = 4,
+  BASE_LOG_NOTICE = 5,
+  BASE_LOG_INFO = 6,
+  BASE_LOG_DEBUG = 7
+} BaseLogLevel;
+
+typedef enum
+{
+  BASE_LOG_TEXT,
+  BASE_LOG_JSON,
+  BASE_LOG_JOURNAL /* text with a "<6>" priority in front, which the journal reads from standard error */
+} BaseLogFormat;
+
+/* Called with one whole line, newline included. Must not block for long. Any thread may call. */
+typedef void (*BaseLogSink) (const gchar *line, gsize length, gpointer data);
+
+/* Once, before threads start. `program` is kept by pointer ("gateway", "worker"). */
+void base_log_setup (const gchar *program, BaseLogFormat format, BaseLogLevel most);
+void base_log_set_sink (BaseLogSink sink, gpointer data);
+gboolean base_log_wants (BaseLogLevel level);
+
+typedef struct _BaseRecord BaseRecord;
+
+/* `event` is a literal such as "message", "connect", "worker". The record is freed by base_record_emit(). */
+BaseRecord *base_record_new (BaseLogLevel level, const gchar *event);
+/* `name` is a literal. Values are untrusted: control characters, quotes and invalid UTF-8 are escaped. NULL adds nothing. */
+void base_record_string (BaseRecord *record, const gchar *name, const gchar *value);
+void base_record_printf (BaseRecord *record, const gchar *name, const gchar *format, ...) G_GNUC_PRINTF (3, 4);
+void base_record_int (BaseRecord *record, const gchar *name, gint64 value);
+/* Seconds with three decimals, from microseconds. */
+void base_record_delay (BaseRecord *record, const gchar *name, gint64 microseconds);
+/* The record as one line (no time stamp), for tests and `try`. */
+void base_record_format (const BaseRecord *record, BaseLogFormat format, BaseBuffer *out);
+void base_record_emit (BaseRecord *record);
+void base_record_free (BaseRecord *record);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BaseRecord, base_record_free)
+
+/* A free-form line: the event "notice" with a text. */
+void base_log (BaseLogLevel level, const gchar *format, ...) G_GNUC_PRINTF (2, 3);

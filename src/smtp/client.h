@@ -1,0 +1,97 @@
+/* The client side of SMTP as a machine without sockets: commands in, bytes out; bytes in, events out (RFC 5321).
+ *
+ *   smtp_client_feed (client, bytes, length);
+ *   while ((event = smtp_client_next (client)) != NULL) ...
+ *   smtp_client_settle (client);
+ *   write what stands in smtp_client_output (client), consume it
+ *
+ * Until READY the machine speaks by itself: greeting, EHLO (HELO when EHLO is refused with 5xx), STARTTLS as its policy says, EHLO again.
+ * After READY, each command that the host gives is queued and yields one REPLY, in order; the machine writes several commands
+ * at once where the server offers PIPELINING (RFC 2920: DATA is the last of a group) and one at a time where it does not.
+ * Replies are matched to commands in order; a reply without a command is a fault, but for 421, which may come at any moment. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/output.h"
+#include "base/path.h"
+#include "base/reply.h"
+#include "smtp/capability.h"
+
+typedef enum
+{
+  SMTP_CLIENT_TLS_OFF,
+  SMTP_CLIENT_TLS_OPPORTUNISTIC, /* STARTTLS if offered; a refusal of it goes on in plaintext */
+  SMTP_CLIENT_TLS_REQUIRED,      /* no STARTTLS offered, or refused: FAILED 451 4.7.4 (RFC 7435 has no plaintext fall-back here) */
+  SMTP_CLIENT_TLS_IMPLICIT       /* the stream is TLS from its first byte: the host has started it */
+} SmtpClientTls;
+
+typedef enum
+{
+  SMTP_CLIENT_COMMAND_NONE,
+  SMTP_CLIENT_COMMAND_GREETING,
+  SMTP_CLIENT_COMMAND_EHLO,
+  SMTP_CLIENT_COMMAND_HELO,
+  SMTP_CLIENT_COMMAND_STARTTLS,
+  SMTP_CLIENT_COMMAND_MAIL,
+  SMTP_CLIENT_COMMAND_RCPT,
+  SMTP_CLIENT_COMMAND_DATA,
+  SMTP_CLIENT_COMMAND_END, /* the final dot */
+  SMTP_CLIENT_COMMAND_RSET,
+  SMTP_CLIENT_COMMAND_NOOP,
+  SMTP_CLIENT_COMMAND_QUIT
+} SmtpClientCommand;
+
+typedef enum
+{
+  SMTP_CLIENT_START_TLS, /* the host starts the handshake, then calls smtp_client_tls_started() */
+  SMTP_CLIENT_READY,     /* capabilities are known, commands may be given */
+  SMTP_CLIENT_REPLY,     /* to `command` with `tag` */
+  SMTP_CLIENT_FAILED     /* once, and nothing follows: greeting or EHLO refused, 421 outside of a reply, malformed or unexpected bytes,
+                            an answer in the middle of the data. `reply` says why; `command` is the oldest open one or NONE */
+} SmtpClientEventType;
+
+typedef struct
+{
+  SmtpClientEventType type;
+  SmtpClientCommand command;
+  guint tag;
+  const BaseReply *reply; /* the server's own, code, enhanced code and all lines (valid until the next call); FAILED: may be
+                             made here (451 4.4.2, 451 4.3.0 …), then `from_server` is FALSE */
+  gboolean from_server;
+} SmtpClientEvent;
+
+typedef struct _SmtpClient SmtpClient;
+
+/* `hello` is our name in EHLO, copied. */
+SmtpClient *smtp_client_new (const gchar *hello, SmtpClientTls tls);
+void smtp_client_free (SmtpClient *client);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SmtpClient, smtp_client_free)
+
+/* As in server.h: borrowed until smtp_client_settle(). */
+void smtp_client_feed (SmtpClient *client, const guint8 *bytes, gsize length);
+const SmtpClientEvent *smtp_client_next (SmtpClient *client);
+void smtp_client_settle (SmtpClient *client);
+/* The peer closed. The next event is FAILED (451 4.4.2) unless a QUIT was answered or nothing was open. */
+void smtp_client_eof (SmtpClient *client);
+/* The handshake is complete: everything learnt in plaintext, unread bytes included, is forgotten (CVE-2021-38371). */
+void smtp_client_tls_started (SmtpClient *client);
+
+BaseOutput *smtp_client_output (SmtpClient *client);
+gboolean smtp_client_is_ready (const SmtpClient *client);
+SmtpCapabilities smtp_client_capabilities (const SmtpClient *client);
+/* No command open, none queued, no byte unread, no data under way: it may go back to a pool. */
+gboolean smtp_client_is_idle (const SmtpClient *client);
+
+/* Commands. Parameters that the server does not offer and that change nothing for the message (SIZE, BODY=7BIT, RET, ENVID, …) are
+ * left out; those that do (smtp_parameters_needs()) must have been checked by the host before. `tag` comes back with the reply. */
+void smtp_client_mail (SmtpClient *client, const BasePath *path, guint tag);
+void smtp_client_rcpt (SmtpClient *client, const BasePath *path, guint tag);
+void smtp_client_data (SmtpClient *client, guint tag);
+/* After 354 only: message bytes, CRLF lines, not dot-stuffed; stuffing is done here. What needs none is borrowed by the output. */
+void smtp_client_body (SmtpClient *client, const guint8 *bytes, gsize length);
+/* The final dot; adds a missing last CRLF. */
+void smtp_client_end (SmtpClient *client, guint tag);
+void smtp_client_rset (SmtpClient *client, guint tag);
+void smtp_client_noop (SmtpClient *client, guint tag);
+void smtp_client_quit (SmtpClient *client);
