@@ -1,4 +1,5 @@
-/* What supervisor, generation and gateway tell each other: small typed messages over the same channel. */
+/* What supervisor, generation and gateway tell each other: small typed messages over the same
+ * channel. */
 #pragma once
 
 #include "ipc/channel.h"
@@ -6,15 +7,18 @@
 
 typedef enum
 {
-  IPC_CONTROL_READY,     /* up: a generation's gateway accepts */
-  IPC_CONTROL_FAILED,    /* up: `text` says why the generation ends */
-  IPC_CONTROL_DRAIN,     /* down: accept no more, end when the last transaction has */
-  IPC_CONTROL_HURRY,     /* down: end as soon as no final answer is awaited */
-  IPC_CONTROL_FILTERS,   /* down, generation to gateway: `filters`, once */
-  IPC_CONTROL_WANT,      /* up, gateway to generation: loop `number` wants a worker */
-  IPC_CONTROL_WORKER,    /* down: a worker for loop `number`; descriptors: its socket, its pidfd; `pid` */
-  IPC_CONTROL_NO_WORKER, /* down: loop `number` gets none now (limit reached, or restarting with back-off); `delay` ms until it is worth asking again */
-  IPC_CONTROL_GONE       /* down: the worker `pid` was reaped; `text` says how it died ("signal 11", "exit 1") */
+  IPC_CONTROL_READY,   /* up: a generation's gateway accepts */
+  IPC_CONTROL_FAILED,  /* up: `text` says why the generation ends */
+  IPC_CONTROL_DRAIN,   /* down: accept no more, end when the last transaction has */
+  IPC_CONTROL_HURRY,   /* down: end as soon as no final answer is awaited */
+  IPC_CONTROL_FILTERS, /* down, generation to gateway: `filters`, once */
+  IPC_CONTROL_WANT,    /* up, gateway to generation: loop `number` wants a worker */
+  IPC_CONTROL_WORKER, /* down: a worker for loop `number`; descriptors: its socket, its pidfd; `pid`
+                       */
+  IPC_CONTROL_NO_WORKER, /* down: loop `number` gets none now (limit reached, or restarting with
+                            back-off); `delay` ms until it is worth asking again */
+  IPC_CONTROL_GONE /* down: the worker `pid` was reaped; `text` says how it died ("signal 11", "exit
+                      1") */
 } IpcControlKind;
 
 typedef struct
@@ -24,7 +28,7 @@ typedef struct
   guint32 pid;
   guint32 delay;
   gchar *text;
-  GArray *filters; /* of IpcFilterFacts, one a configured filter (Config.filters order) */
+  GArray *filters;     /* of IpcFilterFacts, one a configured filter (Config.filters order) */
   gint descriptors[2]; /* -1: none; encoding borrows, decoding owns */
 } IpcControl;
 

@@ -1,4 +1,5 @@
-/* The hooks of include/mailweir/filter.h as numbers, and sets of them. The numbers travel between gateway, generation and worker. */
+/* The hooks of include/mailweir/filter.h as numbers, and sets of them. The numbers travel between
+ * gateway, generation and worker. */
 #pragma once
 
 #include <glib.h>
@@ -12,8 +13,10 @@ typedef enum
   IPC_HOOK_RCPT,
   IPC_HOOK_DATA,
   IPC_HOOK_HEADER,         /* HEADER and END_OF_HEADERS … */
-  IPC_HOOK_END_OF_HEADERS, /* … and BODY and END_OF_MESSAGE run inside one request, IPC_HOOK_END_OF_MESSAGE, or, for a chain that needs
-                              no body, IPC_HOOK_END_OF_HEADERS: filter by filter, each with all that it has */
+  IPC_HOOK_END_OF_HEADERS, /* … and BODY and END_OF_MESSAGE run inside one request,
+                              IPC_HOOK_END_OF_MESSAGE, or, for a chain that needs no body,
+                              IPC_HOOK_END_OF_HEADERS: filter by filter, each with all that it has
+                            */
   IPC_HOOK_BODY,
   IPC_HOOK_END_OF_MESSAGE,
   IPC_HOOK_RSET,
@@ -30,8 +33,10 @@ typedef enum
 } IpcHook;
 
 #define IPC_HOOK_BIT(hook) (1u << (hook))
-/* The hooks that see the message: those that a request IPC_HOOK_END_OF_HEADERS may run, and those that need the whole body. */
-#define IPC_HOOKS_OF_HEADERS (IPC_HOOK_BIT (IPC_HOOK_HEADER) | IPC_HOOK_BIT (IPC_HOOK_END_OF_HEADERS))
+/* The hooks that see the message: those that a request IPC_HOOK_END_OF_HEADERS may run, and those
+ * that need the whole body. */
+#define IPC_HOOKS_OF_HEADERS                                                                       \
+  (IPC_HOOK_BIT (IPC_HOOK_HEADER) | IPC_HOOK_BIT (IPC_HOOK_END_OF_HEADERS))
 #define IPC_HOOKS_OF_BODY (IPC_HOOK_BIT (IPC_HOOK_BODY) | IPC_HOOK_BIT (IPC_HOOK_END_OF_MESSAGE))
 
 /* "connect", "end_of_message", …: for logs. */
@@ -40,15 +45,23 @@ const gchar *ipc_hook_name (IpcHook hook);
 /* What the generation tells the gateway about one configured filter once its module is loaded. */
 typedef struct
 {
-  guint32 hooks;     /* of IPC_HOOK_BIT */
-  guint32 edits;     /* of WeirEdits */
+  guint32 hooks; /* of IPC_HOOK_BIT */
+  guint32 edits; /* of WeirEdits */
   guint32 state_size;
-  GPtrArray *commands; /* of IpcCommand; NULL: none */
+  GPtrArray *commands; /* of IpcCommand, owned; NULL: none */
 } IpcFilterFacts;
 
 typedef struct
 {
   gchar *verb;
-  guint32 states;
+  guint32 states; /* of WeirStates */
   gboolean announce;
 } IpcCommand;
+
+/* An array of IpcFilterFacts that frees what they hold. */
+GArray *ipc_filter_facts_array_new (void);
+/* Frees what the facts hold. */
+void ipc_filter_facts_clear (IpcFilterFacts *facts);
+/* `verb` is copied. */
+IpcCommand *ipc_command_new (const gchar *verb, guint32 states, gboolean announce);
+void ipc_command_free (IpcCommand *command);

@@ -1,4 +1,5 @@
-/* A request to a worker: all that a hook may ask about. Encoded by the gateway, decoded and checked by the worker. */
+/* A request to a worker: all that a hook may ask about. Encoded by the gateway, decoded and checked
+ * by the worker. */
 #pragma once
 
 #include "base/buffer.h"
@@ -11,7 +12,8 @@
 #define IPC_MAX_NOTE 4096
 #define IPC_MAX_FILTERS 256
 
-/* The facts of a session that every request carries. Strings are borrowed when encoding and owned by the request when decoded. */
+/* The facts of a session that every request carries. Strings are borrowed when encoding and owned
+ * by the request when decoded. */
 typedef struct
 {
   gchar *session_id;
@@ -33,29 +35,30 @@ typedef struct
 /* One filter of the chain as it stands before the request. */
 typedef struct
 {
-  gboolean skip;    /* it asked to be spared, failed with on-failure = pass, … */
-  GBytes *state;    /* NULL: zeros */
-  gint descriptor;  /* -1: none. Encoding borrows it (it is sent along), decoding owns it */
+  gboolean skip;   /* it asked to be spared, failed with on-failure = pass, … */
+  GBytes *state;   /* NULL: zeros */
+  gint descriptor; /* -1: none. Encoding borrows it (it is sent along), decoding owns it */
 } IpcFilterState;
 
 typedef struct
 {
-  guint32 serial;      /* the answer's records carry it */
+  guint32 serial; /* the answer's records carry it */
   IpcHook hook;
-  guint32 listener;    /* index in the configuration */
-  guint32 first;       /* filter of the listener's chain to begin with */
-  guint32 timeout;     /* ms that are left of the deadline */
+  guint32 listener; /* index in the configuration */
+  guint32 first;    /* filter of the listener's chain to begin with */
+  guint32 timeout;  /* ms that are left of the deadline */
   IpcSession session;
-  BasePath *sender;    /* NULL before MAIL */
+  BasePath *sender;      /* NULL before MAIL */
   GPtrArray *recipients; /* of BasePath; may be NULL */
-  gchar *argument;     /* of the hook: domain, address, line, reply text; NULL */
-  gchar *verb;         /* COMMAND */
-  guint32 code;        /* MESSAGE_OVER */
-  GArray *filters;     /* of IpcFilterState, as many as the chain has */
-  GPtrArray *notes;    /* of IpcNote; may be NULL */
-  /* The message: for HEADER … END_OF_MESSAGE. Either inline bytes or a read-only descriptor; the bytes are the original's, `edits` leads to
-   * what the next filter sees. With hook END_OF_HEADERS only the header block (with its blank line) is there. */
-  GBytes *message;     /* NULL: not inline */
+  gchar *argument;       /* of the hook: domain, address, line, reply text; NULL */
+  gchar *verb;           /* COMMAND */
+  guint32 code;          /* MESSAGE_OVER */
+  GArray *filters;       /* of IpcFilterState, as many as the chain has */
+  GPtrArray *notes;      /* of IpcNote; may be NULL */
+  /* The message: for HEADER … END_OF_MESSAGE. Either inline bytes or a read-only descriptor; the
+   * bytes are the original's, `edits` leads to what the next filter sees. With hook END_OF_HEADERS
+   * only the header block (with its blank line) is there. */
+  GBytes *message;         /* NULL: not inline */
   gint message_descriptor; /* -1: none; encoding borrows, decoding owns */
   guint64 message_size;
   MessageEdits *edits; /* NULL: none */
@@ -63,11 +66,15 @@ typedef struct
 } IpcRequest;
 
 void ipc_note_free (IpcNote *note);
-IpcRequest *ipc_request_new (IpcHook hook); /* empty, descriptors -1; owns what is put into it except as said above */
+IpcRequest *ipc_request_new (
+    IpcHook hook); /* empty, descriptors -1; owns what is put into it except as said above */
 void ipc_request_free (IpcRequest *request); /* frees what decoding made */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (IpcRequest, ipc_request_free)
 
-/* The packet's bytes into `out`, and the descriptors to send along into `descriptors` (gint, borrowed). */
+/* The packet's bytes into `out`, and the descriptors to send along into `descriptors` (gint,
+ * borrowed). */
 void ipc_request_encode (const IpcRequest *request, BaseBuffer *out, GArray *descriptors);
-/* Takes over `descriptors` (closes them on failure). Every length, count and enum is checked; NULL and an error otherwise. */
-IpcRequest *ipc_request_decode (const guint8 *bytes, gsize length, GArray *descriptors, GError **error);
+/* Takes over `descriptors` (closes them on failure). Every length, count and enum is checked; NULL
+ * and an error otherwise. */
+IpcRequest *ipc_request_decode (const guint8 *bytes, gsize length, GArray *descriptors,
+                                GError **error);
