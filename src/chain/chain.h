@@ -1,7 +1,9 @@
-/* Which filter is next, whose verdict wins, what was edited. Knows requests and records, not how they travel.
+/* Which filter is next, whose verdict wins, what was edited. Knows requests and records, not how
+ * they travel.
  *
- * A Chain is one listener's, shared and read-only. A ChainState is one session's: what each filter remembers, which filters are spared, and the
- * run of one hook that may be under way. Records come from workers and are not trusted: a bad one counts as a crash of its filter. */
+ * A Chain is one listener's, shared and read-only. A ChainState is one session's: what each filter
+ * remembers, which filters are spared, and the run of one hook that may be under way. Records come
+ * from workers and are not trusted: a bad one counts as a crash of its filter. */
 #pragma once
 
 #include "ipc/record.h"
@@ -45,12 +47,13 @@ typedef enum
 typedef struct
 {
   ChainOutcomeKind kind;
-  const BaseReply *reply;  /* REFUSE, CLOSE; with PASS: the text that a filter wants for the positive answer, or NULL */
-  const gchar *reason;     /* QUARANTINE */
-  const gchar *filter;     /* whose verdict it is; NULL with PASS */
-  MessageEdits *edits;     /* of all filters together, over the original bytes; NULL: none. Borrowed */
-  const BasePath *sender;  /* NULL: unchanged */
-  GPtrArray *recipients;   /* of BasePath, the whole list; NULL: unchanged. Borrowed */
+  const BaseReply *reply; /* REFUSE, CLOSE; with PASS: the text that a filter wants for the positive
+                             answer, or NULL */
+  const gchar *reason;    /* QUARANTINE */
+  const gchar *filter;    /* whose verdict it is; NULL with PASS */
+  MessageEdits *edits; /* of all filters together, over the original bytes; NULL: none. Borrowed */
+  const BasePath *sender; /* NULL: unchanged */
+  GPtrArray *recipients;  /* of BasePath, the whole list; NULL: unchanged. Borrowed */
 } ChainOutcome;
 
 typedef struct _ChainState ChainState;
@@ -58,7 +61,8 @@ typedef struct _ChainState ChainState;
 ChainState *chain_state_new (const Chain *chain);
 void chain_state_free (ChainState *state); /* NULL is fine; closes the filters' descriptors */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChainState, chain_state_free)
-/* HELO, RSET, STARTTLS and the end of a message: what belonged to the message is forgotten (skips, notes, the log of verdicts). */
+/* HELO, RSET, STARTTLS and the end of a message: what belonged to the message is forgotten (skips,
+ * notes, the log of verdicts). */
 void chain_state_end_message (ChainState *state);
 /* XCLIENT: everything is forgotten, states and descriptors too. */
 void chain_state_reset (ChainState *state);
@@ -71,10 +75,12 @@ chain_wants (const Chain *chain, guint32 hook_bits)
   return (chain->hooks & hook_bits) != 0;
 }
 
-/* Starts a run of `hook`. For END_OF_MESSAGE and END_OF_HEADERS, `size` is that of the bytes that the request will show. TRUE: a request is needed
- * (fill it with chain_fill_request()); FALSE: nobody wants the hook, the outcome is PASS. */
+/* Starts a run of `hook`. For END_OF_MESSAGE and END_OF_HEADERS, `size` is that of the bytes that
+ * the request will show. TRUE: a request is needed (fill it with chain_fill_request()); FALSE:
+ * nobody wants the hook, the outcome is PASS. */
 gboolean chain_begin (ChainState *state, IpcHook hook, guint64 size);
-/* Sets first, filters, notes, edits, and the envelope as the filters before have left it (borrowing all until the request is encoded). */
+/* Sets first, filters, notes, edits, and the envelope as the filters before have left it (borrowing
+ * all until the request is encoded). */
 void chain_fill_request (ChainState *state, IpcRequest *request);
 void chain_clear_request (IpcRequest *request);
 
@@ -87,7 +93,8 @@ typedef enum
 
 /* Takes what it needs out of the record; the caller frees the rest. */
 ChainStep chain_accept (ChainState *state, IpcRecord *record);
-/* The worker died, hung or talked nonsense: the filter whose record is missing is the culprit and its on-failure applies. */
+/* The worker died, hung or talked nonsense: the filter whose record is missing is the culprit and
+ * its on-failure applies. `why` is copied, for chain_failure(). */
 ChainStep chain_fail (ChainState *state, const gchar *why);
 /* The run is given up without an outcome (client gone, deadline). */
 void chain_abandon (ChainState *state);
@@ -97,6 +104,11 @@ gboolean chain_is_running (const ChainState *state);
 const ChainFilter *chain_awaited (const ChainState *state);
 const ChainOutcome *chain_outcome (const ChainState *state);
 
-/* "no-executables=reject/3ms, mark=pass/0ms" for the summary line, and "name=value" notes. NULL when empty. Valid until the next change. */
-const gchar *chain_log_filters (const ChainState *state);
+/* Why the last filter that failed did, for a log line; NULL: none did. Valid until the next change.
+ */
+const gchar *chain_failure (const ChainState *state);
+
+/* "no-executables=reject/3ms, mark=pass/0ms" for the summary line, and "name=value" notes. NULL
+ * when empty. Valid until the next change. */
+const gchar *chain_log_filters (ChainState *state);
 gchar *chain_log_notes (const ChainState *state); /* caller frees */

@@ -1,7 +1,9 @@
-/* What a session asks of the world: connections, workers, disks, the clock. src/net implements it with libuv, tests with plain memory.
+/* What a session asks of the world: connections, workers, disks, the clock. src/net implements it
+ * with libuv, tests with plain memory.
  *
- * Rule: no method calls back into the session. What can not be answered at once is answered later by one of the gateway_session_*() functions
- * named here, from the event loop. `host` is the pointer that gateway_session_new() was given. */
+ * Rule: no method calls back into the session. What can not be answered at once is answered later
+ * by one of the gateway_session_*() functions named here, from the event loop. `host` is the
+ * pointer that gateway_session_new() was given. */
 #pragma once
 
 #include "base/network.h"
@@ -11,7 +13,8 @@
 #include "message/edits.h"
 #include "smtp/client.h"
 
-/* An upstream connection on lease: greeted, TLS as its route says, EHLO done. Net's own struct begins with it. */
+/* An upstream connection on lease: greeted, TLS as its route says, EHLO done. Net's own struct
+ * begins with it. */
 typedef struct
 {
   SmtpClient *client;
@@ -27,7 +30,8 @@ typedef enum
   GATEWAY_DELIVER_QUARANTINE
 } GatewayDeliveryKind;
 
-/* What is to be put on disk, durably, off the event loop. All of it is owned by the job and stays unchanged until it is done. */
+/* What is to be put on disk, durably, off the event loop. All of it is owned by the job and stays
+ * unchanged until it is done. */
 typedef struct
 {
   GatewayDeliveryKind kind;
@@ -39,7 +43,8 @@ typedef struct
   BasePath *sender;
   GPtrArray *recipients; /* of BasePath */
   /* quarantine's JSON */
-  gchar *id, *session_id, *listener, *client_address, *client_name, *helo, *user, *filter, *reason, *notes;
+  gchar *id, *session_id, *listener, *client_address, *client_name, *helo, *user, *filter, *reason,
+      *notes;
 } GatewayDelivery;
 
 void gateway_delivery_free (GatewayDelivery *delivery);
@@ -49,6 +54,8 @@ typedef struct
 {
   /* Monotonic microseconds. */
   gint64 (*now) (gpointer host);
+  /* Seconds since 1970, for the trace field. */
+  gint64 (*wall_clock) (gpointer host);
 
   /* Looks at the client's socket: reset, or closed without a complete QUIT in the buffer. */
   gboolean (*client_is_gone) (gpointer host);
@@ -56,22 +63,29 @@ typedef struct
   /* Counts a message against messages-per-minute; FALSE: over it. */
   gboolean (*count_message) (gpointer host);
 
-  /* What all hosts of the listener's SMTP routes can do. TRUE: known now; FALSE: gateway_session_capabilities() follows. */
+  /* What all hosts of the listener's SMTP routes can do. TRUE: known now; FALSE:
+   * gateway_session_capabilities() follows. */
   gboolean (*capabilities) (gpointer host, SmtpCapabilities *capabilities);
 
-  /* An upstream connection for the route; NULL: gateway_session_upstream_ready() or _failed() follows, within the route's `connect`.
-   * `needs`: capabilities it must offer. `fresh`: no pooled one (a pooled one has just failed). */
-  GatewayUpstream *(*take_upstream) (gpointer host, const ConfigRoute *route, guint32 needs, gboolean fresh);
+  /* An upstream connection for the route; NULL: gateway_session_upstream_ready() or _failed()
+   * follows, within the route's `connect`. `needs`: capabilities it must offer. `fresh`: no pooled
+   * one (a pooled one has just failed). */
+  GatewayUpstream *(*take_upstream) (gpointer host, const ConfigRoute *route, guint32 needs,
+                                     gboolean fresh);
   void (*cancel_upstream) (gpointer host); /* the one that was to follow is not wanted any more */
-  /* Back from lease. `reusable` only after a final reply or the 250 to RSET; it is looked at again (smtp_client_is_idle()). Else QUIT or drop. */
+  /* Back from lease. `reusable` only after a final reply or the 250 to RSET; it is looked at again
+   * (smtp_client_is_idle()). Else QUIT or drop. */
   void (*give_upstream) (gpointer host, GatewayUpstream *upstream, gboolean reusable);
 
-  /* Hands the request to a worker; it is encoded before the call returns. gateway_session_worker_started() follows when one has it, then _record()s, or
-   * _worker_failed(). FALSE: the queue is full. */
+  /* Hands the request to a worker; it is encoded before the call returns.
+   * gateway_session_worker_started() follows when one has it, then _record()s, or _worker_failed().
+   * FALSE: the queue is full. */
   gboolean (*ask_worker) (gpointer host, const IpcRequest *request);
-  /* Nothing of the open request is wanted any more: dequeue it, or kill its worker. No call follows. */
+  /* Nothing of the open request is wanted any more: dequeue it, or kill its worker. No call
+   * follows. */
   void (*cancel_worker) (gpointer host);
 
-  /* gateway_session_delivered() follows, even when the session does not care any more. Owns the job. */
+  /* gateway_session_delivered() follows, even when the session does not care any more. Owns the
+   * job. */
   void (*deliver) (gpointer host, GatewayDelivery *job);
 } GatewayHost;

@@ -1,8 +1,11 @@
-/* One client's session: the server machine, the chain and the client machine put together as the design's "How a session runs" has it.
+/* One client's session: the server machine, the chain and the client machine put together as the
+ * design's "How a session runs" has it.
  *
- * No sockets, no clock, no threads: it is driven by the functions below and asks the world through GatewayHost. After each of them the driver writes
- * what stands in the outputs (smtp_server_output (gateway_session_server (s)) and, if gateway_session_upstream (s) is not NULL, the output of its
- * client), re-arms its timer with gateway_session_timeout(), looks at gateway_session_wants_input(), gateway_session_wants_tls() and gateway_session_is_over(). */
+ * No sockets, no clock, no threads: it is driven by the functions below and asks the world through
+ * GatewayHost. After each of them the driver writes what stands in the outputs (smtp_server_output
+ * (gateway_session_server (s)) and, if gateway_session_upstream (s) is not NULL, the output of its
+ * client), re-arms its timer with gateway_session_timeout(), looks at
+ * gateway_session_wants_input(), gateway_session_wants_tls() and gateway_session_is_over(). */
 #pragma once
 
 #include "chain/chain.h"
@@ -23,7 +26,8 @@ typedef struct
 } GatewayListener;
 
 /* `facts`: one IpcFilterFacts for each of config->filters. */
-GatewayListener *gateway_listener_new (const Config *config, const ConfigListener *listener, const GArray *facts);
+GatewayListener *gateway_listener_new (const Config *config, const ConfigListener *listener,
+                                       const GArray *facts);
 void gateway_listener_free (GatewayListener *listener);
 
 /* Who connected. Strings are copied. */
@@ -36,33 +40,44 @@ typedef struct
 } GatewayClient;
 
 /* The session begins: connect hooks, then the greeting. Call gateway_session_pump() next. */
-GatewaySession *gateway_session_new (const GatewayListener *listener, const GatewayClient *client, const GatewayHost *methods,
-                                     gpointer host);
+GatewaySession *gateway_session_new (const GatewayListener *listener, const GatewayClient *client,
+                                     const GatewayHost *methods, gpointer host);
 /* Gives leased upstreams back, cancels requests. */
 void gateway_session_free (GatewaySession *session);
 
-/* Bytes from the client: borrowed, until gateway_session_settle(): the driver first writes the upstream output, which may borrow
- * from them, settles that output, then calls it. */
+/* Bytes from the client: borrowed, until gateway_session_settle(): the driver first writes the
+ * upstream output, which may borrow from them, settles that output, then calls it. */
 void gateway_session_input (GatewaySession *session, guint8 *bytes, gsize length);
 void gateway_session_settle (GatewaySession *session);
-/* Pulls events from both machines and acts until nothing moves. After feeding the upstream's client, and after outputs have drained. */
+/* Pulls events from both machines and acts until nothing moves. After feeding the upstream's
+ * client, and after outputs have drained. */
 void gateway_session_pump (GatewaySession *session);
-/* The client closed or reset its connection. The session may still have to wait for an upstream's final answer. */
+/* The client closed or reset its connection. The session may still have to wait for an upstream's
+ * final answer. */
 void gateway_session_client_gone (GatewaySession *session);
 /* The TLS handshake with the client is complete. */
-void gateway_session_tls_started (GatewaySession *session, const gchar *protocol, const gchar *cipher);
+void gateway_session_tls_started (GatewaySession *session, const gchar *protocol,
+                                  const gchar *cipher);
 
 /* Answers of the world; each pumps. */
 void gateway_session_capabilities (GatewaySession *session, SmtpCapabilities capabilities);
 void gateway_session_upstream_ready (GatewaySession *session, GatewayUpstream *upstream);
-void gateway_session_upstream_failed (GatewaySession *session, const BaseReply *reply); /* 451 4.4.1 …; what the route's last host said */
+void gateway_session_upstream_failed (
+    GatewaySession *session,
+    const BaseReply *reply); /* 451 4.4.1 …; what the route's last host said */
 void gateway_session_worker_started (GatewaySession *session);
-void gateway_session_worker_record (GatewaySession *session, IpcRecord *record); /* the caller frees the record after */
-void gateway_session_worker_failed (GatewaySession *session, const gchar *why);  /* died, or sent what does not decode */
-void gateway_session_worker_refused (GatewaySession *session, const gchar *why); /* no worker took it in time: 451, never on-failure */
-void gateway_session_delivered (GatewaySession *session, GatewayDelivery *job, const gchar *name, const GError *error); /* error NULL: on disk */
+void gateway_session_worker_record (GatewaySession *session,
+                                    IpcRecord *record); /* the caller frees the record after */
+void gateway_session_worker_failed (GatewaySession *session,
+                                    const gchar *why); /* died, or sent what does not decode */
+void gateway_session_worker_refused (
+    GatewaySession *session,
+    const gchar *why); /* no worker took it in time: 451, never on-failure */
+void gateway_session_delivered (GatewaySession *session, GatewayDelivery *job, const gchar *name,
+                                const GError *error); /* error NULL: on disk */
 
-/* The next moment (monotonic microseconds) at which gateway_session_timer() must be called; 0: never. */
+/* The next moment (monotonic microseconds) at which gateway_session_timer() must be called; 0:
+ * never. */
 gint64 gateway_session_timeout (const GatewaySession *session);
 void gateway_session_timer (GatewaySession *session);
 
@@ -72,7 +87,8 @@ void gateway_session_drain (GatewaySession *session, gboolean hurry);
 SmtpServer *gateway_session_server (GatewaySession *session);
 GatewayUpstream *gateway_session_upstream (GatewaySession *session); /* on lease, or NULL */
 const gchar *gateway_session_id (const GatewaySession *session);
-/* FALSE: the client's bytes should wait in the kernel (an upstream or a worker is slower). The socket's end must still be noticed. */
+/* FALSE: the client's bytes should wait in the kernel (an upstream or a worker is slower). The
+ * socket's end must still be noticed. */
 gboolean gateway_session_wants_input (const GatewaySession *session);
 gboolean gateway_session_wants_tls (const GatewaySession *session);
 /* Nothing more will come: write the server's output, close, free. */

@@ -1,0 +1,602 @@
+/* The run of a chain: records in, one outcome out. See chain.h for the contract.
+ *
+ * Everything a record brings is checked here against what its filter declared and what the hook
+ * allows; the first thing that does not fit makes the record a failure of its filter. */
+#include "chain/chain.h"
+
+#include <string.h>
+
+#include <glib/gstdio.h>
+
+#include <mailweir/filter.h>
+
+#include "base/address.h"
+
+typedef struct
+{
+  gboolean skip_session;
+  gboolean skip_message;
+  GBytes *state; /* NULL: zeros */
+  gint descriptor;
+  const gchar *verdict; /* the last one that is worth a word in the log; NULL: it has not run */
+  gint64 microseconds;
+} Slot;
+
+struct _ChainState
+{
+  const Chain *chain;
+  Slot *slots;
+  gboolean in_message;
+  GPtrArray *session_notes; /* of IpcNote; NULL: none */
+  GPtrArray *message_notes;
+  gchar *log;
+
+  gboolean running;
+  IpcHook hook;
+  guint awaited; /* index of the filter whose record is next; n_filters: none */
+  guint64 original_size;
+  guint64 current_size;
+  MessageEdits *edits;
+  BasePath *sender;
+  GPtrArray *recipients;
+  BaseReply *reply;
+  gchar *reason;
+  gchar *failure;
+  ChainOutcome outcome;
+};
+
+ChainState *
+chain_state_new (const Chain *chain)
+{
+  ChainState *state = g_new0 (ChainState, 1);
+  state->chain = chain;
+  state->slots = g_new0 (Slot, chain->n_filters);
+  for (guint i = 0; i < chain->n_filters; i++)
+    state->slots[i].descriptor = -1;
+  state->awaited = chain->n_filters;
+  return state;
+}
+
+static void
+clear_run (ChainState *state)
+{
+  state->running = FALSE;
+  state->awaited = state->chain->n_filters;
+  g_clear_pointer (&state->edits, message_edits_unref);
+  g_clear_pointer (&state->sender, base_path_free);
+  g_clear_pointer (&state->recipients, g_ptr_array_unref);
+  g_clear_pointer (&state->reply, base_reply_free);
+  g_clear_pointer (&state->reason, g_free);
+  g_clear_pointer (&state->failure, g_free);
+  memset (&state->outcome, 0, sizeof state->outcome);
+}
+
+static void
+forget_slot (Slot *slot)
+{
+  g_clear_pointer (&slot->state, g_bytes_unref);
+  if (slot->descriptor >= 0)
+    g_close (slot->descriptor, NULL);
+  memset (slot, 0, sizeof *slot);
+  slot->descriptor = -1;
+}
+
+void
+chain_state_reset (ChainState *state)
+{
+  clear_run (state);
+  for (guint i = 0; i < state->chain->n_filters; i++)
+    forget_slot (&state->slots[i]);
+  g_clear_pointer (&state->session_notes, g_ptr_array_unref);
+  g_clear_pointer (&state->message_notes, g_ptr_array_unref);
+  state->in_message = FALSE;
+}
+
+void
+chain_state_free (ChainState *state)
+{
+  if (state == NULL)
+    return;
+  chain_state_reset (state);
+  g_free (state->slots);
+  g_free (state->log);
+  g_free (state);
+}
+
+void
+chain_state_begin_message (ChainState *state)
+{
+  state->in_message = TRUE;
+}
+
+void
+chain_state_end_message (ChainState *state)
+{
+  clear_run (state);
+  g_clear_pointer (&state->message_notes, g_ptr_array_unref);
+  state->in_message = FALSE;
+  for (guint i = 0; i < state->chain->n_filters; i++)
+    {
+      state->slots[i].skip_message = FALSE;
+      state->slots[i].verdict = NULL;
+      state->slots[i].microseconds = 0;
+    }
+}
+
+/* The hooks that one request runs (ipc/hook.h). */
+static guint32
+hooks_of_request (IpcHook hook)
+{
+  switch (hook)
+    {
+    case IPC_HOOK_END_OF_HEADERS:
+      return IPC_HOOKS_OF_HEADERS;
+    case IPC_HOOK_END_OF_MESSAGE:
+      return IPC_HOOKS_OF_HEADERS | IPC_HOOKS_OF_BODY;
+    default:
+      return IPC_HOOK_BIT (hook);
+    }
+}
+
+static gboolean
+is_over_hook (IpcHook hook)
+{
+  return hook == IPC_HOOK_MESSAGE_OVER || hook == IPC_HOOK_SESSION_OVER;
+}
+
+static guint
+next_filter (const ChainState *state, guint from)
+{
+  guint32 hooks = hooks_of_request (state->hook);
+  for (guint i = from; i < state->chain->n_filters; i++)
+    {
+      const Slot *slot = &state->slots[i];
+      gboolean spared = (slot->skip_session || slot->skip_message) && !is_over_hook (state->hook);
+      if ((state->chain->filters[i].hooks & hooks) != 0 && !spared)
+        return i;
+    }
+  return state->chain->n_filters;
+}
+
+gboolean
+chain_begin (ChainState *state, IpcHook hook, guint64 size)
+{
+  clear_run (state);
+  state->hook = hook;
+  state->original_size = state->current_size = size;
+  state->awaited = next_filter (state, 0);
+  state->running = state->awaited < state->chain->n_filters;
+  return state->running;
+}
+
+static GPtrArray *
+all_notes (const ChainState *state)
+{
+  GPtrArray *notes = g_ptr_array_new ();
+  if (state->session_notes != NULL)
+    g_ptr_array_extend (notes, state->session_notes, NULL, NULL);
+  if (state->message_notes != NULL)
+    g_ptr_array_extend (notes, state->message_notes, NULL, NULL);
+  return notes;
+}
+
+void
+chain_fill_request (ChainState *state, IpcRequest *request)
+{
+  request->hook = state->hook;
+  request->first = state->awaited;
+  request->filters
+      = g_array_sized_new (FALSE, TRUE, sizeof (IpcFilterState), state->chain->n_filters);
+  for (guint i = 0; i < state->chain->n_filters; i++)
+    {
+      const Slot *slot = &state->slots[i];
+      IpcFilterState filter
+          = { .skip = (slot->skip_session || slot->skip_message) && !is_over_hook (state->hook),
+              .state = slot->state,
+              .descriptor = slot->descriptor };
+      g_array_append_val (request->filters, filter);
+    }
+  request->notes = all_notes (state);
+  request->edits = state->edits;
+  if (state->sender != NULL)
+    request->sender = state->sender;
+  if (state->recipients != NULL)
+    request->recipients = state->recipients;
+}
+
+void
+chain_clear_request (IpcRequest *request)
+{
+  g_clear_pointer (&request->filters, g_array_unref);
+  g_clear_pointer (&request->notes, g_ptr_array_unref);
+  request->edits = NULL;
+}
+
+/* ---- Checking a record ---- */
+
+static gboolean
+hook_is_of_transaction (IpcHook hook)
+{
+  return hook == IPC_HOOK_MAIL || hook == IPC_HOOK_RCPT || hook == IPC_HOOK_DATA
+         || hook == IPC_HOOK_END_OF_HEADERS || hook == IPC_HOOK_END_OF_MESSAGE;
+}
+
+static gboolean
+hook_may_edit_envelope (IpcHook hook)
+{
+  return hook == IPC_HOOK_DATA || hook == IPC_HOOK_END_OF_HEADERS
+         || hook == IPC_HOOK_END_OF_MESSAGE;
+}
+
+static const gchar *
+bad_reply (IpcHook hook, IpcVerdict verdict, const BaseReply *reply)
+{
+  if (reply == NULL || !base_reply_is_valid (reply))
+    return "a reply that can not be sent";
+  if (reply->code / 100 == 3)
+    return "a 3xx reply";
+  if (verdict == IPC_VERDICT_CLOSE && reply->code < 400 && hook != IPC_HOOK_QUIT)
+    return "close with a positive reply";
+  return NULL;
+}
+
+static const gchar *
+bad_verdict (IpcHook hook, const IpcRecord *record)
+{
+  if (is_over_hook (hook))
+    return record->verdict == IPC_VERDICT_PASS ? NULL : "a verdict where none is asked for";
+  switch (record->verdict)
+    {
+    case IPC_VERDICT_PASS:
+    case IPC_VERDICT_SKIP:
+      return NULL;
+    case IPC_VERDICT_REPLY:
+    case IPC_VERDICT_CLOSE:
+      return bad_reply (hook, record->verdict, record->reply);
+    case IPC_VERDICT_DISCARD:
+    case IPC_VERDICT_QUARANTINE:
+      return hook_is_of_transaction (hook) ? NULL : "discard or quarantine outside a transaction";
+    }
+  return "an unknown verdict";
+}
+
+static gboolean
+address_is_good (const BasePath *path, BasePathFlags flags)
+{
+  g_autofree gchar *bracketed = g_strdup_printf ("<%s>", path->address);
+  gsize used = 0;
+  g_autofree gchar *address
+      = base_path_parse (bracketed, strlen (bracketed), flags | BASE_PATH_UTF8, &used, NULL);
+  return address != NULL && used == strlen (bracketed);
+}
+
+static const gchar *
+bad_envelope (const ChainState *state, const ChainFilter *filter, const IpcRecord *record)
+{
+  if (record->sender == NULL && record->recipients == NULL)
+    return NULL;
+  if (!hook_may_edit_envelope (state->hook))
+    return "an edited envelope before data";
+  if (record->sender != NULL && (filter->edits & WEIR_EDIT_SENDER) == 0)
+    return "an edit of the sender, which it does not declare";
+  if (record->recipients != NULL && (filter->edits & WEIR_EDIT_RECIPIENTS) == 0)
+    return "an edit of the recipients, which it does not declare";
+  if (record->sender != NULL && !address_is_good (record->sender, BASE_PATH_NULL))
+    return "a sender that is no address";
+  for (guint i = 0; record->recipients != NULL && i < record->recipients->len; i++)
+    if (!address_is_good (record->recipients->pdata[i], BASE_PATH_POSTMASTER))
+      return "a recipient that is no address";
+  return NULL;
+}
+
+/* Only whole CRLF pairs: what is wrong only at a seam is found by the writer (message/writer.h). */
+static gboolean
+insertion_is_clean (GBytes *inserted)
+{
+  gsize length = 0;
+  const gchar *bytes = inserted == NULL ? NULL : g_bytes_get_data (inserted, &length);
+  for (gsize i = 0; i < length; i++)
+    {
+      if (bytes[i] == '\n')
+        return FALSE;
+      if (bytes[i] != '\r')
+        continue;
+      if (i + 1 >= length || bytes[i + 1] != '\n')
+        return FALSE;
+      i++;
+    }
+  return TRUE;
+}
+
+static const gchar *
+bad_edits (const ChainState *state, const ChainFilter *filter, const IpcRecord *record)
+{
+  const guint32 content = WEIR_EDIT_HEADERS | WEIR_EDIT_PARTS | WEIR_EDIT_BODY | WEIR_EDIT_MESSAGE;
+  if (record->edits == NULL)
+    return NULL;
+  if (state->hook != IPC_HOOK_END_OF_HEADERS && state->hook != IPC_HOOK_END_OF_MESSAGE)
+    return "an edited message where there is none";
+  if ((filter->edits & content) == 0)
+    return "an edit of the message, which it does not declare";
+  if (!message_edits_fit (record->edits, state->current_size))
+    return "an edit outside the message";
+  for (guint i = 0; i < message_edits_count (record->edits); i++)
+    if (!insertion_is_clean (message_edits_nth (record->edits, i)->inserted))
+      return "an edit that brings in a bare CR or LF";
+  return NULL;
+}
+
+static const gchar *
+bad_record (const ChainState *state, const ChainFilter *filter, const IpcRecord *record)
+{
+  const gchar *why = bad_verdict (state->hook, record);
+  if (why == NULL)
+    why = bad_envelope (state, filter, record);
+  if (why == NULL)
+    why = bad_edits (state, filter, record);
+  if (why == NULL && record->state != NULL
+      && g_bytes_get_size (record->state) != filter->state_size)
+    why = "a state of another size";
+  return why;
+}
+
+/* ---- Taking a record in ---- */
+
+static void
+set_note (GPtrArray **notes, const IpcNote *note)
+{
+  if (*notes == NULL)
+    *notes = g_ptr_array_new_with_free_func ((GDestroyNotify) ipc_note_free);
+  for (guint i = 0; i < (*notes)->len; i++)
+    {
+      IpcNote *old = (*notes)->pdata[i];
+      if (g_strcmp0 (old->name, note->name) == 0)
+        {
+          g_free (old->value);
+          old->value = g_strdup (note->value);
+          return;
+        }
+    }
+  if ((*notes)->len >= IPC_MAX_NOTES / 2)
+    return;
+  IpcNote *copy = g_new0 (IpcNote, 1);
+  copy->name = g_strdup (note->name);
+  copy->value = g_strdup (note->value);
+  g_ptr_array_add (*notes, copy);
+}
+
+static void
+take_state (ChainState *state, Slot *slot, IpcRecord *record)
+{
+  if (record->state != NULL)
+    {
+      g_clear_pointer (&slot->state, g_bytes_unref);
+      slot->state = g_bytes_ref (record->state);
+    }
+  if (record->descriptor_set)
+    {
+      if (slot->descriptor >= 0)
+        g_close (slot->descriptor, NULL);
+      slot->descriptor = record->descriptor;
+      record->descriptor = -1;
+    }
+  for (guint i = 0; record->notes != NULL && i < record->notes->len; i++)
+    set_note (state->in_message ? &state->message_notes : &state->session_notes,
+              record->notes->pdata[i]);
+}
+
+static void
+take_edits (ChainState *state, const IpcRecord *record)
+{
+  if (record->edits != NULL && message_edits_count (record->edits) > 0)
+    {
+      MessageEdits *composed
+          = state->edits == NULL
+                ? message_edits_ref (record->edits)
+                : message_edits_compose (state->edits, record->edits, state->original_size);
+      g_clear_pointer (&state->edits, message_edits_unref);
+      state->edits = composed;
+      state->current_size = message_edits_result_size (record->edits, state->current_size);
+    }
+  if (record->sender != NULL)
+    {
+      g_clear_pointer (&state->sender, base_path_free);
+      state->sender = base_path_copy (record->sender);
+    }
+  if (record->recipients != NULL)
+    {
+      g_clear_pointer (&state->recipients, g_ptr_array_unref);
+      state->recipients = g_ptr_array_ref (record->recipients);
+    }
+}
+
+static ChainStep
+finish (ChainState *state, ChainOutcomeKind kind, const gchar *filter)
+{
+  state->running = FALSE;
+  state->awaited = state->chain->n_filters;
+  state->outcome = (ChainOutcome){ .kind = kind,
+                                   .reply = state->reply,
+                                   .reason = state->reason,
+                                   .filter = filter,
+                                   .edits = state->edits,
+                                   .sender = state->sender,
+                                   .recipients = state->recipients };
+  return CHAIN_DONE;
+}
+
+static ChainStep
+advance (ChainState *state, gboolean worker_goes_on)
+{
+  state->awaited = next_filter (state, state->awaited + 1);
+  if (state->awaited >= state->chain->n_filters)
+    return finish (state, CHAIN_PASS, NULL);
+  return worker_goes_on ? CHAIN_WAIT : CHAIN_REQUEST;
+}
+
+static void
+set_reply (ChainState *state, const BaseReply *reply)
+{
+  g_clear_pointer (&state->reply, base_reply_free);
+  state->reply = base_reply_copy (reply);
+}
+
+static const gchar *
+verdict_word (const ChainFilter *filter, const IpcRecord *record)
+{
+  static const gchar *const enforced[]
+      = { "pass", "skip", "reject", "close", "discard", "quarantine" };
+  static const gchar *const shadow[]
+      = { "pass", "skip", "would-reject", "would-close", "would-discard", "would-quarantine" };
+  gboolean text_only = record->verdict == IPC_VERDICT_REPLY && record->reply->code < 400;
+  if (text_only)
+    return "pass";
+  return (filter->enforce ? enforced : shadow)[record->verdict];
+}
+
+static ChainStep
+apply_verdict (ChainState *state, const ChainFilter *filter, const IpcRecord *record)
+{
+  switch (record->verdict)
+    {
+    case IPC_VERDICT_REPLY:
+      if (filter->enforce)
+        set_reply (state, record->reply);
+      if (filter->enforce && record->reply->code >= 400)
+        return finish (state, CHAIN_REFUSE, filter->name);
+      break;
+    case IPC_VERDICT_CLOSE:
+      if (!filter->enforce)
+        break;
+      set_reply (state, record->reply);
+      return finish (state, CHAIN_CLOSE, filter->name);
+    case IPC_VERDICT_DISCARD:
+      if (filter->enforce)
+        return finish (state, CHAIN_DISCARD, filter->name);
+      break;
+    case IPC_VERDICT_QUARANTINE:
+      if (!filter->enforce)
+        break;
+      g_free (state->reason);
+      state->reason = g_strdup (record->reason);
+      return finish (state, CHAIN_QUARANTINE, filter->name);
+    case IPC_VERDICT_PASS:
+    case IPC_VERDICT_SKIP:
+      break;
+    }
+  return advance (state, !record->last);
+}
+
+static ChainStep
+fail_awaited (ChainState *state, const gchar *why, gboolean worker_goes_on)
+{
+  const ChainFilter *filter = &state->chain->filters[state->awaited];
+  Slot *slot = &state->slots[state->awaited];
+  slot->verdict = "failed";
+  g_free (state->failure);
+  state->failure = g_strdup_printf ("%s: %s", filter->name, why);
+  if (is_over_hook (state->hook) || !filter->enforce || filter->on_failure == CHAIN_ON_FAILURE_PASS)
+    {
+      slot->skip_message
+          = TRUE; /* its state is in doubt: it is not asked about this message again */
+      return advance (state, worker_goes_on);
+    }
+  set_reply (state, filter->on_failure == CHAIN_ON_FAILURE_REJECT
+                        ? BASE_REPLY (554, 5, 3, 0, "The message can not be checked")
+                        : BASE_REPLY (451, 4, 3, 0, "The message can not be checked now"));
+  return finish (state, CHAIN_REFUSE, filter->name);
+}
+
+ChainStep
+chain_accept (ChainState *state, IpcRecord *record)
+{
+  g_return_val_if_fail (state->running, CHAIN_DONE);
+  if (record->filter != state->awaited)
+    return chain_fail (state, "a record of another filter than the one that is awaited");
+  const ChainFilter *filter = &state->chain->filters[state->awaited];
+  Slot *slot = &state->slots[state->awaited];
+  slot->microseconds += record->microseconds;
+  const gchar *why = bad_record (state, filter, record);
+  if (why != NULL)
+    return chain_fail (state, why);
+  if (record->failed)
+    return fail_awaited (state, record->reason != NULL ? record->reason : "it failed",
+                         !record->last);
+
+  take_state (state, slot, record);
+  if (filter->enforce)
+    take_edits (state, record);
+  if (slot->verdict == NULL || record->verdict > IPC_VERDICT_SKIP)
+    slot->verdict = verdict_word (filter, record);
+  if (record->verdict == IPC_VERDICT_SKIP)
+    *(state->in_message ? &slot->skip_message : &slot->skip_session) = TRUE;
+  return apply_verdict (state, filter, record);
+}
+
+ChainStep
+chain_fail (ChainState *state, const gchar *why)
+{
+  g_return_val_if_fail (state->running, CHAIN_DONE);
+  return fail_awaited (state, why, FALSE);
+}
+
+void
+chain_abandon (ChainState *state)
+{
+  clear_run (state);
+}
+
+gboolean
+chain_is_running (const ChainState *state)
+{
+  return state->running;
+}
+
+const ChainFilter *
+chain_awaited (const ChainState *state)
+{
+  return state->running ? &state->chain->filters[state->awaited] : NULL;
+}
+
+const ChainOutcome *
+chain_outcome (const ChainState *state)
+{
+  return &state->outcome;
+}
+
+/* ---- For the log ---- */
+
+const gchar *
+chain_failure (const ChainState *state)
+{
+  return state->failure;
+}
+
+const gchar *
+chain_log_filters (ChainState *state)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  for (guint i = 0; i < state->chain->n_filters; i++)
+    if (state->slots[i].verdict != NULL)
+      g_string_append_printf (text, "%s%s=%s/%" G_GINT64_FORMAT "ms", text->len > 0 ? "," : "",
+                              state->chain->filters[i].name, state->slots[i].verdict,
+                              state->slots[i].microseconds / 1000);
+  g_free (state->log);
+  state->log = text->len > 0 ? g_string_free (g_steal_pointer (&text), FALSE) : NULL;
+  return state->log;
+}
+
+gchar *
+chain_log_notes (const ChainState *state)
+{
+  g_autoptr (GPtrArray) notes = all_notes (state);
+  if (notes->len == 0)
+    return NULL;
+  GString *text = g_string_new (NULL);
+  for (guint i = 0; i < notes->len; i++)
+    {
+      const IpcNote *note = notes->pdata[i];
+      g_string_append_printf (text, "%s%s=%s", i > 0 ? "," : "", note->name, note->value);
+    }
+  return g_string_free (text, FALSE);
+}
