@@ -35,6 +35,11 @@ typedef struct
 IpcControl *ipc_control_new (IpcControlKind kind);
 void ipc_control_free (IpcControl *control);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (IpcControl, ipc_control_free)
+/* The bytes alone, for tests: encoding borrows the descriptors; decoding takes over the array's and
+ * closes them on failure. */
+void ipc_control_encode (const IpcControl *control, BaseBuffer *out, GArray *descriptors);
+IpcControl *ipc_control_decode (const guint8 *bytes, gsize length, GArray *descriptors,
+                                GError **error);
 gboolean ipc_control_send (gint socket, const IpcControl *control, GError **error);
 /* NULL without an error and without `*closed`: nothing there now. */
 IpcControl *ipc_control_receive (gint socket, gboolean *closed, GError **error);
