@@ -1,7 +1,9 @@
-/* A growable run of bytes, appended at its end and consumed from its start. An empty buffer owns no memory. */
+/* A growable run of bytes, appended at its end and consumed from its start. An empty buffer owns no
+ * memory. */
 #pragma once
 
 #include <glib.h>
+#include <stdarg.h>
 
 typedef struct
 {
@@ -11,7 +13,10 @@ typedef struct
   gsize size;   /* allocated */
 } BaseBuffer;
 
-#define BASE_BUFFER_INIT { NULL, 0, 0, 0 }
+#define BASE_BUFFER_INIT                                                                           \
+  {                                                                                                \
+    NULL, 0, 0, 0                                                                                  \
+  }
 
 /* Frees what `buffer` holds; it may be used again as an empty one. */
 void base_buffer_clear (BaseBuffer *buffer);
@@ -33,6 +38,8 @@ base_buffer_bytes (const BaseBuffer *buffer)
 void base_buffer_append (BaseBuffer *buffer, gconstpointer bytes, gsize length);
 void base_buffer_append_string (BaseBuffer *buffer, const gchar *string);
 void base_buffer_append_printf (BaseBuffer *buffer, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
+void base_buffer_append_vprintf (BaseBuffer *buffer, const gchar *format, va_list arguments)
+    G_GNUC_PRINTF (2, 0);
 
 /* Room for `length` more bytes behind the end; base_buffer_commit() says how many were written. */
 guint8 *base_buffer_reserve (BaseBuffer *buffer, gsize length);

@@ -5,5 +5,6 @@
 
 #define BASE_ID_LENGTH 16
 
-/* Writes a NUL-terminated identifier of [0-9A-Z], made of wall clock, process and a counter; any thread may call. */
+/* Writes a NUL-terminated identifier of [0-9A-Z], made of wall clock, process and a counter; any
+ * thread may call. */
 void base_id_make (gchar id[BASE_ID_LENGTH]);

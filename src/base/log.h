@@ -1,11 +1,14 @@
 /* One event record, written as text, JSON lines or journal fields. Field names follow Postfix's.
  *
- * This file formats; the sink that main installs writes. Without a sink, lines go to standard error. */
+ * This file formats; the sink that main installs writes. Without a sink, lines go to standard
+ * error. */
 #pragma once
 
 #include <glib.h>
 
 #include "base/buffer.h"
+
+#define BASE_LOG_MAX_VALUE 4096 /* octets of one value; the rest is cut and "..." says so */
 
 typedef enum
 {
@@ -20,7 +23,8 @@ typedef enum
 {
   BASE_LOG_TEXT,
   BASE_LOG_JSON,
-  BASE_LOG_JOURNAL /* text with a "<6>" priority in front, which the journal reads from standard error */
+  BASE_LOG_JOURNAL /* text with a "<6>" priority in front, which the journal reads from standard
+                      error */
 } BaseLogFormat;
 
 /* Called with one whole line, newline included. Must not block for long. Any thread may call. */
@@ -33,15 +37,19 @@ gboolean base_log_wants (BaseLogLevel level);
 
 typedef struct _BaseRecord BaseRecord;
 
-/* `event` is a literal such as "message", "connect", "worker". The record is freed by base_record_emit(). */
+/* `event` is a literal such as "message", "connect", "worker". The record is freed by
+ * base_record_emit(). */
 BaseRecord *base_record_new (BaseLogLevel level, const gchar *event);
-/* `name` is a literal. Values are untrusted: control characters, quotes and invalid UTF-8 are escaped. NULL adds nothing. */
+/* `name` is a literal. Values are untrusted: control characters, quotes and invalid UTF-8 are
+ * escaped. NULL adds nothing. */
 void base_record_string (BaseRecord *record, const gchar *name, const gchar *value);
-void base_record_printf (BaseRecord *record, const gchar *name, const gchar *format, ...) G_GNUC_PRINTF (3, 4);
+void base_record_printf (BaseRecord *record, const gchar *name, const gchar *format, ...)
+    G_GNUC_PRINTF (3, 4);
 void base_record_int (BaseRecord *record, const gchar *name, gint64 value);
 /* Seconds with three decimals, from microseconds. */
 void base_record_delay (BaseRecord *record, const gchar *name, gint64 microseconds);
-/* The record as one line (no time stamp), for tests and `try`. */
+/* Appends the record as one line, newline included, without time, program and process: for tests
+ * and `try`. */
 void base_record_format (const BaseRecord *record, BaseLogFormat format, BaseBuffer *out);
 void base_record_emit (BaseRecord *record);
 void base_record_free (BaseRecord *record);

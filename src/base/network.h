@@ -1,10 +1,18 @@
-/* Socket addresses and networks as text and as values. No sockets are opened and no names looked up. */
+/* Socket addresses and networks as text and as values. No sockets are opened and no names looked
+ * up. */
 #pragma once
 
 #include <glib.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
 #include <sys/un.h>
+
+typedef enum
+{
+  BASE_NETWORK_ERROR_SYNTAX /* the text is no such thing; it stands in the message */
+} BaseNetworkError;
+#define BASE_NETWORK_ERROR (base_network_error_quark ())
+GQuark base_network_error_quark (void);
 
 typedef struct
 {
@@ -20,12 +28,14 @@ typedef struct
 
 /* "127.0.0.1:25", "[::1]:25" or "/path/to/socket"; a host name is an error here. */
 gboolean base_endpoint_parse (const gchar *text, BaseEndpoint *endpoint, GError **error);
-/* The address alone: "192.0.2.1", "2001:db8::1" ("::ffff:192.0.2.1" becomes "192.0.2.1"), "local" for a UNIX socket. Caller frees. */
+/* The address alone: "192.0.2.1", "2001:db8::1" ("::ffff:192.0.2.1" becomes "192.0.2.1"), "local"
+ * for a UNIX socket, "unknown" when it is. Caller frees. */
 gchar *base_endpoint_address (const BaseEndpoint *endpoint);
 guint base_endpoint_port (const BaseEndpoint *endpoint);
 /* The form that base_endpoint_parse() reads. Caller frees. */
 gchar *base_endpoint_to_string (const BaseEndpoint *endpoint);
-/* "[192.0.2.1]", "[IPv6:2001:db8::1]": an address literal (RFC 5321 section 4.1.3). Caller frees. */
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]": an address literal (RFC 5321 section 4.1.3). Caller frees.
+ */
 gchar *base_endpoint_literal (const BaseEndpoint *endpoint);
 gboolean base_endpoint_is_loopback (const BaseEndpoint *endpoint);
 gboolean base_endpoint_same_host (const BaseEndpoint *a, const BaseEndpoint *b);
@@ -37,10 +47,13 @@ typedef struct
   guint prefix; /* bits */
 } BaseNetwork;
 
-/* "10.0.0.0/8", "2001:db8::/32", or one address. Bits behind the prefix must be 0. */
+/* "10.0.0.0/8", "2001:db8::/32", or one address. Bits behind the prefix must be 0.
+ * "::ffff:10.0.0.0/104" is "10.0.0.0/8". */
 gboolean base_network_parse (const gchar *text, BaseNetwork *network, GError **error);
 /* IPv4-mapped IPv6 addresses match IPv4 networks. A UNIX socket counts as loopback (127.0.0.1). */
 gboolean base_network_contains (const BaseNetwork *network, const BaseEndpoint *endpoint);
 
-/* "host:port", "[::1]:port", "host" (then `default_port`): splits, does not look up. `host` is freed by the caller. */
-gboolean base_host_port_parse (const gchar *text, guint default_port, gchar **host, guint *port, GError **error);
+/* "host:port", "[::1]:port", "host" (then `default_port`): splits, does not look up. `host` is
+ * freed by the caller. */
+gboolean base_host_port_parse (const gchar *text, guint default_port, gchar **host, guint *port,
+                               GError **error);

@@ -1,8 +1,9 @@
 /* Bytes on their way to a descriptor, in order: some copied, some only borrowed from their owner.
  *
- * A protocol machine appends; whoever owns the descriptor takes an iovec, writes, and consumes what was
- * written. Borrowed bytes must stay unchanged until they are consumed or base_output_settle() has copied
- * the rest: the reader of a socket calls it before it reuses its receive buffer. An empty output owns no memory. */
+ * A protocol machine appends; whoever owns the descriptor takes an iovec, writes, and consumes what
+ * was written. Borrowed bytes must stay unchanged until they are consumed or base_output_settle()
+ * has copied the rest: the reader of a socket calls it before it reuses its receive buffer. An
+ * empty output owns no memory. */
 #pragma once
 
 #include <glib.h>
@@ -12,18 +13,21 @@
 
 typedef struct
 {
-  gsize length;              /* bytes of this segment not yet consumed */
-  const guint8 *borrowed;    /* NULL: the bytes stand next in `owned` */
+  gsize length;           /* bytes of this segment not yet consumed */
+  const guint8 *borrowed; /* NULL: the bytes stand next in `owned` */
 } BaseOutputSegment;
 
 typedef struct
 {
   BaseBuffer owned;
-  GArray *segments;          /* of BaseOutputSegment; NULL while everything is owned */
-  gsize length;              /* all bytes that wait */
+  GArray *segments; /* of BaseOutputSegment; NULL while everything is owned */
+  gsize length;     /* all bytes that wait */
 } BaseOutput;
 
-#define BASE_OUTPUT_INIT { BASE_BUFFER_INIT, NULL, 0 }
+#define BASE_OUTPUT_INIT                                                                           \
+  {                                                                                                \
+    BASE_BUFFER_INIT, NULL, 0                                                                      \
+  }
 
 void base_output_clear (BaseOutput *output);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BaseOutput, base_output_clear)
@@ -31,10 +35,12 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BaseOutput, base_output_clear)
 void base_output_append (BaseOutput *output, gconstpointer bytes, gsize length);
 void base_output_append_string (BaseOutput *output, const gchar *string);
 void base_output_append_printf (BaseOutput *output, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
-/* `bytes` is not copied; see the contract above. Short runs (under 512 bytes) may be copied all the same. */
+/* `bytes` is not copied; see the contract above. Short runs (under 512 bytes) may be copied all the
+ * same. */
 void base_output_borrow (BaseOutput *output, gconstpointer bytes, gsize length);
 
-/* Fills at most `max` entries with what waits, in order; returns how many. Valid until the next change. */
+/* Fills at most `max` entries with what waits, in order; returns how many. Valid until the next
+ * change. */
 guint base_output_iovec (const BaseOutput *output, struct iovec *vector, guint max);
 void base_output_consume (BaseOutput *output, gsize length);
 /* Copies what is still borrowed. */

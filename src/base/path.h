@@ -1,4 +1,5 @@
-/* A reverse-path or forward-path with the ESMTP parameters that MAIL or RCPT gave it (RFC 5321 section 4.1.2). */
+/* A reverse-path or forward-path with the ESMTP parameters that MAIL or RCPT gave it (RFC 5321
+ * section 4.1.2). */
 #pragma once
 
 #include <glib.h>
@@ -6,7 +7,8 @@
 typedef struct
 {
   gchar *address;     /* without brackets; "" is the null reverse-path; owned */
-  gchar **parameters; /* "KEYWORD" or "KEYWORD=value", keyword in upper case, in the client's order; NULL: none; owned */
+  gchar **parameters; /* "KEYWORD" or "KEYWORD=value", keyword in upper case, in the client's order;
+                         NULL: none; owned */
 } BasePath;
 
 BasePath *base_path_new (const gchar *address, const gchar *const *parameters);
@@ -15,5 +17,6 @@ void base_path_free (BasePath *path);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BasePath, base_path_free)
 gboolean base_path_equal (const BasePath *a, const BasePath *b);
 
-/* The value of a parameter, "" when it has none; NULL when it is not there. `keyword` in upper case. */
+/* The value of a parameter, "" when it has none; NULL when it is not there. `keyword` in upper
+ * case. */
 const gchar *base_path_parameter (const BasePath *path, const gchar *keyword);

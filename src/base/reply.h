@@ -1,14 +1,15 @@
 /* An SMTP reply: code, enhanced status code and lines (RFC 5321 section 4.2, RFC 2034, RFC 3463).
  *
- * Never a formatted string until it is written. Text lines are separated by '\n' and hold no CR, LF or NUL. */
+ * Never a formatted string until it is written. Text lines are separated by '\n' and hold no CR, LF
+ * or NUL. */
 #pragma once
 
 #include <glib.h>
 
 #include "base/output.h"
 
-#define BASE_REPLY_MAX_LINES 256       /* of one reply */
-#define BASE_REPLY_MAX_LINE 4096       /* octets of one line of an upstream's or a filter's reply */
+#define BASE_REPLY_MAX_LINES 256 /* of one reply */
+#define BASE_REPLY_MAX_LINE 4096 /* octets of one line of an upstream's or a filter's reply */
 
 typedef struct
 {
@@ -17,7 +18,8 @@ typedef struct
   gchar *text;         /* lines separated by '\n'; NULL is one empty line */
 } BaseReply;
 
-/* A constant reply, to be passed as `const BaseReply *` and never freed: BASE_REPLY (250, 2, 0, 0, "Ok"). */
+/* A constant reply, to be passed as `const BaseReply *` and never freed: BASE_REPLY (250, 2, 0, 0,
+ * "Ok"). */
 #define BASE_REPLY(code, class, subject, detail, text)                                             \
   ((const BaseReply[]){ { (code), { (class), (subject), (detail) }, (gchar *) (text) } })
 
@@ -37,15 +39,18 @@ base_reply_is_positive (const BaseReply *reply)
   return reply->code >= 200 && reply->code < 400;
 }
 
-/* Whether code, enhanced code and text can be sent: 200 <= code <= 599, the class agrees with the code,
- * no line too long, no control character in a line but TAB. Replies from filters and upstreams are untrusted. */
+/* Whether code, enhanced code and text can be sent: 200 <= code <= 599, the class agrees with the
+ * code, no line too long, no control character in a line but TAB. Replies from filters and
+ * upstreams are untrusted. */
 gboolean base_reply_is_valid (const BaseReply *reply);
 
-/* "250-first CRLF 250 last CRLF". With `enhanced`, each line carries the enhanced code if the reply has one
- * (RFC 2034 section 4: only 2xx, 4xx and 5xx). Line breaks inside the text can not get out: they are the line separators. */
+/* "250-first CRLF 250 last CRLF". With `enhanced`, each line carries the enhanced code if the reply
+ * has one (RFC 2034 section 4: only 2xx, 4xx and 5xx). Line breaks inside the text can not get out:
+ * they are the line separators. */
 void base_reply_write (const BaseReply *reply, gboolean enhanced, BaseOutput *output);
 
-/* Splits "5.7.1 text" into the enhanced code and the offset of the text. Returns 0 and zeros when none is there. */
+/* Splits "5.7.1 text" into the enhanced code and the offset of the text. Returns 0 and zeros when
+ * none is there. */
 gsize base_reply_parse_enhanced (const gchar *text, gsize length, guint16 enhanced[3]);
 
 /* One line for a log: "550 5.7.1 first / second". */

@@ -1,0 +1,133 @@
+/* Host names, address literals and the patterns that claim them. Everything here answers yes or no
+ * and can not fail; no name is looked up, and no internationalised name converted. */
+#include "base/address.h"
+
+#include <string.h>
+
+static gboolean
+is_literal (const gchar *domain, gsize length)
+{
+  if (length < 3 || domain[0] != '[' || domain[length - 1] != ']')
+    return FALSE;
+  for (gsize i = 1; i < length - 1; i++)
+    if (!g_ascii_isgraph (domain[i]) || strchr ("[]\\<>@\"(),;", domain[i]) != NULL)
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+is_valid_octet (guchar c, const gchar *refused)
+{
+  return c > 127 || (g_ascii_isgraph (c) && strchr (refused, c) == NULL);
+}
+
+gboolean
+base_domain_is_valid (const gchar *domain, gsize length)
+{
+  if (length == 0 || length > BASE_ADDRESS_MAX_DOMAIN)
+    return FALSE;
+  if (is_literal (domain, length))
+    return TRUE;
+  for (gsize i = 0; i < length; i++)
+    if (!is_valid_octet ((guchar) domain[i], "<>()[]\",;@\\"))
+      return FALSE;
+  return g_utf8_validate_len (domain, length, NULL);
+}
+
+gboolean
+base_domain_is_strict (const gchar *domain, gsize length)
+{
+  gboolean label = FALSE;
+
+  if (!base_domain_is_valid (domain, length))
+    return FALSE;
+  if (domain[0] == '[')
+    return TRUE;
+  for (gsize i = 0; i < length; i++)
+    {
+      guchar c = (guchar) domain[i];
+      if (c == '.' && !label)
+        return FALSE;
+      if (c < 128 && c != '.' && c != '-' && c != '_' && !g_ascii_isalnum (c))
+        return FALSE;
+      label = c != '.';
+    }
+  return TRUE;
+}
+
+/* Without the last dot of an absolute name. */
+static gsize
+name_length (const gchar *name)
+{
+  gsize length = strlen (name);
+
+  return length > 1 && name[length - 1] == '.' ? length - 1 : length;
+}
+
+guint
+base_domain_match (const gchar *pattern, const gchar *domain)
+{
+  if (g_str_equal (pattern, "*"))
+    return 1;
+  if (domain == NULL)
+    return 0;
+  gsize wanted = name_length (pattern);
+  gsize given = name_length (domain);
+  if (wanted == 0 || given < wanted)
+    return 0;
+  /* ".example.org" is all below it, "example.org" itself only; the longer claim is the more
+   * specific one. */
+  gboolean below = pattern[0] == '.';
+  if (below ? (wanted < 2 || given == wanted) : given != wanted)
+    return 0;
+  if (g_ascii_strncasecmp (domain + given - wanted, pattern, wanted) != 0)
+    return 0;
+  return (guint) wanted + 1;
+}
+
+/* Behind one character: an octet, or the octets of a UTF-8 character. */
+static const gchar *
+skip_character (const gchar *text)
+{
+  text++;
+  while (((guchar) *text & 0xc0) == 0x80)
+    text++;
+  return text;
+}
+
+gboolean
+base_glob_match (const gchar *pattern, const gchar *text)
+{
+  const gchar *star
+      = NULL; /* behind the last '*' seen: earlier ones never need to be tried again */
+  const gchar *resume = NULL;
+
+  while (*text != '\0')
+    {
+      if (*pattern == '*')
+        {
+          star = ++pattern;
+          resume = text;
+        }
+      else if (*pattern == '?')
+        {
+          pattern++;
+          text = skip_character (text);
+        }
+      else if (*pattern != '\0' && g_ascii_tolower (*pattern) == g_ascii_tolower (*text))
+        {
+          pattern++;
+          text++;
+        }
+      else if (star != NULL)
+        {
+          pattern = star;
+          text = ++resume;
+        }
+      else
+        return FALSE;
+    }
+  while (*pattern == '*')
+    pattern++;
+  return *pattern == '\0';
+}

@@ -1,0 +1,342 @@
+/* One event record as text, JSON lines or journal lines. A line is built whole and handed over
+ * once; values are untrusted and leave escaped, cut at a stated length. It can not fail: a line
+ * that nobody takes is lost, and that is all. */
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/json.h"
+
+typedef struct
+{
+  const gchar *name;
+  gchar *value;
+  gboolean number; /* JSON writes it without quotes */
+} Field;
+
+struct _BaseRecord
+{
+  BaseLogLevel level;
+  const gchar *event;
+  gint64 time;    /* microseconds */
+  GArray *fields; /* of Field */
+};
+
+static struct
+{
+  const gchar *program;
+  BaseLogFormat format;
+  BaseLogLevel most;
+  BaseLogSink sink;
+  gpointer data;
+} settings = { "mailweir", BASE_LOG_TEXT, BASE_LOG_INFO, NULL, NULL };
+
+void
+base_log_setup (const gchar *program, BaseLogFormat format, BaseLogLevel most)
+{
+  settings.program = program;
+  settings.format = format;
+  settings.most = most;
+}
+
+void
+base_log_set_sink (BaseLogSink sink, gpointer data)
+{
+  settings.sink = sink;
+  settings.data = data;
+}
+
+gboolean
+base_log_wants (BaseLogLevel level)
+{
+  return level <= settings.most;
+}
+
+static const gchar *
+level_name (BaseLogLevel level)
+{
+  switch (level)
+    {
+    case BASE_LOG_ERROR:
+      return "error";
+    case BASE_LOG_WARNING:
+      return "warning";
+    case BASE_LOG_NOTICE:
+      return "notice";
+    case BASE_LOG_INFO:
+      return "info";
+    case BASE_LOG_DEBUG:
+    default:
+      return "debug";
+    }
+}
+
+static void
+clear_field (gpointer field)
+{
+  g_free (((Field *) field)->value);
+}
+
+BaseRecord *
+base_record_new (BaseLogLevel level, const gchar *event)
+{
+  BaseRecord *record = g_new0 (BaseRecord, 1);
+
+  record->level = level;
+  record->event = event;
+  record->time = g_get_real_time ();
+  record->fields = g_array_new (FALSE, FALSE, sizeof (Field));
+  g_array_set_clear_func (record->fields, clear_field);
+  return record;
+}
+
+void
+base_record_free (BaseRecord *record)
+{
+  if (record == NULL)
+    return;
+  g_array_unref (record->fields);
+  g_free (record);
+}
+
+/* Takes `value`. */
+static void
+add_field (BaseRecord *record, const gchar *name, gchar *value, gboolean number)
+{
+  Field field = { name, value, number };
+
+  g_array_append_val (record->fields, field);
+}
+
+/* The value, cut at the limit so that no UTF-8 character is cut in two. Caller frees. */
+static gchar *
+cut (const gchar *value)
+{
+  gsize length = strnlen (value, BASE_LOG_MAX_VALUE + 1);
+
+  if (length <= BASE_LOG_MAX_VALUE)
+    return g_strdup (value);
+  length = BASE_LOG_MAX_VALUE;
+  for (guint i = 0; i < 3 && ((guchar) value[length] & 0xc0) == 0x80; i++)
+    length--;
+  return g_strdup_printf ("%.*s...", (gint) length, value);
+}
+
+void
+base_record_string (BaseRecord *record, const gchar *name, const gchar *value)
+{
+  if (value != NULL)
+    add_field (record, name, cut (value), FALSE);
+}
+
+void
+base_record_printf (BaseRecord *record, const gchar *name, const gchar *format, ...)
+{
+  va_list arguments;
+
+  va_start (arguments, format);
+  g_autofree gchar *value = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  base_record_string (record, name, value);
+}
+
+void
+base_record_int (BaseRecord *record, const gchar *name, gint64 value)
+{
+  add_field (record, name, g_strdup_printf ("%" G_GINT64_FORMAT, value), TRUE);
+}
+
+void
+base_record_delay (BaseRecord *record, const gchar *name, gint64 microseconds)
+{
+  gint64 milliseconds = MAX (microseconds, 0) / 1000;
+
+  add_field (record, name,
+             g_strdup_printf ("%" G_GINT64_FORMAT ".%03u", milliseconds / 1000,
+                              (guint) (milliseconds % 1000)),
+             TRUE);
+}
+
+/* Whether a value can stand in a text line as it is. */
+static gboolean
+is_plain (const gchar *value)
+{
+  for (const gchar *p = value; *p != '\0'; p++)
+    if (!g_ascii_isgraph (*p) || *p == '"' || *p == '\\')
+      return FALSE;
+  return value[0] != '\0';
+}
+
+/* One character of a quoted value: what could end the line, move the cursor or turn the reading
+ * direction is escaped. */
+static gsize
+append_quoted (BaseBuffer *out, const gchar *text)
+{
+  gunichar c = g_utf8_get_char_validated (text, -1);
+
+  if (c == (gunichar) -1 || c == (gunichar) -2)
+    {
+      base_buffer_append_printf (out, "\\x%02x", (guchar) *text);
+      return 1;
+    }
+  gsize length = (gsize) (g_utf8_next_char (text) - text);
+  if (c == '"' || c == '\\')
+    base_buffer_append_printf (out, "\\%c", (gchar) c);
+  else if (c == '\n')
+    base_buffer_append_string (out, "\\n");
+  else if (c == '\r')
+    base_buffer_append_string (out, "\\r");
+  else if (c == '\t')
+    base_buffer_append_string (out, "\\t");
+  else if (c < 128 ? g_ascii_iscntrl ((gchar) c) : !g_unichar_isprint (c))
+    base_buffer_append_printf (out, c > 0xffff ? "\\U%08x" : "\\u%04x", c);
+  else
+    base_buffer_append (out, text, length);
+  return length;
+}
+
+static void
+append_text_fields (const BaseRecord *record, BaseBuffer *out)
+{
+  base_buffer_append_printf (out, "%s:", record->event);
+  for (guint i = 0; i < record->fields->len; i++)
+    {
+      const Field *field = &g_array_index (record->fields, Field, i);
+      base_buffer_append_printf (out, " %s=", field->name);
+      if (is_plain (field->value))
+        {
+          base_buffer_append_string (out, field->value);
+          continue;
+        }
+      base_buffer_append (out, "\"", 1);
+      for (const gchar *p = field->value; *p != '\0';)
+        p += append_quoted (out, p);
+      base_buffer_append (out, "\"", 1);
+    }
+}
+
+static void
+append_json_member (BaseBuffer *out, const gchar *name, const gchar *value, gboolean number)
+{
+  base_json_append_string (out, name, -1);
+  base_buffer_append (out, ":", 1);
+  if (number)
+    base_buffer_append_string (out, value);
+  else
+    base_json_append_string (out, value, -1);
+}
+
+static void
+append_json (const BaseRecord *record, const gchar *stamp, BaseBuffer *out)
+{
+  base_buffer_append (out, "{", 1);
+  if (stamp != NULL)
+    {
+      append_json_member (out, "time", stamp, FALSE);
+      base_buffer_append (out, ",", 1);
+    }
+  append_json_member (out, "level", level_name (record->level), FALSE);
+  if (stamp != NULL)
+    {
+      base_buffer_append (out, ",", 1);
+      append_json_member (out, "program", settings.program, FALSE);
+      base_buffer_append_printf (out, ",\"pid\":%d", (gint) getpid ());
+    }
+  base_buffer_append (out, ",", 1);
+  append_json_member (out, "event", record->event, FALSE);
+  for (guint i = 0; i < record->fields->len; i++)
+    {
+      const Field *field = &g_array_index (record->fields, Field, i);
+      base_buffer_append (out, ",", 1);
+      append_json_member (out, field->name, field->value, field->number);
+    }
+  base_buffer_append (out, "}", 1);
+}
+
+/* `stamp` NULL: without time, program and process. */
+static void
+append_line (const BaseRecord *record, BaseLogFormat format, const gchar *stamp, BaseBuffer *out)
+{
+  switch (format)
+    {
+    case BASE_LOG_JSON:
+      append_json (record, stamp, out);
+      break;
+    case BASE_LOG_JOURNAL:
+      base_buffer_append_printf (out, "<%d>", (gint) record->level);
+      append_text_fields (record, out);
+      break;
+    case BASE_LOG_TEXT:
+    default:
+      if (stamp != NULL)
+        base_buffer_append_printf (out, "%s %s[%d] ", stamp, settings.program, (gint) getpid ());
+      base_buffer_append_printf (out, "%s ", level_name (record->level));
+      append_text_fields (record, out);
+      break;
+    }
+  base_buffer_append (out, "\n", 1);
+}
+
+void
+base_record_format (const BaseRecord *record, BaseLogFormat format, BaseBuffer *out)
+{
+  append_line (record, format, NULL, out);
+}
+
+static void
+format_stamp (gint64 time, gchar *stamp, gsize size)
+{
+  time_t seconds = (time_t) (time / G_USEC_PER_SEC);
+  struct tm parts;
+
+  gmtime_r (&seconds, &parts);
+  gsize length = strftime (stamp, size, "%Y-%m-%dT%H:%M:%S", &parts);
+  g_snprintf (stamp + length, size - length, ".%03dZ", (gint) (time % G_USEC_PER_SEC / 1000));
+}
+
+static void
+write_line (const BaseBuffer *line)
+{
+  /* One write, so that lines of several processes do not mix; what does not fit is lost rather than
+   * waited for. */
+  while (write (STDERR_FILENO, base_buffer_bytes (line), base_buffer_length (line)) < 0
+         && errno == EINTR)
+    continue;
+}
+
+void
+base_record_emit (BaseRecord *record)
+{
+  g_auto (BaseBuffer) line = BASE_BUFFER_INIT;
+  gchar stamp[40];
+
+  if (base_log_wants (record->level))
+    {
+      format_stamp (record->time, stamp, sizeof stamp);
+      append_line (record, settings.format, stamp, &line);
+      if (settings.sink != NULL)
+        settings.sink ((const gchar *) base_buffer_bytes (&line), base_buffer_length (&line),
+                       settings.data);
+      else
+        write_line (&line);
+    }
+  base_record_free (record);
+}
+
+void
+base_log (BaseLogLevel level, const gchar *format, ...)
+{
+  va_list arguments;
+
+  if (!base_log_wants (level))
+    return;
+  va_start (arguments, format);
+  g_autofree gchar *text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  BaseRecord *record = base_record_new (level, "notice");
+  base_record_string (record, "text", text);
+  base_record_emit (record);
+}

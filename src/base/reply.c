@@ -1,0 +1,207 @@
+/* SMTP replies (RFC 5321 section 4.2). Whatever text they were made of, what is written is
+ * well-formed: no control character of a text reaches the wire. Replies from outside are judged by
+ * base_reply_is_valid(), which never aborts. */
+#include "base/reply.h"
+
+#include <string.h>
+
+BaseReply *
+base_reply_new (guint code, guint class, guint subject, guint detail, const gchar *text)
+{
+  BaseReply *reply = g_new0 (BaseReply, 1);
+
+  reply->code = (guint16) code;
+  reply->enhanced[0] = (guint16) class;
+  reply->enhanced[1] = (guint16) subject;
+  reply->enhanced[2] = (guint16) detail;
+  reply->text = g_strdup (text);
+  return reply;
+}
+
+BaseReply *
+base_reply_printf (guint code, guint class, guint subject, guint detail, const gchar *format, ...)
+{
+  va_list arguments;
+
+  va_start (arguments, format);
+  g_autofree gchar *text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  return base_reply_new (code, class, subject, detail, text);
+}
+
+BaseReply *
+base_reply_copy (const BaseReply *reply)
+{
+  return base_reply_new (reply->code, reply->enhanced[0], reply->enhanced[1], reply->enhanced[2],
+                         reply->text);
+}
+
+void
+base_reply_free (BaseReply *reply)
+{
+  if (reply == NULL)
+    return;
+  g_free (reply->text);
+  g_free (reply);
+}
+
+void
+base_reply_add_line (BaseReply *reply, const gchar *line)
+{
+  gchar *text = reply->text == NULL ? g_strdup (line) : g_strconcat (reply->text, "\n", line, NULL);
+
+  g_free (reply->text);
+  reply->text = text;
+}
+
+static gboolean
+is_control (guchar c)
+{
+  return (c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+static gboolean
+text_is_valid (const gchar *text)
+{
+  guint lines = 1;
+  gsize length = 0;
+
+  for (const gchar *p = text; *p != '\0'; p++)
+    {
+      length = *p == '\n' ? 0 : length + 1;
+      lines += *p == '\n';
+      if (length > BASE_REPLY_MAX_LINE || lines > BASE_REPLY_MAX_LINES)
+        return FALSE;
+      if (*p != '\n' && is_control ((guchar) *p))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+base_reply_is_valid (const BaseReply *reply)
+{
+  guint class = reply->enhanced[0];
+
+  if (reply->code < 200 || reply->code > 599)
+    return FALSE;
+  if (class != 0 && (class != reply->code / 100u || class == 3))
+    return FALSE;
+  /* RFC 3463 section 2: subject and detail have up to three digits. */
+  if (reply->enhanced[1] > 999 || reply->enhanced[2] > 999)
+    return FALSE;
+  return reply->text == NULL || text_is_valid (reply->text);
+}
+
+/* Appends text for the wire; a TAB may stay (RFC 5321 section 4.2), other control characters become
+ * spaces. */
+static void
+write_text (BaseOutput *output, const gchar *text, gsize length)
+{
+  while (length > 0)
+    {
+      gsize run = 0;
+      while (run < length && !is_control ((guchar) text[run]))
+        run++;
+      base_output_append (output, text, run);
+      if (run < length)
+        base_output_append (output, " ", 1);
+      run += run < length;
+      text += run;
+      length -= run;
+    }
+}
+
+/* Whether the lines carry the enhanced code: RFC 2034 section 4 has it in 2xx, 4xx and 5xx replies
+ * only. */
+static gboolean
+carries_enhanced (const BaseReply *reply, gboolean enhanced)
+{
+  return enhanced && reply->enhanced[0] != 0 && reply->code / 100 != 3;
+}
+
+static gsize
+format_prefix (const BaseReply *reply, gboolean enhanced, gchar *prefix, gsize size)
+{
+  if (!carries_enhanced (reply, enhanced))
+    return (gsize) g_snprintf (prefix, size, "%03u ", reply->code);
+  return (gsize) g_snprintf (prefix, size, "%03u %u.%u.%u ", reply->code, reply->enhanced[0],
+                             reply->enhanced[1], reply->enhanced[2]);
+}
+
+void
+base_reply_write (const BaseReply *reply, gboolean enhanced, BaseOutput *output)
+{
+  gchar prefix[40];
+  gsize length = format_prefix (reply, enhanced, prefix, sizeof prefix);
+  const gchar *line = reply->text == NULL ? "" : reply->text;
+
+  while (TRUE)
+    {
+      const gchar *end = strchrnul (line, '\n');
+      prefix[3] = *end == '\n' ? '-' : ' ';
+      base_output_append (output, prefix, length);
+      write_text (output, line, (gsize) (end - line));
+      base_output_append (output, "\r\n", 2);
+      if (*end == '\0')
+        return;
+      line = end + 1;
+    }
+}
+
+/* One to three digits without a leading zero, so that what is parsed is written again as it came.
+ */
+static gsize
+parse_number (const gchar *text, gsize length, guint16 *number)
+{
+  gsize used = 0;
+
+  *number = 0;
+  while (used < length && used < 3 && g_ascii_isdigit (text[used]))
+    *number = (guint16) (*number * 10 + (text[used++] - '0'));
+  if (used > 1 && text[0] == '0')
+    return 0;
+  return used;
+}
+
+gsize
+base_reply_parse_enhanced (const gchar *text, gsize length, guint16 enhanced[3])
+{
+  gsize at = 0;
+
+  for (guint i = 0; i < 3; i++)
+    {
+      gsize used = parse_number (text + at, length - at, &enhanced[i]);
+      at += used;
+      gboolean good = used > 0 && (i == 2 || (at < length && text[at] == '.'));
+      if (i == 0)
+        good = good && (enhanced[0] == 2 || enhanced[0] == 4 || enhanced[0] == 5);
+      if (i == 2)
+        good = good && (at == length || text[at] == ' ');
+      if (!good)
+        {
+          memset (enhanced, 0, 3 * sizeof *enhanced);
+          return 0;
+        }
+      at += i < 2 || at < length;
+    }
+  return at;
+}
+
+gchar *
+base_reply_to_string (const BaseReply *reply)
+{
+  gchar prefix[40];
+  GString *string = g_string_new (NULL);
+
+  format_prefix (reply, TRUE, prefix, sizeof prefix);
+  g_string_append (string, prefix);
+  for (const gchar *p = reply->text == NULL ? "" : reply->text; *p != '\0'; p++)
+    {
+      if (*p == '\n')
+        g_string_append (string, " / ");
+      else
+        g_string_append_c (string, is_control ((guchar) *p) ? ' ' : *p);
+    }
+  return g_strchomp (g_string_free (string, FALSE));
+}
