@@ -1,4 +1,5 @@
-/* What one side of an SMTP connection offers in its EHLO reply (RFC 5321 section 4.1.1.1 and the extensions' RFCs). */
+/* What one side of an SMTP connection offers in its EHLO reply (RFC 5321 section 4.1.1.1 and the
+ * extensions' RFCs). */
 #pragma once
 
 #include <glib.h>
@@ -26,11 +27,15 @@ typedef struct
   guint64 size;  /* with SMTP_CAP_SIZE: the largest message in octets; 0: no fixed maximum */
 } SmtpCapabilities;
 
-/* What both can do: the flags of both, the smaller size limit (0 is no limit). */
+/* What both can do: the flags of both, the smaller size limit (0 is no limit; it is also kept where
+ * only one offers SIZE). */
 SmtpCapabilities smtp_capabilities_intersect (SmtpCapabilities a, SmtpCapabilities b);
 
-/* Reads one line of an EHLO reply ("SIZE 1000"), any case, into `capabilities`; an unknown keyword changes nothing. */
+/* Reads one line of an EHLO reply ("SIZE 1000", without code and CRLF), any case, into
+ * `capabilities`; an unknown keyword changes nothing, a malformed size is no limit. */
 void smtp_capabilities_parse_line (SmtpCapabilities *capabilities, const gchar *line, gsize length);
 
-/* The EHLO keyword lines for these capabilities, separated by '\n', in a fixed order. Caller frees. */
+/* The EHLO keyword lines for these capabilities, separated by '\n', in a fixed order; "" when there
+ * are none. AUTH, XCLIENT and XFORWARD are left out: their lines carry arguments, which the host
+ * adds itself. Caller frees. */
 gchar *smtp_capabilities_to_lines (SmtpCapabilities capabilities);
