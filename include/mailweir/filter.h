@@ -13,13 +13,15 @@
  *     .end_of_headers = no_noise,
  *   };
  *
- * Lifetimes. "Of the configuration": from `load` until the process ends; read-only once `load` has returned. "Of the session": the
- * state block. "Of the call": until the hook returns; every pointer that a question returns is of the call unless it says
- * otherwise, belongs to the host, and is never freed by the filter. NULL is never passed to a hook and only accepted where it is said.
+ * Lifetimes. "Of the configuration": from `load` until the process ends; read-only once `load` has
+ * returned. "Of the session": the state block. "Of the call": until the hook returns; every pointer
+ * that a question returns is of the call unless it says otherwise, belongs to the host, and is
+ * never freed by the filter. NULL is never passed to a hook and only accepted where it is said.
  *
- * Processes. Hooks run in a worker process with one thread, one call at a time; the next call of the same session may run in another
- * process. Static variables are therefore good for caches only. A hook may block until its filter's `timeout`; a crash or a hang costs
- * the one message, answered as the filter's `on-failure` says. */
+ * Processes. Hooks run in a worker process with one thread, one call at a time; the next call of
+ * the same session may run in another process. Static variables are therefore good for caches only.
+ * A hook may block until its filter's `timeout`; a crash or a hang costs the one message, answered
+ * as the filter's `on-failure` says. */
 #pragma once
 
 #include <glib.h>
@@ -33,7 +35,8 @@ G_BEGIN_DECLS
 typedef struct _WeirContext WeirContext; /* one call of a hook */
 typedef struct _WeirLoad WeirLoad;       /* one call of `load` */
 
-/* GMime's types, for the few functions that hand out the parsed message; include <gmime/gmime.h> to look into them. */
+/* GMime's types, for the few functions that hand out the parsed message; include <gmime/gmime.h> to
+ * look into them. */
 struct _GMimeMessage;
 struct _GMimeObject;
 
@@ -41,33 +44,39 @@ struct _GMimeObject;
 
 typedef enum
 {
-  WEIR_PASS,       /* no objection */
-  WEIR_SKIP,       /* pass, and do not call me again for this message (before MAIL: for this session) */
-  WEIR_REPLY,      /* answer with the reply that weir_reply() has set. 4xx and 5xx refuse and end the chain; 2xx is only text: the rest of the
-                      chain and the destination are still asked, and it is used if all of them accepted (RFC 5321 section 4.2) */
-  WEIR_CLOSE,      /* the reply of weir_close(), then hang up */
-  WEIR_DISCARD,    /* from MAIL on: answer 250, relay nothing; covers the whole transaction */
-  WEIR_QUARANTINE  /* from MAIL on: the gateway keeps the message aside, then answers 250 or 550 as configured */
+  WEIR_PASS,  /* no objection */
+  WEIR_SKIP,  /* pass, and do not call me again for this message (before MAIL: for this session) */
+  WEIR_REPLY, /* answer with the reply that weir_reply() has set. 4xx and 5xx refuse and end the
+                 chain; 2xx is only text: the rest of the chain and the destination are still asked,
+                 and it is used if all of them accepted (RFC 5321 section 4.2) */
+  WEIR_CLOSE, /* the reply of weir_close(), then hang up */
+  WEIR_DISCARD,   /* from MAIL on: answer 250, relay nothing; covers the whole transaction */
+  WEIR_QUARANTINE /* from MAIL on: the gateway keeps the message aside, then answers 250 or 550 as
+                     configured */
 } WeirVerdict;
 
-/* Sets the reply and returns WEIR_REPLY, so that a hook can say `return weir_reply (…)`. `code` is 200 to 599, `enhanced` is "x.y.z" of the same
- * class or NULL (RFC 3463). The text may hold several lines, separated by '\n'; control characters in it become spaces. */
-WEIR_API WeirVerdict weir_reply (WeirContext *context, guint code, const char *enhanced, const char *format, ...)
-    G_GNUC_PRINTF (4, 5);
+/* Sets the reply and returns WEIR_REPLY, so that a hook can say `return weir_reply (…)`. `code` is
+ * 200 to 599, `enhanced` is "x.y.z" of the same class or NULL (RFC 3463). The text may hold several
+ * lines, separated by '\n'; control characters in it become spaces. */
+WEIR_API WeirVerdict weir_reply (WeirContext *context, guint code, const char *enhanced,
+                                 const char *format, ...) G_GNUC_PRINTF (4, 5);
 /* The same and returns WEIR_CLOSE; `code` is 421 or 5xx or 4xx, or 2xx at `quit`. */
-WEIR_API WeirVerdict weir_close (WeirContext *context, guint code, const char *enhanced, const char *format, ...)
-    G_GNUC_PRINTF (4, 5);
+WEIR_API WeirVerdict weir_close (WeirContext *context, guint code, const char *enhanced,
+                                 const char *format, ...) G_GNUC_PRINTF (4, 5);
 /* Adds a line to the reply that was set. */
-WEIR_API void weir_reply_add_line (WeirContext *context, const char *format, ...) G_GNUC_PRINTF (2, 3);
+WEIR_API void weir_reply_add_line (WeirContext *context, const char *format, ...)
+    G_GNUC_PRINTF (2, 3);
 /* Sets the reason that is kept with the message and logged, and returns WEIR_QUARANTINE. */
-WEIR_API WeirVerdict weir_quarantine (WeirContext *context, const char *format, ...) G_GNUC_PRINTF (2, 3);
+WEIR_API WeirVerdict weir_quarantine (WeirContext *context, const char *format, ...)
+    G_GNUC_PRINTF (2, 3);
 
 /* ---- Options ---- */
 
 typedef enum
 {
   WEIR_OPTION_STRING,      /* const char *       (NULL when neither given nor defaulted) */
-  WEIR_OPTION_STRING_LIST, /* const char *const * (NULL-terminated, never NULL; the default is written "a, b") */
+  WEIR_OPTION_STRING_LIST, /* const char *const * (NULL-terminated, never NULL; the default is
+                              written "a, b") */
   WEIR_OPTION_INTEGER,     /* gint64 */
   WEIR_OPTION_SIZE,        /* guint64, octets ("25M") */
   WEIR_OPTION_DURATION,    /* gint64, milliseconds ("30s") */
@@ -79,15 +88,17 @@ typedef struct
 {
   const char *name; /* as in the configuration: "deny-types"; NULL ends the table */
   WeirOptionType type;
-  gsize offset;               /* of the member in the configuration block: G_STRUCT_OFFSET() */
-  const char *fallback;       /* the default in the configuration's own syntax without quotes; NULL: 0, FALSE, NULL, the first choice */
-  const char *help;           /* one sentence */
-  gboolean required;          /* missing is an error with file and line */
+  gsize offset;         /* of the member in the configuration block: G_STRUCT_OFFSET() */
+  const char *fallback; /* the default in the configuration's own syntax without quotes; NULL: 0,
+                           FALSE, NULL, the first choice */
+  const char *help;     /* one sentence */
+  gboolean required;    /* missing is an error with file and line */
   const char *const *choices; /* WEIR_OPTION_CHOICE: NULL-terminated */
   gint64 minimum, maximum;    /* INTEGER, SIZE, DURATION; both 0: any */
 } WeirOption;
 
-/* ---- Edits, declared up front: an edit of an undeclared kind is refused and counts as a crash of the filter ---- */
+/* ---- Edits, declared up front: an edit of an undeclared kind is refused and counts as a crash of
+ * the filter ---- */
 
 typedef enum
 {
@@ -104,13 +115,14 @@ typedef enum
 typedef enum
 {
   WEIR_STATE_BEFORE_HELO = 1 << 0,
-  WEIR_STATE_GREETED = 1 << 1,        /* after HELO or EHLO, outside a transaction */
-  WEIR_STATE_TRANSACTION = 1 << 2     /* after MAIL */
+  WEIR_STATE_GREETED = 1 << 1,    /* after HELO or EHLO, outside a transaction */
+  WEIR_STATE_TRANSACTION = 1 << 2 /* after MAIL */
 } WeirStates;
 
 typedef struct
 {
-  const char *verb;  /* "XSTATUS", letters, digits and '-'; none of the gateway's own; NULL ends the table */
+  const char *
+      verb; /* "XSTATUS", letters, digits and '-'; none of the gateway's own; NULL ends the table */
   guint states;      /* of WeirStates: elsewhere 503 5.5.1 */
   gboolean announce; /* a line of EHLO's reply */
   WeirVerdict (*run) (WeirContext *context, const char *argument);
@@ -118,22 +130,22 @@ typedef struct
 
 /* ---- The module ---- */
 
-/* All hooks are optional, and the hooks present are the subscription: one that nobody has costs nothing.
- * `config` is the configuration block of `config_size` bytes, filled from `options`.
+/* All hooks are optional, and the hooks present are the subscription: one that nobody has costs
+ * nothing. `config` is the configuration block of `config_size` bytes, filled from `options`.
  *
  * When each is called, what its argument is, and what a refusal covers:
  *   connect         before the greeting; 554 refuses the session
  *   helo, ehlo      the domain as given; a refusal covers the command
- *   mail, rcpt      the address without brackets ("" is the null sender); a refusal covers the sender, the one recipient
- *   data            before 354: a refusal covers the message, and the client hears it at once
- *   header          each field in order; `value` unfolded and stripped (weir_header_raw() has it raw)
- *   end_of_headers  at the blank line, or at a line that is no header
- *   body            the body in chunks of at most `body_chunk` octets (1,024 when 0), line breaks as sent
- *   end_of_message  everything is there, parsed on demand; a refusal is heard after the final dot
- *   rset, noop, vrfy, expn, help, quit, unknown   the argument, or the whole line for unknown
- *   message_over    once a transaction, after the client's answer or an abort (code 0, ""): no verdict, no edit
- *   session_over    once a session: no verdict, no edit
- * A filter without `body` and `end_of_message` does not make the gateway store the message. */
+ *   mail, rcpt      the address without brackets ("" is the null sender); a refusal covers the
+ * sender, the one recipient data            before 354: a refusal covers the message, and the
+ * client hears it at once header          each field in order; `value` unfolded and stripped
+ * (weir_header_raw() has it raw) end_of_headers  at the blank line, or at a line that is no header
+ *   body            the body in chunks of at most `body_chunk` octets (1,024 when 0), line breaks
+ * as sent end_of_message  everything is there, parsed on demand; a refusal is heard after the final
+ * dot rset, noop, vrfy, expn, help, quit, unknown   the argument, or the whole line for unknown
+ *   message_over    once a transaction, after the client's answer or an abort (code 0, ""): no
+ * verdict, no edit session_over    once a session: no verdict, no edit A filter without `body` and
+ * `end_of_message` does not make the gateway store the message. */
 typedef struct
 {
   guint abi;        /* WEIR_FILTER_ABI */
@@ -147,8 +159,9 @@ typedef struct
   const WeirOption *options;   /* NULL: none */
   const WeirCommand *commands; /* NULL: none */
 
-  /* Once in the generation, before workers are forked: may leave read-only data in `config`, but no descriptor, thread or
-   * connection. FALSE with `error` (weir_load_error() names the option's place) keeps the configuration from loading. */
+  /* Once in the generation, before workers are forked: may leave read-only data in `config`, but no
+   * descriptor, thread or connection. FALSE with `error` (weir_load_error() names the option's
+   * place) keeps the configuration from loading. */
   gboolean (*load) (WeirLoad *load, gpointer config, GError **error);
   gboolean (*start) (gpointer config, GError **error); /* in each worker, before its first call */
   void (*stop) (gpointer config);                      /* in each worker, after its last */
@@ -179,84 +192,129 @@ typedef struct
 
 /* ---- Loading ---- */
 
-/* An error that names the option's file, line and column. `option` may be NULL: the filter's block. */
-WEIR_API void weir_load_error (WeirLoad *load, GError **error, const char *option, const char *format, ...)
-    G_GNUC_PRINTF (4, 5);
+/* An error that names the option's file, line and column. `option` may be NULL: the filter's block.
+ */
+WEIR_API void weir_load_error (WeirLoad *load, GError **error, const char *option,
+                               const char *format, ...) G_GNUC_PRINTF (4, 5);
 /* The filter's name in the configuration. */
 WEIR_API const char *weir_load_name (WeirLoad *load);
 
 /* ---- Questions. All answers are of the call ---- */
 
 WEIR_API gconstpointer weir_config (WeirContext *context);
-/* The session's block of `state_size` bytes, zeroed at connect, private to this filter; plain bytes, no pointers. */
+/* The session's block of `state_size` bytes, zeroed at connect, private to this filter; plain
+ * bytes, no pointers. */
 WEIR_API gpointer weir_state (WeirContext *context);
-/* One descriptor that travels with the state; -1: none. Setting gives it to the host, which closes the one before; -1 closes. */
+/* One descriptor that travels with the state; -1: none. Setting gives it to the host, which closes
+ * the one before; -1 closes. */
 WEIR_API int weir_state_descriptor (WeirContext *context);
 WEIR_API void weir_set_state_descriptor (WeirContext *context, int descriptor);
 
-WEIR_API const char *weir_filter_name (WeirContext *context);    /* in the configuration */
+WEIR_API const char *weir_filter_name (WeirContext *context); /* in the configuration */
 WEIR_API const char *weir_listener (WeirContext *context);
-WEIR_API const char *weir_hostname (WeirContext *context);       /* ours */
+WEIR_API const char *weir_hostname (WeirContext *context); /* ours */
 WEIR_API const char *weir_session_id (WeirContext *context);
-WEIR_API const char *weir_client_address (WeirContext *context); /* "192.0.2.1", "2001:db8::1", "local" */
+WEIR_API const char *
+weir_client_address (WeirContext *context); /* "192.0.2.1", "2001:db8::1", "local" */
 WEIR_API guint weir_client_port (WeirContext *context);
-WEIR_API const char *weir_client_name (WeirContext *context);    /* by PTR, confirmed forward; "unknown" */
-WEIR_API const char *weir_helo (WeirContext *context);           /* NULL before it */
-WEIR_API const char *weir_user (WeirContext *context);           /* authenticated; NULL */
-WEIR_API const char *weir_tls_protocol (WeirContext *context);   /* "TLSv1.3"; NULL: plaintext */
-WEIR_API const char *weir_tls_cipher (WeirContext *context);     /* NULL: plaintext */
+WEIR_API const char *
+weir_client_name (WeirContext *context);               /* by PTR, confirmed forward; "unknown" */
+WEIR_API const char *weir_helo (WeirContext *context); /* NULL before it */
+WEIR_API const char *weir_user (WeirContext *context); /* authenticated; NULL */
+WEIR_API const char *weir_tls_protocol (WeirContext *context); /* "TLSv1.3"; NULL: plaintext */
+WEIR_API const char *weir_tls_cipher (WeirContext *context);   /* NULL: plaintext */
 
 /* The envelope as the chain has it now. Parameters are "KEYWORD=value" strings, NULL-terminated. */
 WEIR_API const char *weir_sender (WeirContext *context); /* NULL before MAIL */
 WEIR_API const char *const *weir_sender_parameters (WeirContext *context);
-WEIR_API guint weir_recipient_count (WeirContext *context); /* accepted so far, and at `rcpt` the one in question as the last */
+WEIR_API guint weir_recipient_count (
+    WeirContext *context); /* accepted so far, and at `rcpt` the one in question as the last */
 WEIR_API const char *weir_recipient (WeirContext *context, guint index);
 WEIR_API const char *const *weir_recipient_parameters (WeirContext *context, guint index);
 
-/* Notes: shared along the chain for the rest of the transaction (set before MAIL: of the session); they end up in the log line. */
+/* Notes: shared along the chain for the rest of the transaction (set before MAIL: of the session);
+ * they end up in the log line. */
 WEIR_API const char *weir_note (WeirContext *context, const char *name); /* NULL */
-WEIR_API void weir_set_note (WeirContext *context, const char *name, const char *format, ...) G_GNUC_PRINTF (3, 4);
+WEIR_API void weir_set_note (WeirContext *context, const char *name, const char *format, ...)
+    G_GNUC_PRINTF (3, 4);
 
-/* The message as earlier filters left it. Headers from `header` on; size, bytes and MIME in `end_of_message`. */
+/* The message as earlier filters left it. Headers from `header` on: the list has this filter's own
+ * header edits in it already, and every index refers to the list as it stands at the call. Size,
+ * bytes and MIME in `body` and `end_of_message`, and without this filter's own edits. Elsewhere
+ * there are no headers, the size is 0, reading yields -1 and MIME is NULL. */
 #define WEIR_NO_HEADER G_MAXUINT
 WEIR_API guint weir_header_count (WeirContext *context);
 WEIR_API const char *weir_header_name (WeirContext *context, guint index);
-WEIR_API const char *weir_header_value (WeirContext *context, guint index); /* unfolded, stripped, not decoded */
-WEIR_API const char *weir_header_raw (WeirContext *context, guint index);   /* with its leading space and folds */
-WEIR_API guint weir_header_find (WeirContext *context, const char *name, guint nth); /* nth from 0; WEIR_NO_HEADER */
+WEIR_API const char *weir_header_value (WeirContext *context,
+                                        guint index); /* unfolded, stripped, not decoded */
+WEIR_API const char *weir_header_raw (WeirContext *context,
+                                      guint index); /* with its leading space and folds */
+WEIR_API guint weir_header_find (WeirContext *context, const char *name,
+                                 guint nth); /* nth from 0; WEIR_NO_HEADER */
 WEIR_API guint64 weir_message_size (WeirContext *context);
-WEIR_API gssize weir_message_read (WeirContext *context, guint64 offset, gpointer buffer, gsize length);
-/* NULL: it can not be parsed as MIME (no header at all), or it was passed unread because it is over the limits. Never change it:
- * use the edits below. */
+WEIR_API gssize weir_message_read (WeirContext *context, guint64 offset, gpointer buffer,
+                                   gsize length);
+/* NULL: it can not be parsed as MIME (no header at all), or it was passed unread because it is over
+ * the limits. Never change it: use the edits below. */
 WEIR_API struct _GMimeMessage *weir_message_mime (WeirContext *context);
+/* The decoded content of a leaf of that tree, as a lenient mail program reads it: base64 goes on
+ * behind padding, where GMime's own decoder stops. NULL: the part is no leaf, or has no content. */
+WEIR_API GBytes *weir_part_content (WeirContext *context, struct _GMimeObject *part);
+/* A header value or parameter with its encoded-words (RFC 2047) decoded one at a time, in UTF-8;
+ * bytes that are no UTF-8 become U+FFFD. Where GMime drops an encoded-word that follows a padded
+ * one, this does not. Caller frees with g_free(). */
+WEIR_API char *weir_decode_words (const char *value);
 
-/* ---- Edits. Each refers to the message as this filter sees it and is seen by later filters. FALSE sets `error`, changes nothing.
- * Text may have LF or CRLF line ends. A verdict that refuses drops the filter's edits. ---- */
+/* ---- Edits. Each refers to the message as this filter sees it and is seen by later filters. FALSE
+ * sets `error`, changes nothing. Text may have LF or CRLF line ends. A verdict that refuses drops
+ * the filter's edits. When: the envelope from `data` to `end_of_message`; headers from `header` to
+ * `end_of_message`; parts, body and message in `end_of_message`. Sooner or later is an error. An
+ * edit of a kind that was not declared fails, and so does the filter. Two edits of one thing
+ * compose: the second change of a field wins, removing wins over changing, a part replaced twice
+ * has the second replacement, replacing or removing a multipart drops edits inside of it. Replacing
+ * the body drops edits of parts; replacing the message drops all before it, and later header edits
+ * refer to the new one; parts can not be edited any more after either. ---- */
 
-WEIR_API gboolean weir_set_sender (WeirContext *context, const char *address, const char *const *parameters, GError **error);
-WEIR_API gboolean weir_add_recipient (WeirContext *context, const char *address, const char *const *parameters, GError **error);
+WEIR_API gboolean weir_set_sender (WeirContext *context, const char *address,
+                                   const char *const *parameters, GError **error);
+WEIR_API gboolean weir_add_recipient (WeirContext *context, const char *address,
+                                      const char *const *parameters, GError **error);
 WEIR_API gboolean weir_remove_recipient (WeirContext *context, const char *address, GError **error);
 
-/* Values are given unfolded or folded; a space is put behind the colon unless the value starts with white space. `value` must not
- * hold a line break that no white space follows. */
-WEIR_API gboolean weir_header_prepend (WeirContext *context, const char *name, const char *value, GError **error);
-WEIR_API gboolean weir_header_append (WeirContext *context, const char *name, const char *value, GError **error);
-WEIR_API gboolean weir_header_insert (WeirContext *context, guint index, const char *name, const char *value, GError **error);
-WEIR_API gboolean weir_header_change (WeirContext *context, guint index, const char *value, GError **error);
+/* Values are given unfolded or folded; a space is put behind the colon unless the value starts with
+ * white space. `value` must not hold a line break that no white space follows. */
+WEIR_API gboolean weir_header_prepend (WeirContext *context, const char *name, const char *value,
+                                       GError **error);
+WEIR_API gboolean weir_header_append (WeirContext *context, const char *name, const char *value,
+                                      GError **error);
+WEIR_API gboolean weir_header_insert (WeirContext *context, guint index, const char *name,
+                                      const char *value, GError **error);
+WEIR_API gboolean weir_header_change (WeirContext *context, guint index, const char *value,
+                                      GError **error);
 WEIR_API gboolean weir_header_remove (WeirContext *context, guint index, GError **error);
 
-/* Parts, named by objects of weir_message_mime()'s tree, which stays as it was parsed. A replacement is a whole entity: its own
- * Content-* fields, a blank line, its body, already encoded; weir_part_text() makes one. */
-WEIR_API gboolean weir_part_replace (WeirContext *context, struct _GMimeObject *part, const char *entity, gssize length, GError **error);
-WEIR_API gboolean weir_part_remove (WeirContext *context, struct _GMimeObject *part, GError **error);
-WEIR_API gboolean weir_part_insert (WeirContext *context, struct _GMimeObject *multipart, guint position, const char *entity,
-                                    gssize length, GError **error);
+/* Parts, named by objects of weir_message_mime()'s tree, which stays as it was parsed. A
+ * replacement is a whole entity: its own Content-* fields, a blank line, its body, already encoded;
+ * weir_part_text() makes one. `length` -1: up to the NUL. Replacing a message's only part (the root
+ * of the tree, or of a message inside) replaces its Content-* fields and its body. Removing the
+ * last part that is left in a multipart, or a root, leaves an empty text/plain part in its place.
+ * `position` counts the parts as they were parsed; behind the end appends. */
+WEIR_API gboolean weir_part_replace (WeirContext *context, struct _GMimeObject *part,
+                                     const char *entity, gssize length, GError **error);
+WEIR_API gboolean weir_part_remove (WeirContext *context, struct _GMimeObject *part,
+                                    GError **error);
+WEIR_API gboolean weir_part_insert (WeirContext *context, struct _GMimeObject *multipart,
+                                    guint position, const char *entity, gssize length,
+                                    GError **error);
 /* A text/plain entity in UTF-8, quoted-printable where it must be; caller frees with g_free(). */
 WEIR_API char *weir_part_text (const char *text);
-WEIR_API gboolean weir_body_replace (WeirContext *context, const char *body, gssize length, GError **error);
-WEIR_API gboolean weir_message_replace (WeirContext *context, const char *message, gssize length, GError **error);
+WEIR_API gboolean weir_body_replace (WeirContext *context, const char *body, gssize length,
+                                     GError **error);
+WEIR_API gboolean weir_message_replace (WeirContext *context, const char *message, gssize length,
+                                        GError **error);
 
-/* ---- Logging: a line with the session's and the filter's name. Never put a message's content into it. ---- */
+/* ---- Logging: a line with the session's and the filter's name. Never put a message's content into
+ * it. ---- */
 WEIR_API void weir_log (WeirContext *context, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 G_END_DECLS

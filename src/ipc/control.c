@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "ipc/codec.h"
+#include "ipc/request.h"
 
 #define MAX_CONFIGURED 4096 /* filters in a configuration */
 #define MAX_COMMANDS 256    /* of one filter */
