@@ -1,21 +1,59 @@
-/* The configuration as typed structs, checked and linked. Made once a process, read-only afterwards, shared by all threads. */
+/* The configuration as typed structs, checked and linked. Made once a process, read-only
+ * afterwards, shared by all threads. */
 #pragma once
 
 #include "base/network.h"
 #include "config/option.h"
 
-typedef enum { CONFIG_TLS_OFF, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT } ConfigListenerTls;
-typedef enum { CONFIG_UPSTREAM_TLS_OFF, CONFIG_UPSTREAM_TLS_OPPORTUNISTIC, CONFIG_UPSTREAM_TLS_REQUIRED,
-               CONFIG_UPSTREAM_TLS_VERIFIED } ConfigUpstreamTls;
-typedef enum { CONFIG_ON_FAILURE_TEMPFAIL, CONFIG_ON_FAILURE_PASS, CONFIG_ON_FAILURE_REJECT } ConfigOnFailure;
-typedef enum { CONFIG_RELAY_LISTED, CONFIG_RELAY_ANY } ConfigRelay;
-typedef enum { CONFIG_OVER_LIMIT_REJECT, CONFIG_OVER_LIMIT_PASS } ConfigOverLimit;
-typedef enum { CONFIG_NEWLINES_REFUSE, CONFIG_NEWLINES_NORMALIZE } ConfigNewlines;
-typedef enum { CONFIG_QUARANTINE_ACCEPT, CONFIG_QUARANTINE_REJECT } ConfigQuarantineReply;
-typedef enum { CONFIG_DESTINATION_SMTP, CONFIG_DESTINATION_SMTPS, CONFIG_DESTINATION_MAILDIR,
-               CONFIG_DESTINATION_DISCARD } ConfigDestinationKind;
+typedef enum
+{
+  CONFIG_TLS_OFF,
+  CONFIG_TLS_STARTTLS,
+  CONFIG_TLS_IMPLICIT
+} ConfigListenerTls;
+typedef enum
+{
+  CONFIG_UPSTREAM_TLS_OFF,
+  CONFIG_UPSTREAM_TLS_OPPORTUNISTIC,
+  CONFIG_UPSTREAM_TLS_REQUIRED,
+  CONFIG_UPSTREAM_TLS_VERIFIED
+} ConfigUpstreamTls;
+typedef enum
+{
+  CONFIG_ON_FAILURE_TEMPFAIL,
+  CONFIG_ON_FAILURE_PASS,
+  CONFIG_ON_FAILURE_REJECT
+} ConfigOnFailure;
+typedef enum
+{
+  CONFIG_RELAY_LISTED,
+  CONFIG_RELAY_ANY
+} ConfigRelay;
+typedef enum
+{
+  CONFIG_OVER_LIMIT_REJECT,
+  CONFIG_OVER_LIMIT_PASS
+} ConfigOverLimit;
+typedef enum
+{
+  CONFIG_NEWLINES_REFUSE,
+  CONFIG_NEWLINES_NORMALIZE
+} ConfigNewlines;
+typedef enum
+{
+  CONFIG_QUARANTINE_ACCEPT,
+  CONFIG_QUARANTINE_REJECT
+} ConfigQuarantineReply;
+typedef enum
+{
+  CONFIG_DESTINATION_SMTP,
+  CONFIG_DESTINATION_SMTPS,
+  CONFIG_DESTINATION_MAILDIR,
+  CONFIG_DESTINATION_DISCARD
+} ConfigDestinationKind;
 
-/* tls { … }: the first block without a title is the default; `tls "mx.example.org" { … }` is chosen by SNI. */
+/* tls { … }: the first block without a title is the default; `tls "mx.example.org" { … }` is chosen
+ * by SNI. */
 typedef struct
 {
   gchar *name;        /* title, or NULL */
@@ -41,7 +79,7 @@ typedef struct
   gchar **to;
   ConfigDestination *destinations; /* parsed from `to` */
   guint n_destinations;
-  gint tls; /* ConfigUpstreamTls */
+  gint tls;               /* ConfigUpstreamTls */
   gchar *tls_ca;          /* PEM file of accepted authorities; NULL: the system's */
   gchar *tls_name;        /* verified instead of the host's name */
   gchar *tls_certificate; /* client certificate; NULL: none */
@@ -58,36 +96,37 @@ typedef struct
 {
   gchar *name;
   gchar *module;
-  guint index;        /* in Config.filters */
-  gint64 timeout;     /* ms */
-  gint on_failure;    /* ConfigOnFailure */
+  guint index;     /* in Config.filters */
+  gint64 timeout;  /* ms */
+  gint on_failure; /* ConfigOnFailure */
   gboolean enforce;
-  const ConfigBlock *block; /* the module's own options are bound from it where the module is loaded */
+  const ConfigBlock
+      *block; /* the module's own options are bound from it where the module is loaded */
 } ConfigFilter;
 
 typedef struct
 {
   gchar *name;
-  guint index;        /* in Config.listeners */
+  guint index; /* in Config.listeners */
   gchar **bind;
   BaseEndpoint *endpoints; /* parsed from `bind` */
   guint n_endpoints;
-  gint tls;           /* ConfigListenerTls */
+  gint tls; /* ConfigListenerTls */
   gboolean require_tls;
   gchar **filter_names;
   ConfigFilter **filters; /* linked, in the order of the chain; borrowed */
   guint n_filters;
   gchar **route_names;
-  ConfigRoute **routes;   /* linked; borrowed */
+  ConfigRoute **routes; /* linked; borrowed */
   guint n_routes;
-  gint64 idle;        /* ms until the client's next command, and between its bytes of data */
+  gint64 idle; /* ms until the client's next command, and between its bytes of data */
   gchar **relay_from;
   BaseNetwork *relay_networks;
   guint n_relay_networks;
-  gint relay;         /* ConfigRelay */
+  gint relay;                                                      /* ConfigRelay */
   gint64 connections, connections_per_client, messages_per_minute; /* 0: no limit */
-  gint newlines;      /* ConfigNewlines */
-  guint64 message_size; /* 0: the global one */
+  gint newlines;                                                   /* ConfigNewlines */
+  guint64 message_size;                                            /* 0: the global one */
   gint64 bad_commands;
   const ConfigBlock *block;
 } ConfigListener;
@@ -101,9 +140,9 @@ typedef struct
   gint64 deadline; /* ms */
   gint64 threads;  /* 0: one a core */
   gint64 workers_min, workers_max;
-  gint64 worker_queue;     /* requests that may wait for one */
-  guint64 worker_memory;   /* address space of one, octets */
-  gint64 drain;            /* ms */
+  gint64 worker_queue;   /* requests that may wait for one */
+  guint64 worker_memory; /* address space of one, octets */
+  gint64 drain;          /* ms */
   gint64 hops;
   gchar *spool_directory;
   guint64 spool_memory;    /* octets of one message before the file */
@@ -112,11 +151,11 @@ typedef struct
   gchar *quarantine;       /* Maildir; NULL: quarantine is answered 451 */
   gint quarantine_reply;   /* ConfigQuarantineReply */
   gint log_format;         /* 0 auto (journal under systemd, else text), 1 text, 2 json */
-  gint log_level;          /* 0 error … as choices "error", "warning", "notice", "info", "debug" */
+  gint log_level; /* 0 error … as choices "error", "warning", "notice", "info", "debug" */
   /* limits { … }: looked at before a message is parsed */
   guint64 limit_header_block, limit_header_field, limit_address_field;
   gint64 limit_header_fields, limit_address_colons, limit_depth, limit_parts;
-  gint over_limit;         /* ConfigOverLimit */
+  gint over_limit; /* ConfigOverLimit */
 
   GPtrArray *tls;       /* of ConfigTls */
   GPtrArray *listeners; /* of ConfigListener */
@@ -125,15 +164,24 @@ typedef struct
   ConfigBlock *tree;    /* owned; keeps every place alive */
 } Config;
 
-/* Parses, binds, links and checks everything that needs no module, no socket and no key. NULL when there was an error: then `errors` has them all.
- * `path` NULL: the built-in default (127.0.0.1:2525 to a Maildir ./mail). */
+/* Parses, binds, links and checks everything that needs no module, no socket and no key. NULL when
+ * there was an error: then `errors` has them all. `path` NULL: the built-in default (127.0.0.1:2525
+ * to a Maildir ./mail). */
 Config *config_load (ConfigSources *sources, const gchar *path, ConfigErrors *errors);
 void config_free (Config *config);
+/* Reads every certificate, key and list of authorities that the configuration names into the
+ * sources, so that the bundle has them. FALSE: at least one could not be read; `errors` says which
+ * and where it is named. */
+gboolean config_read_files (const Config *config, ConfigSources *sources, ConfigErrors *errors);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Config, config_free)
 
-/* The route of the listener that claims a recipient's domain: the most specific `for`; one without `for` takes what is left. NULL: none.
- * `*needs_relay` is set when only a route without `for` (or no route) matched: the client must be allowed to relay. */
-const ConfigRoute *config_listener_route (const ConfigListener *listener, const gchar *recipient, gboolean *needs_relay);
+/* The route of the listener that claims a recipient's domain: the most specific `for`; one without
+ * `for` takes what is left. NULL: none.
+ * `*needs_relay` is set when only a route without `for` (or no route) matched: the client must be
+ * allowed to relay. */
+const ConfigRoute *config_listener_route (const ConfigListener *listener, const gchar *recipient,
+                                          gboolean *needs_relay);
 gboolean config_listener_may_relay (const ConfigListener *listener, const BaseEndpoint *client);
-/* The table of a section, for `check`'s suggestions, the manual and tests: "", "listener", "route", "filter", "tls", "limits". */
+/* The table of a section, for `check`'s suggestions, the manual and tests: "", "listener", "route",
+ * "filter", "tls", "limits". */
 const ConfigOption *config_section_options (const gchar *section);

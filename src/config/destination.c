@@ -1,0 +1,106 @@
+/* Where a route leads: smtp://host:port, smtps://host:port, maildir:/path, discard:. What the
+ * design names and is not there yet is called so, and not a typing mistake. */
+#include "config/check.h"
+
+#include <string.h>
+
+typedef struct
+{
+  const gchar *prefix;
+  gint kind;  /* ConfigDestinationKind, or -1: not yet */
+  guint port; /* without one */
+} Scheme;
+
+/* "lmtp:" is both lmtp://host and lmtp:/path. */
+static const Scheme schemes[] = {
+  { "smtp://", CONFIG_DESTINATION_SMTP, 25 },
+  { "smtps://", CONFIG_DESTINATION_SMTPS, 465 },
+  { "maildir:", CONFIG_DESTINATION_MAILDIR, 0 },
+  { "discard:", CONFIG_DESTINATION_DISCARD, 0 },
+  { "lmtp:", -1, 0 },
+  { "mx:", -1, 0 },
+};
+
+static const Scheme *
+find_scheme (const gchar *text)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (schemes); i++)
+    if (g_ascii_strncasecmp (text, schemes[i].prefix, strlen (schemes[i].prefix)) == 0)
+      return &schemes[i];
+  return NULL;
+}
+
+/* `text` is "host:port" and nothing more. NULL: fine, else what is wrong; caller frees. */
+static gchar *
+parse_host (const gchar *text, guint port, ConfigDestination *destination)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (strpbrk (text, "/@?# \t\"\\") != NULL)
+    return g_strdup ("only a host and a port may follow \"//\"");
+  if (!base_host_port_parse (text, port, &destination->host, &destination->port, &error))
+    return g_strdup (error->message);
+  return NULL;
+}
+
+/* The part behind the scheme; returns as above. */
+static gchar *
+parse_rest (const Scheme *scheme, const gchar *rest, ConfigDestination *destination)
+{
+  switch (destination->kind)
+    {
+    case CONFIG_DESTINATION_SMTP:
+    case CONFIG_DESTINATION_SMTPS:
+      return parse_host (rest, scheme->port, destination);
+    case CONFIG_DESTINATION_MAILDIR:
+      if (*rest == '\0')
+        return g_strdup ("the path of the Maildir is missing");
+      destination->path = g_strdup (rest);
+      return NULL;
+    case CONFIG_DESTINATION_DISCARD:
+      return *rest == '\0' ? NULL : g_strdup ("nothing may follow \"discard:\"");
+    }
+  g_assert_not_reached ();
+}
+
+gboolean
+destination_parse (const gchar *text, const ConfigPlace *place, ConfigDestination *destination,
+                   ConfigErrors *errors)
+{
+  const Scheme *scheme = find_scheme (text);
+  g_autofree gchar *quoted = config_quote (text);
+  g_autofree gchar *wrong = NULL;
+
+  memset (destination, 0, sizeof *destination);
+  if (scheme == NULL)
+    {
+      config_errors_add (errors, place,
+                         "expected smtp://host:port, smtps://host:port, maildir:/path or discard:, "
+                         "found %s",
+                         quoted);
+      return FALSE;
+    }
+  if (scheme->kind < 0)
+    {
+      config_errors_add (errors, place, "%s: \"%s\" is not supported yet", quoted, scheme->prefix);
+      return FALSE;
+    }
+  destination->kind = (ConfigDestinationKind) scheme->kind;
+  wrong = parse_rest (scheme, text + strlen (scheme->prefix), destination);
+  if (wrong == NULL)
+    {
+      destination->text = g_strdup (text);
+      return TRUE;
+    }
+  config_errors_add (errors, place, "%s: %s", quoted, wrong);
+  destination_clear (destination);
+  return FALSE;
+}
+
+void
+destination_clear (ConfigDestination *destination)
+{
+  g_clear_pointer (&destination->host, g_free);
+  g_clear_pointer (&destination->path, g_free);
+  g_clear_pointer (&destination->text, g_free);
+}
