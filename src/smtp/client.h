@@ -1,14 +1,6 @@
-/* The client side of SMTP as a machine without sockets: commands in, bytes out; bytes in, events out (RFC 5321).
- *
- *   smtp_client_feed (client, bytes, length);
- *   while ((event = smtp_client_next (client)) != NULL) ...
- *   smtp_client_settle (client);
- *   write what stands in smtp_client_output (client), consume it
- *
- * Until READY the machine speaks by itself: greeting, EHLO (HELO when EHLO is refused with 5xx), STARTTLS as its policy says, EHLO again.
- * After READY, each command that the host gives is queued and yields one REPLY, in order; the machine writes several commands
- * at once where the server offers PIPELINING (RFC 2920: DATA is the last of a group) and one at a time where it does not.
- * Replies are matched to commands in order; a reply without a command is a fault, but for 421, which may come at any moment. */
+/* The client side of SMTP as a machine without sockets: commands in, bytes out; bytes in, events
+ * out (RFC 5321). Whatever goes wrong leaves as the event FAILED, once, with a reply that says why.
+ */
 #pragma once
 
 #include <glib.h>
@@ -18,12 +10,29 @@
 #include "base/reply.h"
 #include "smtp/capability.h"
 
+/* How it is driven:
+ *   smtp_client_feed (client, bytes, length);
+ *   while ((event = smtp_client_next (client)) != NULL) ...
+ *   smtp_client_settle (client);
+ *   write what stands in smtp_client_output (client), consume it
+ *
+ * Until READY the machine speaks by itself: greeting, EHLO (HELO when EHLO is refused with 5xx),
+ * STARTTLS as its policy says, EHLO again. After READY, each command that the host gives is queued
+ * and yields one REPLY, in order; the machine writes several commands at once where the server
+ * offers PIPELINING (RFC 2920: DATA is the last of a group) and one at a time where it does not.
+ * Replies are matched to commands in order; a reply without a command is a fault, but for 421,
+ * which may come at any moment: with a command open it is that command's REPLY, and FAILED with the
+ * same reply follows, since the server closes (RFC 5321 section 3.8); with none open it is FAILED
+ * at once. A code that does not belong behind a command (3xx, or 2xx to DATA) is a fault as well:
+ * no host can take it for an acceptance. Replies that came before their command was given are
+ * faults too. */
 typedef enum
 {
   SMTP_CLIENT_TLS_OFF,
   SMTP_CLIENT_TLS_OPPORTUNISTIC, /* STARTTLS if offered; a refusal of it goes on in plaintext */
-  SMTP_CLIENT_TLS_REQUIRED,      /* no STARTTLS offered, or refused: FAILED 451 4.7.4 (RFC 7435 has no plaintext fall-back here) */
-  SMTP_CLIENT_TLS_IMPLICIT       /* the stream is TLS from its first byte: the host has started it */
+  SMTP_CLIENT_TLS_REQUIRED, /* no STARTTLS offered, or refused: FAILED 451 4.7.4 (RFC 7435 has no
+                               plaintext fall-back here) */
+  SMTP_CLIENT_TLS_IMPLICIT  /* the stream is TLS from its first byte: the host has started it */
 } SmtpClientTls;
 
 typedef enum
@@ -47,8 +56,10 @@ typedef enum
   SMTP_CLIENT_START_TLS, /* the host starts the handshake, then calls smtp_client_tls_started() */
   SMTP_CLIENT_READY,     /* capabilities are known, commands may be given */
   SMTP_CLIENT_REPLY,     /* to `command` with `tag` */
-  SMTP_CLIENT_FAILED     /* once, and nothing follows: greeting or EHLO refused, 421 outside of a reply, malformed or unexpected bytes,
-                            an answer in the middle of the data. `reply` says why; `command` is the oldest open one or NONE */
+  SMTP_CLIENT_FAILED /* once, and nothing follows: greeting or EHLO refused, 421 outside of a reply,
+                        malformed or unexpected bytes, an answer in the middle of the data (command
+                        DATA; an early refusal is the server's own reply). `reply` says why;
+                        `command` is the oldest open one or NONE */
 } SmtpClientEventType;
 
 typedef struct
@@ -56,14 +67,22 @@ typedef struct
   SmtpClientEventType type;
   SmtpClientCommand command;
   guint tag;
-  const BaseReply *reply; /* the server's own, code, enhanced code and all lines (valid until the next call); FAILED: may be
-                             made here (451 4.4.2, 451 4.3.0 …), then `from_server` is FALSE */
+  /* The server's own, code, enhanced code and all lines (valid until the next smtp_client_next());
+   * READY: the one to EHLO or HELO; FAILED: may be made here (451 4.4.2, 451 4.3.0 …), then
+   * `from_server` is FALSE; START_TLS: NULL. */
+  const BaseReply *reply;
   gboolean from_server;
 } SmtpClientEvent;
 
 typedef struct _SmtpClient SmtpClient;
 
-/* `hello` is our name in EHLO, copied. */
+/* Commands written and not yet answered, at most: full TCP windows cannot lock both sides. */
+#define SMTP_CLIENT_MAX_OPEN 100
+
+/* "MAIL", "end of data", …: for logs. A literal. */
+const gchar *smtp_client_command_name (SmtpClientCommand command);
+
+/* `hello` is our name in EHLO, copied; it has no control character. */
 SmtpClient *smtp_client_new (const gchar *hello, SmtpClientTls tls);
 void smtp_client_free (SmtpClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SmtpClient, smtp_client_free)
@@ -72,9 +91,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SmtpClient, smtp_client_free)
 void smtp_client_feed (SmtpClient *client, const guint8 *bytes, gsize length);
 const SmtpClientEvent *smtp_client_next (SmtpClient *client);
 void smtp_client_settle (SmtpClient *client);
-/* The peer closed. The next event is FAILED (451 4.4.2) unless a QUIT was answered or nothing was open. */
+/* The peer closed. The next event is FAILED (451 4.4.2) unless a QUIT was answered or nothing was
+ * open; a command that is given later fails as well. */
 void smtp_client_eof (SmtpClient *client);
-/* The handshake is complete: everything learnt in plaintext, unread bytes included, is forgotten (CVE-2021-38371). */
+/* The handshake is complete: everything learnt in plaintext is forgotten. Bytes that stood unread
+ * behind the 220 to STARTTLS have been FAILED before (CVE-2021-38371). With IMPLICIT it is not
+ * needed. */
 void smtp_client_tls_started (SmtpClient *client);
 
 BaseOutput *smtp_client_output (SmtpClient *client);
@@ -83,12 +105,16 @@ SmtpCapabilities smtp_client_capabilities (const SmtpClient *client);
 /* No command open, none queued, no byte unread, no data under way: it may go back to a pool. */
 gboolean smtp_client_is_idle (const SmtpClient *client);
 
-/* Commands. Parameters that the server does not offer and that change nothing for the message (SIZE, BODY=7BIT, RET, ENVID, …) are
- * left out; those that do (smtp_parameters_needs()) must have been checked by the host before. `tag` comes back with the reply. */
+/* Commands: from READY on; behind FAILED they do nothing. An address or parameter with control
+ * characters is never written: FAILED 451 4.3.0. Parameters that the server does not offer and that
+ * change nothing for the message (SIZE, BODY=7BIT, RET, ENVID, …) are left out; those that do
+ * (smtp_parameters_needs()) must have been checked by the host before. `tag` comes back with the
+ * reply. */
 void smtp_client_mail (SmtpClient *client, const BasePath *path, guint tag);
 void smtp_client_rcpt (SmtpClient *client, const BasePath *path, guint tag);
 void smtp_client_data (SmtpClient *client, guint tag);
-/* After 354 only: message bytes, CRLF lines, not dot-stuffed; stuffing is done here. What needs none is borrowed by the output. */
+/* After 354 only: message bytes, CRLF lines, not dot-stuffed; stuffing is done here (RFC 5321
+ * section 4.5.2), behind every LF. What needs none is borrowed by the output. */
 void smtp_client_body (SmtpClient *client, const guint8 *bytes, gsize length);
 /* The final dot; adds a missing last CRLF. */
 void smtp_client_end (SmtpClient *client, guint tag);

@@ -1,0 +1,70 @@
+/* What the files of the client machine share: its state, its queue and the ways to add to them. */
+#pragma once
+
+#include "base/buffer.h"
+#include "smtp/client-reply.h"
+#include "smtp/client.h"
+
+typedef enum
+{
+  SMTP_CLIENT_HANDSHAKE, /* greeting, EHLO, HELO, STARTTLS: the machine speaks by itself */
+  SMTP_CLIENT_TLS_WAIT,  /* START_TLS was told; the host has not called smtp_client_tls_started() */
+  SMTP_CLIENT_OPEN,      /* READY was told */
+  SMTP_CLIENT_IN_DATA,   /* from the 354 until the final dot is written */
+  SMTP_CLIENT_CLOSED,    /* QUIT was answered */
+} SmtpClientState;
+
+/* A command on its way. */
+typedef struct
+{
+  guint32 command; /* of SmtpClientCommand */
+  guint32 tag;
+  guint32 length; /* of its line in `lines` while it waits */
+} SmtpClientEntry;
+
+struct _SmtpClient
+{
+  guint8 state;     /* of SmtpClientState */
+  guint8 tls;       /* of SmtpClientTls */
+  guint8 answering; /* of SmtpClientCommand: the machine's own command whose reply made it fail */
+  gboolean encrypted : 1; /* tls_started was called */
+  gboolean eof : 1;
+  gboolean failed : 1;         /* `failure` was told */
+  gboolean failure_theirs : 1; /* `failure` is the server's own reply */
+  guint8 data_tail[2];         /* the last two octets of the data so far */
+  gchar *hello;
+  SmtpCapabilities capabilities;
+  SmtpReplyReader reader;
+  BaseBuffer open;    /* of SmtpClientEntry: written, not answered */
+  BaseBuffer waiting; /* of SmtpClientEntry: not written */
+  BaseBuffer lines;   /* the command lines of `waiting` */
+  BaseOutput output;
+  BaseReply *reply;   /* of the event that was told last */
+  BaseReply *failure; /* to be told, or told */
+  SmtpClientEvent event;
+};
+
+/* client.c: from here on only FAILED is told. The first failure counts; `reply` is taken. */
+void smtp_client_fail (SmtpClient *client, BaseReply *reply, gboolean from_server);
+
+/* client-queue.c */
+gboolean smtp_client_has_open (const SmtpClient *client);
+gboolean smtp_client_has_waiting (const SmtpClient *client);
+/* The oldest open command; only if there is one. */
+const SmtpClientEntry *smtp_client_oldest (const SmtpClient *client);
+void smtp_client_pop (SmtpClient *client);
+/* Adds to the open commands what is written, or needs no writing (the greeting). */
+void smtp_client_push_open (SmtpClient *client, SmtpClientCommand command, guint tag);
+/* Queues a command of the host's; `line` with its CRLF. Writes it if it may be written. */
+void smtp_client_push (SmtpClient *client, SmtpClientCommand command, guint tag, const gchar *line);
+/* Writes what may be written now. */
+void smtp_client_flush (SmtpClient *client);
+
+/* client-handshake.c: act on the reply to the machine's own commands; TRUE: `client->event` is to
+ * be told. */
+gboolean smtp_client_on_greeting (SmtpClient *client, const SmtpClientEntry *entry);
+gboolean smtp_client_on_ehlo (SmtpClient *client, const SmtpClientEntry *entry);
+gboolean smtp_client_on_helo (SmtpClient *client, const SmtpClientEntry *entry);
+gboolean smtp_client_on_starttls (SmtpClient *client, const SmtpClientEntry *entry);
+/* Sends EHLO. */
+void smtp_client_say_hello (SmtpClient *client);
