@@ -1,20 +1,24 @@
-/* The server side of SMTP as a machine without sockets: bytes in, events out, replies in, bytes out (RFC 5321).
+/* The server side of SMTP as a machine without sockets: bytes in, events out, replies in, bytes out
+ * (RFC 5321).
  *
  * How it is driven:
  *   smtp_server_feed (server, bytes, length);          the machine borrows the bytes
  *   while ((event = smtp_server_next (server)) != NULL)
  *     ... act on it; answer now or later with smtp_server_answer() ...
- *   smtp_server_settle (server);                       what was not consumed is copied; the bytes are yours again
- *   write what stands in smtp_server_output (server), consume it
+ *   smtp_server_settle (server);                       what was not consumed is copied; the bytes
+ * are yours again write what stands in smtp_server_output (server), consume it
  *
  * Rules of the contract:
- *  - An event stays valid until the next call of smtp_server_next() or smtp_server_settle(); strings in it belong to the machine.
- *  - smtp_server_next() returns NULL when it needs more input, or when an answer must come first. Not pulling is back-pressure:
- *    smtp_server_backlog() says how much the machine holds.
+ *  - An event stays valid until the next call of smtp_server_next() or smtp_server_settle();
+ * strings in it belong to the machine.
+ *  - smtp_server_next() returns NULL when it needs more input, or when an answer must come first.
+ * Not pulling is back-pressure: smtp_server_backlog() says how much the machine holds.
  *  - Every event but CHUNK is answered exactly once, in the order of the events. Only RCPT may
- *    be pulled while earlier RCPTs are unanswered (at most SMTP_SERVER_MAX_PENDING): so a pipelined batch goes upstream together.
- *  - The machine answers by itself what needs nobody's opinion: syntax errors (500, 501, 555), wrong sequence (503), too many
- *    bad commands (421, close), too long lines (500 5.5.2), a declared SIZE over the limit (552 5.3.4).
+ *    be pulled while earlier RCPTs are unanswered (at most SMTP_SERVER_MAX_PENDING): so a pipelined
+ * batch goes upstream together.
+ *  - The machine answers by itself what needs nobody's opinion: syntax errors (500, 501, 555),
+ * wrong sequence (503), too many bad commands (421, close), too long lines (500 5.5.2), a declared
+ * SIZE over the limit (552 5.3.4).
  *  - Nothing calls back. The clock and all limits are the host's. */
 #pragma once
 
@@ -29,23 +33,27 @@
 
 typedef enum
 {
-  SMTP_SERVER_CONNECT,    /* first of all: answer 220 (greeting) or 4xx/5xx; with 554 the session goes on as RFC 5321 section 3.1 asks
-                             (only QUIT is served, all else 503) */
-  SMTP_SERVER_HELO,       /* argument: the domain */
-  SMTP_SERVER_EHLO,       /* argument: the domain; answer positively with smtp_server_answer_ehlo() */
-  SMTP_SERVER_MAIL,       /* path */
-  SMTP_SERVER_RCPT,       /* path */
-  SMTP_SERVER_DATA,       /* answer 354 to receive CHUNKs and END */
-  SMTP_SERVER_CHUNK,      /* not answered: bytes, dot-unstuffed, CRLF kept; writable until the next call, so that the host may move them */
-  SMTP_SERVER_END,        /* the message is complete, or was cut off by `fault`: answer with the final reply */
-  SMTP_SERVER_RSET,       /* answer 250; the machine has no transaction any more, whatever the answer */
-  SMTP_SERVER_NOOP,       /* argument or "" */
-  SMTP_SERVER_VRFY,       /* argument */
-  SMTP_SERVER_EXPN,       /* argument */
-  SMTP_SERVER_HELP,       /* argument or "" */
-  SMTP_SERVER_QUIT,       /* answer 221; closed after it */
-  SMTP_SERVER_STARTTLS,   /* answer 220: then smtp_server_wants_tls(); plaintext that was pipelined behind it is dropped (RFC 3207 section 4.2) */
-  SMTP_SERVER_UNKNOWN     /* argument: the whole line, as received; the default answer is 500 5.5.1 and it counts as bad */
+  SMTP_SERVER_CONNECT, /* first of all: answer 220 (greeting) or 4xx/5xx; with 554 the session goes
+                          on as RFC 5321 section 3.1 asks (only QUIT is served, all else 503) */
+  SMTP_SERVER_HELO,    /* argument: the domain */
+  SMTP_SERVER_EHLO,    /* argument: the domain; answer positively with smtp_server_answer_ehlo() */
+  SMTP_SERVER_MAIL,    /* path */
+  SMTP_SERVER_RCPT,    /* path */
+  SMTP_SERVER_DATA,    /* answer 354 to receive CHUNKs and END */
+  SMTP_SERVER_CHUNK, /* not answered: bytes, dot-unstuffed, CRLF kept; writable until the next call,
+                        so that the host may move them */
+  SMTP_SERVER_END,   /* the message is complete, or was cut off by `fault`: answer with the final
+                        reply */
+  SMTP_SERVER_RSET,  /* answer 250; the machine has no transaction any more, whatever the answer */
+  SMTP_SERVER_NOOP,  /* argument or "" */
+  SMTP_SERVER_VRFY,  /* argument */
+  SMTP_SERVER_EXPN,  /* argument */
+  SMTP_SERVER_HELP,  /* argument or "" */
+  SMTP_SERVER_QUIT,  /* answer 221; closed after it */
+  SMTP_SERVER_STARTTLS, /* answer 220: then smtp_server_wants_tls(); plaintext that was pipelined
+                           behind it is dropped (RFC 3207 section 4.2) */
+  SMTP_SERVER_UNKNOWN /* argument: the whole line, as received; the default answer is 500 5.5.1 and
+                         it counts as bad */
 } SmtpServerEventType;
 
 typedef enum
@@ -60,31 +68,35 @@ typedef enum
 typedef struct
 {
   SmtpServerEventType type;
-  const gchar *argument;   /* see the type; NUL-terminated */
-  const BasePath *path;    /* MAIL, RCPT */
-  guint8 *bytes;           /* CHUNK */
-  gsize length;            /* CHUNK */
-  SmtpFault fault;         /* END: bytes behind the fault were read to the true end of the data and dropped */
-  guint64 size;            /* END: octets of the message as received, dot-unstuffed (all of them, also those that were dropped) */
+  const gchar *argument; /* see the type; NUL-terminated */
+  const BasePath *path;  /* MAIL, RCPT */
+  guint8 *bytes;         /* CHUNK */
+  gsize length;          /* CHUNK */
+  SmtpFault
+      fault;    /* END: bytes behind the fault were read to the true end of the data and dropped */
+  guint64 size; /* END: octets of the message as received, dot-unstuffed (all of them, also those
+                   that were dropped) */
 } SmtpServerEvent;
 
 typedef enum
 {
   SMTP_NEWLINES_REFUSE,
-  SMTP_NEWLINES_NORMALIZE /* a bare CR or LF becomes CRLF; it still never ends the data together with a dot */
+  SMTP_NEWLINES_NORMALIZE /* a bare CR or LF becomes CRLF; it still never ends the data together
+                             with a dot */
 } SmtpNewlines;
 
 /* All limits are stated; the struct is shared by all sessions of a listener and outlives them. */
 typedef struct
 {
-  guint64 message_size;     /* octets; 0: no limit */
-  guint recipients;         /* in one transaction; one more hears 452 4.5.3 */
-  guint line_length;        /* of a command, with CRLF; longer: 500 5.5.2, read to its end and dropped */
-  guint text_line_length;   /* of a line of data, without CRLF; 0: no limit */
-  guint bad_commands;       /* in one session (syntax, sequence, unknown); one more: 421 4.7.0, close */
+  guint64 message_size; /* octets; 0: no limit */
+  guint recipients;     /* in one transaction; one more hears 452 4.5.3 */
+  guint line_length; /* of a command, with CRLF; longer: 500 5.5.2, read to its end and dropped */
+  guint text_line_length; /* of a line of data, without CRLF; 0: no limit */
+  guint bad_commands; /* in one session (syntax, sequence, unknown); one more: 421 4.7.0, close */
   SmtpNewlines newlines;
-  gboolean require_helo;    /* MAIL before HELO or EHLO: 503 5.5.1 */
-  gboolean require_tls;     /* anything but EHLO, HELO, NOOP, QUIT, STARTTLS, RSET, HELP before TLS: 530 5.7.0 */
+  gboolean require_helo; /* MAIL before HELO or EHLO: 503 5.5.1 */
+  gboolean require_tls;  /* anything but EHLO, HELO, NOOP, QUIT, STARTTLS, RSET, HELP before TLS:
+                            530 5.7.0 */
 } SmtpServerLimits;
 
 typedef struct _SmtpServer SmtpServer;
@@ -94,34 +106,43 @@ SmtpServer *smtp_server_new (const SmtpServerLimits *limits);
 void smtp_server_free (SmtpServer *server); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SmtpServer, smtp_server_free)
 
-/* Borrows `bytes` until smtp_server_settle(); it may move bytes within them. Only after the former ones are settled. */
+/* Borrows `bytes` until smtp_server_settle(); it may move bytes within them. Only after the former
+ * ones are settled. */
 void smtp_server_feed (SmtpServer *server, guint8 *bytes, gsize length);
 const SmtpServerEvent *smtp_server_next (SmtpServer *server);
 void smtp_server_settle (SmtpServer *server);
 /* Bytes that were fed and not yet consumed. */
 gsize smtp_server_backlog (const SmtpServer *server);
-/* Whether the unconsumed input contains a complete QUIT line: the client said good-bye before it closed (rule 7 of the design). */
+/* Whether the unconsumed input contains a complete QUIT line: the client said good-bye before it
+ * closed (rule 7 of the design). */
 gboolean smtp_server_backlog_has_quit (const SmtpServer *server);
 
-/* Answers the oldest unanswered event. `reply` is copied into the output at once. A refusal of MAIL leaves no transaction;
- * a refusal of DATA leaves the transaction as RFC 5321 section 4.1.1.4 has it; any answer to END ends the transaction. */
+/* Answers the oldest unanswered event. `reply` is copied into the output at once. A refusal of MAIL
+ * leaves no transaction; a refusal of DATA leaves the transaction as RFC 5321 section 4.1.1.4 has
+ * it; any answer to END ends the transaction. */
 void smtp_server_answer (SmtpServer *server, const BaseReply *reply);
-/* The same, then nothing more is read and smtp_server_is_closing() is TRUE. Also allowed while no event is open (421 at any moment). */
+/* The same, then nothing more is read and smtp_server_is_closing() is TRUE. Also allowed while no
+ * event is open (421 at any moment). */
 void smtp_server_answer_close (SmtpServer *server, const BaseReply *reply);
-/* 250 to EHLO: `greeting` is its first line, then the keywords of `offered`, then `extra` lines (separated by '\n', or NULL).
- * The offered capabilities decide which parameters MAIL and RCPT accept and whether enhanced codes are written. */
-void smtp_server_answer_ehlo (SmtpServer *server, const gchar *greeting, SmtpCapabilities offered, const gchar *extra);
+/* 250 to EHLO: `greeting` is its first line, then the keywords of `offered`, then `extra` lines
+ * (separated by '\n', or NULL). The offered capabilities decide which parameters MAIL and RCPT
+ * accept and whether enhanced codes are written. */
+void smtp_server_answer_ehlo (SmtpServer *server, const gchar *greeting, SmtpCapabilities offered,
+                              const gchar *extra);
 
 BaseOutput *smtp_server_output (SmtpServer *server);
 
-/* TRUE from the 220 to STARTTLS until smtp_server_tls_started(): flush the output, then start the handshake. */
+/* TRUE from the 220 to STARTTLS until smtp_server_tls_started(): flush the output, then start the
+ * handshake. */
 gboolean smtp_server_wants_tls (const SmtpServer *server);
-/* The handshake is complete (also for implicit TLS, right after _new): everything learnt in plaintext is forgotten (RFC 3207 section 4.2). */
+/* The handshake is complete (also for implicit TLS, right after _new): everything learnt in
+ * plaintext is forgotten (RFC 3207 section 4.2). */
 void smtp_server_tls_started (SmtpServer *server);
 gboolean smtp_server_is_closing (const SmtpServer *server); /* close once the output is written */
-gboolean smtp_server_in_transaction (const SmtpServer *server); /* MAIL was accepted, and not yet ended */
+gboolean
+smtp_server_in_transaction (const SmtpServer *server);   /* MAIL was accepted, and not yet ended */
 gboolean smtp_server_in_data (const SmtpServer *server); /* between the 354 and END */
 gboolean smtp_server_awaits_answer (const SmtpServer *server);
-/* The default replies of the originals, for hosts without an opinion: 214, 250, 252, 502, 500 naming the line, … Static or
- * newly made; caller frees. */
+/* The default replies of the originals, for hosts without an opinion: 214, 250, 252, 502, 500
+ * naming the line, … Static or newly made; caller frees. */
 BaseReply *smtp_server_default_reply (const SmtpServerEvent *event, const gchar *hostname);

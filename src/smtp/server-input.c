@@ -1,0 +1,163 @@
+/* The server's input: held octets first, then the window. A line that starts in the one and ends in
+ * the other is put together in `held`, at most as much of it as a line may have. No input makes
+ * this fail; too long lines are reported by their own result. */
+#include "smtp/server-input.h"
+
+#include <string.h>
+
+guint8 *
+smtp_input_bytes (SmtpServer *server, gsize *length)
+{
+  gboolean held = base_buffer_length (&server->held) > 0;
+
+  *length = held ? base_buffer_length (&server->held) : server->window_length;
+  return held ? base_buffer_bytes (&server->held) : server->window;
+}
+
+void
+smtp_input_release (SmtpServer *server)
+{
+  gsize used = server->used;
+
+  server->used = 0;
+  if (used == 0)
+    return;
+  if (base_buffer_length (&server->held) > 0)
+    {
+      base_buffer_consume (&server->held, used);
+      return;
+    }
+  server->window += used;
+  server->window_length -= used;
+}
+
+/* A line that lies in both parts: as much of the window goes to the held part as the line has, or
+ * may have. */
+static void
+join_line (SmtpServer *server)
+{
+  gsize held = base_buffer_length (&server->held);
+  gsize most = server->limits->line_length;
+
+  if (held == 0 || held >= most || server->window_length == 0 || server->dropping
+      || memchr (base_buffer_bytes (&server->held), '\n', held) != NULL)
+    return;
+  gsize part = MIN (server->window_length, most - held);
+  const guint8 *end = memchr (server->window, '\n', part);
+  if (end != NULL)
+    part = (gsize) (end - server->window) + 1;
+  base_buffer_append (&server->held, server->window, part);
+  server->window += part;
+  server->window_length -= part;
+}
+
+/* Drops octets up to the LF that ends the line which is too long; FALSE: it was not there yet. */
+static gboolean
+drop_line (SmtpServer *server)
+{
+  gsize length;
+
+  while (server->dropping)
+    {
+      const guint8 *bytes = smtp_input_bytes (server, &length);
+      if (length == 0)
+        return FALSE;
+      const guint8 *end = memchr (bytes, '\n', length);
+      server->dropping = end == NULL;
+      server->used = end == NULL ? length : (gsize) (end - bytes) + 1;
+      smtp_input_release (server);
+    }
+  return TRUE;
+}
+
+SmtpLineResult
+smtp_input_take_line (SmtpServer *server, SmtpLine *line)
+{
+  gsize length;
+
+  join_line (server);
+  guint8 *bytes = smtp_input_bytes (server, &length);
+  gsize most = server->limits->line_length;
+  const guint8 *end
+      = length == 0 || server->dropping ? NULL : memchr (bytes, '\n', MIN (length, most));
+  if (end == NULL)
+    {
+      gboolean dropped = server->dropping || (length > 0 && length >= most);
+      server->dropping = dropped;
+      return dropped && drop_line (server) ? SMTP_LINE_TOO_LONG : SMTP_LINE_NONE;
+    }
+  line->bytes = (gchar *) bytes;
+  line->length = (gsize) (end - bytes);
+  server->used = line->length + 1;
+  line->bare_lf = line->length == 0 || bytes[line->length - 1] != '\r';
+  line->length -= !line->bare_lf;
+  return SMTP_LINE_GOOD;
+}
+
+/* What the search for QUIT remembers between two pieces of input. */
+typedef struct
+{
+  gchar line[8];
+  gsize length; /* of the line, its end included; may be more than fits */
+  gboolean stop;
+  gboolean found;
+} QuitSearch;
+
+/* A line that is complete. Behind DATA come no commands, and behind STARTTLS none that counts. */
+static void
+judge_line (QuitSearch *search, SmtpNewlines newlines)
+{
+  gboolean crlf = search->length >= 2 && search->length <= sizeof search->line
+                  && search->line[search->length - 2] == '\r';
+  gsize verb = MIN (search->length, sizeof search->line) - 1;
+
+  if (!crlf && newlines == SMTP_NEWLINES_REFUSE && search->length <= sizeof search->line)
+    return;
+  verb -= crlf;
+  search->stop = (verb == 4 && g_ascii_strncasecmp (search->line, "DATA", 4) == 0)
+                 || g_ascii_strncasecmp (search->line, "STARTTLS", 8) == 0;
+  search->found = verb == 4 && search->length <= sizeof search->line
+                  && g_ascii_strncasecmp (search->line, "QUIT", 4) == 0;
+}
+
+static void
+search_quit (QuitSearch *search, SmtpNewlines newlines, const guint8 *bytes, gsize length)
+{
+  for (gsize i = 0; i < length && !search->found && !search->stop; i++)
+    {
+      if (search->length < sizeof search->line)
+        search->line[search->length] = (gchar) bytes[i];
+      search->length++;
+      if (bytes[i] != '\n')
+        continue;
+      judge_line (search, newlines);
+      search->length = 0;
+    }
+}
+
+gsize
+smtp_server_backlog (const SmtpServer *server)
+{
+  if (server->state & (SMTP_STATE_TLS | SMTP_STATE_CLOSED))
+    return 0;
+  return base_buffer_length (&server->held) + server->window_length - server->used;
+}
+
+gboolean
+smtp_server_backlog_has_quit (const SmtpServer *server)
+{
+  QuitSearch search = { .stop = smtp_server_in_data (server) || server->dropping };
+  gsize held = base_buffer_length (&server->held);
+  gsize used_held = held > 0 ? server->used : 0;
+  gsize used_window = held > 0 ? 0 : server->used;
+
+  if (smtp_server_backlog (server) == 0)
+    return FALSE;
+  if (held > 0)
+    search_quit (&search, server->limits->newlines, base_buffer_bytes (&server->held) + used_held,
+                 held - used_held);
+  if (server->window_length > used_window)
+    search_quit (&search, server->limits->newlines, server->window + used_window,
+                 server->window_length - used_window);
+  return search.found;
+}

@@ -1,0 +1,60 @@
+/* The inside of SmtpServer, for the server files and the commands alone. It is small on purpose:
+ * thousands of them wait idle. */
+#pragma once
+
+#include "base/buffer.h"
+#include "smtp/server-data.h"
+#include "smtp/server.h"
+
+typedef struct _SmtpCommand SmtpCommand;
+
+typedef enum
+{
+  SMTP_STATE_CONNECT = 1 << 0, /* CONNECT is not answered */
+  SMTP_STATE_REFUSED = 1 << 1, /* CONNECT was refused: only QUIT is served (RFC 5321 section 3.1) */
+  SMTP_STATE_START = 1 << 2,   /* no HELO or EHLO was accepted, or TLS has just started */
+  SMTP_STATE_READY = 1 << 3,   /* the client has named itself; no transaction */
+  SMTP_STATE_MAIL = 1 << 4,    /* in a transaction without an accepted recipient */
+  SMTP_STATE_RCPT = 1 << 5,    /* in a transaction with one at least */
+  SMTP_STATE_DATA = 1 << 6,    /* from the 354 to the answer to END */
+  SMTP_STATE_TLS = 1 << 7,     /* from the 220 to STARTTLS to smtp_server_tls_started() */
+  SMTP_STATE_CLOSED = 1 << 8,  /* nothing is read any more */
+
+  SMTP_STATES_IDLE = SMTP_STATE_START | SMTP_STATE_READY,
+  SMTP_STATES_OPEN = SMTP_STATE_MAIL | SMTP_STATE_RCPT,
+  SMTP_STATES_ALL = SMTP_STATES_IDLE | SMTP_STATES_OPEN
+} SmtpState;
+
+struct _SmtpServer
+{
+  const SmtpServerLimits *limits;
+  BaseOutput output;
+  BaseBuffer held; /* settled input; comes before the window */
+  guint8 *window;  /* fed input, borrowed; NULL: settled */
+  gsize window_length;
+  gsize used; /* octets of the source that the current event still shows: dropped with it */
+  SmtpServerEvent event; /* event.path is owned */
+  SmtpData data;
+  GQueue replies;          /* of QueuedReply: our own, behind unanswered RCPTs; empty as a rule */
+  const SmtpCommand *open; /* row of the oldest unanswered event; NULL: none */
+  guint32 offered;         /* of SmtpCap, by the last EHLO answer */
+  guint pending;           /* unanswered events; more than one only of RCPT */
+  guint recipients;        /* accepted in this transaction */
+  guint refused;           /* recipients refused in it, or commands that followed a refused MAIL */
+  guint bad;               /* bad commands in the session */
+  guint16 state;           /* SmtpState */
+  gboolean named : 1;      /* a HELO or EHLO was accepted since the session or TLS started */
+  gboolean tls : 1;
+  gboolean utf8 : 1;        /* MAIL had SMTPUTF8 */
+  gboolean binary : 1;      /* MAIL had BODY=BINARYMIME */
+  gboolean mail_failed : 1; /* the last MAIL was refused: what a pipelining client sent behind it is
+                               no fault of its own */
+  gboolean dropping : 1;    /* inside a command line that is too long */
+  gboolean ending : 1;      /* our own 421 is queued: read nothing more */
+};
+
+/* Forgets the transaction. */
+void smtp_server_clear_transaction (SmtpServer *server);
+/* Forgets all input that was not consumed. */
+void smtp_server_drop_input (SmtpServer *server);
+void smtp_server_close (SmtpServer *server);
