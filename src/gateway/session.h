@@ -22,7 +22,7 @@ typedef struct
   Chain chain;
   SmtpServerLimits limits;
   MessageSpoolLimits spool;
-  GPtrArray *commands; /* of GatewayCommand: those that the chain's filters add */
+
 } GatewayListener;
 
 /* `facts`: one IpcFilterFacts for each of config->filters. */

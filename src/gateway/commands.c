@@ -1,0 +1,269 @@
+/* The client's commands: which hook each has, what its answer is when nobody objects. One function
+ * a command, one row each. */
+#include "gateway/private.h"
+
+#include <string.h>
+
+/* Logs a filter's refusal and answers with it. TRUE: it was one, nothing is left to do. */
+static gboolean
+answer_refusal (GatewaySession *session, const gchar *command, const ChainOutcome *outcome)
+{
+  if (outcome->kind != CHAIN_REFUSE && outcome->kind != CHAIN_CLOSE)
+    return FALSE;
+  session_log_refusal (session, command, NULL, outcome->reply, outcome->filter);
+  if (outcome->kind == CHAIN_CLOSE)
+    smtp_server_answer_close (session->server, outcome->reply);
+  else
+    smtp_server_answer (session->server, outcome->reply);
+  return TRUE;
+}
+
+/* ---- connect ---- */
+
+static void
+after_connect (GatewaySession *session, const ChainOutcome *outcome)
+{
+  if (answer_refusal (session, "CONNECT", outcome))
+    return;
+  if (outcome->reply != NULL && outcome->reply->code == 220)
+    {
+      smtp_server_answer (session->server, outcome->reply);
+      return;
+    }
+  g_autoptr (BaseReply) greeting
+      = base_reply_printf (220, 0, 0, 0, "%s ESMTP Mailweir", session->listener->config->hostname);
+  smtp_server_answer (session->server, greeting);
+}
+
+static void
+on_connect (GatewaySession *session, const SmtpServerEvent *event)
+{
+  session_run_hook (session, IPC_HOOK_CONNECT, NULL, after_connect);
+}
+
+/* ---- HELO, EHLO ---- */
+
+static void
+take_helo (GatewaySession *session, const gchar *domain, gboolean esmtp)
+{
+  g_free (session->helo);
+  session->helo = g_strdup (domain);
+  session->esmtp = esmtp;
+}
+
+static void
+after_helo (GatewaySession *session, const ChainOutcome *outcome)
+{
+  if (answer_refusal (session, "HELO", outcome))
+    return;
+  g_autoptr (BaseReply) ok
+      = base_reply_printf (250, 0, 0, 0, "%s", session->listener->config->hostname);
+  smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : ok);
+}
+
+/* What we can do by ourselves, and what every upstream of the listener can do (rule 2). */
+static SmtpCapabilities
+offer (const GatewaySession *session, SmtpCapabilities upstreams)
+{
+  const GatewayListener *listener = session->listener;
+  const guint32 shared = SMTP_CAP_8BITMIME | SMTP_CAP_SMTPUTF8 | SMTP_CAP_DSN;
+  SmtpCapabilities offered
+      = { .flags = SMTP_CAP_PIPELINING | SMTP_CAP_SIZE | SMTP_CAP_ENHANCEDSTATUSCODES
+                   | SMTP_CAP_HELP | (upstreams.flags & shared),
+          .size = listener->limits.message_size };
+  if ((upstreams.flags & SMTP_CAP_SIZE) != 0 && upstreams.size != 0
+      && (offered.size == 0 || upstreams.size < offered.size))
+    offered.size = upstreams.size;
+  if (listener->listener->tls == CONFIG_TLS_STARTTLS && session->tls_protocol == NULL)
+    offered.flags |= SMTP_CAP_STARTTLS;
+  return offered;
+}
+
+static void
+answer_ehlo (GatewaySession *session, SmtpCapabilities upstreams)
+{
+  g_autofree gchar *address = base_endpoint_address (&session->client);
+  g_autofree gchar *greeting
+      = g_strdup_printf ("%s Hello %s [%s]", session->listener->config->hostname,
+                         session->client_name != NULL ? session->client_name : "unknown", address);
+  smtp_server_answer_ehlo (session->server, greeting, offer (session, upstreams), NULL);
+}
+
+static void
+after_ehlo (GatewaySession *session, const ChainOutcome *outcome)
+{
+  SmtpCapabilities upstreams = { 0, 0 };
+  if (answer_refusal (session, "EHLO", outcome))
+    return;
+  if (session->methods->capabilities (session->host, &upstreams))
+    answer_ehlo (session, upstreams);
+  else
+    session->work = SESSION_CAPABILITIES;
+}
+
+void
+gateway_session_capabilities (GatewaySession *session, SmtpCapabilities capabilities)
+{
+  if (session->work != SESSION_CAPABILITIES)
+    return;
+  session->work = SESSION_FREE;
+  answer_ehlo (session, capabilities);
+  gateway_session_pump (session);
+}
+
+static void
+run_helo_hook (GatewaySession *session, const ChainOutcome *outcome)
+{
+  if (session->esmtp)
+    session_run_hook (session, IPC_HOOK_EHLO, session->helo, after_ehlo);
+  else
+    session_run_hook (session, IPC_HOOK_HELO, session->helo, after_helo);
+}
+
+static void
+on_helo (GatewaySession *session, const SmtpServerEvent *event)
+{
+  take_helo (session, event->argument, event->type == SMTP_SERVER_EHLO);
+  transaction_abort (session, "aborted", run_helo_hook);
+}
+
+/* ---- RSET ---- */
+
+static void
+after_rset_abort (GatewaySession *session, const ChainOutcome *outcome)
+{
+  smtp_server_answer (session->server, BASE_REPLY (250, 2, 0, 0, "Ok"));
+}
+
+/* A filter can not keep a client from taking its transaction back: only close is listened to. */
+static void
+after_rset (GatewaySession *session, const ChainOutcome *outcome)
+{
+  if (outcome->kind == CHAIN_CLOSE)
+    smtp_server_answer_close (session->server, outcome->reply);
+  else
+    transaction_abort (session, "aborted", after_rset_abort);
+}
+
+static void
+on_rset (GatewaySession *session, const SmtpServerEvent *event)
+{
+  session_run_hook (session, IPC_HOOK_RSET, NULL, after_rset);
+}
+
+/* ---- NOOP, VRFY, EXPN, HELP and unknown verbs: a hook, else the default reply ---- */
+
+static void
+after_simple (GatewaySession *session, const ChainOutcome *outcome)
+{
+  g_autoptr (BaseReply) fallback = g_steal_pointer (&session->fallback);
+  if (!answer_refusal (session, "command", outcome))
+    smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : fallback);
+}
+
+static void
+on_simple (GatewaySession *session, const SmtpServerEvent *event)
+{
+  IpcHook hook = event->type == SMTP_SERVER_NOOP   ? IPC_HOOK_NOOP
+                 : event->type == SMTP_SERVER_VRFY ? IPC_HOOK_VRFY
+                 : event->type == SMTP_SERVER_EXPN ? IPC_HOOK_EXPN
+                 : event->type == SMTP_SERVER_HELP ? IPC_HOOK_HELP
+                                                   : IPC_HOOK_UNKNOWN;
+  session->fallback = smtp_server_default_reply (event, session->listener->config->hostname);
+  session_run_hook (session, hook, event->argument, after_simple);
+}
+
+/* ---- QUIT ---- */
+
+static void
+after_quit (GatewaySession *session, const ChainOutcome *outcome)
+{
+  g_autoptr (BaseReply) bye = base_reply_printf (221, 2, 0, 0, "%s closing connection",
+                                                 session->listener->config->hostname);
+  smtp_server_answer_close (session->server, outcome->reply != NULL ? outcome->reply : bye);
+}
+
+static void
+on_quit (GatewaySession *session, const SmtpServerEvent *event)
+{
+  session_run_hook (session, IPC_HOOK_QUIT, NULL, after_quit);
+}
+
+/* ---- STARTTLS ---- */
+
+static void
+on_starttls (GatewaySession *session, const SmtpServerEvent *event)
+{
+  if (session->listener->listener->tls == CONFIG_TLS_STARTTLS)
+    smtp_server_answer (session->server, BASE_REPLY (220, 2, 0, 0, "Ready to start TLS"));
+  else
+    smtp_server_answer (session->server, BASE_REPLY (502, 5, 5, 1, "STARTTLS is not offered here"));
+}
+
+/* ---- Content ---- */
+
+static void
+on_mail (GatewaySession *session, const SmtpServerEvent *event)
+{
+  envelope_mail (session, event->path);
+}
+
+static void
+on_rcpt (GatewaySession *session, const SmtpServerEvent *event)
+{
+  envelope_rcpt (session, event->path);
+}
+
+static void
+on_data (GatewaySession *session, const SmtpServerEvent *event)
+{
+  data_begin (session);
+}
+
+static void
+on_chunk (GatewaySession *session, const SmtpServerEvent *event)
+{
+  data_chunk (session, event->bytes, event->length);
+}
+
+static void
+on_end (GatewaySession *session, const SmtpServerEvent *event)
+{
+  data_end (session, event->fault, event->size);
+}
+
+typedef void (*EventHandler) (GatewaySession *session, const SmtpServerEvent *event);
+
+static const EventHandler handlers[] = {
+  [SMTP_SERVER_CONNECT] = on_connect,   [SMTP_SERVER_HELO] = on_helo,
+  [SMTP_SERVER_EHLO] = on_helo,         [SMTP_SERVER_MAIL] = on_mail,
+  [SMTP_SERVER_RCPT] = on_rcpt,         [SMTP_SERVER_DATA] = on_data,
+  [SMTP_SERVER_CHUNK] = on_chunk,       [SMTP_SERVER_END] = on_end,
+  [SMTP_SERVER_RSET] = on_rset,         [SMTP_SERVER_NOOP] = on_simple,
+  [SMTP_SERVER_VRFY] = on_simple,       [SMTP_SERVER_EXPN] = on_simple,
+  [SMTP_SERVER_HELP] = on_simple,       [SMTP_SERVER_QUIT] = on_quit,
+  [SMTP_SERVER_STARTTLS] = on_starttls, [SMTP_SERVER_UNKNOWN] = on_simple,
+};
+
+/* Draining: no new work is begun; what is open is finished. */
+static gboolean
+is_refused_while_draining (const GatewaySession *session, SmtpServerEventType type)
+{
+  if (!session->draining || type == SMTP_SERVER_QUIT || type == SMTP_SERVER_CHUNK
+      || type == SMTP_SERVER_END)
+    return FALSE;
+  return session->tx == NULL || session->hurried;
+}
+
+void
+session_handle_event (GatewaySession *session, const SmtpServerEvent *event)
+{
+  if (is_refused_while_draining (session, event->type))
+    {
+      g_autoptr (BaseReply) reply = base_reply_printf (421, 4, 3, 2, "%s is restarting, try again",
+                                                       session->listener->config->hostname);
+      smtp_server_answer_close (session->server, reply);
+      return;
+    }
+  handlers[event->type](session, event);
+}

@@ -1,0 +1,426 @@
+/* The message's bytes: cut-through where nobody needs the body, else the spool (rule 4 of the
+ * design). */
+#include "gateway/private.h"
+
+#include <string.h>
+
+#define SEND_PIECE (64 * 1024)
+
+/* ---- DATA ---- */
+
+static gboolean
+needs_spool (const GatewaySession *session)
+{
+  const GatewayTransaction *tx = session->tx;
+  return tx->aside == ASIDE_QUARANTINE || chain_wants (&session->listener->chain, IPC_HOOKS_OF_BODY)
+         || (tx->destination != NULL && tx->destination->kind == CONFIG_DESTINATION_MAILDIR);
+}
+
+static void
+choose_way (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  if (tx->aside == ASIDE_DISCARD)
+    {
+      upstream_reset (session);
+      transaction_answer_at_end (session, BASE_REPLY (250, 2, 0, 0, "Ok"), "discarded");
+    }
+  else if (needs_spool (session))
+    {
+      tx->spool = message_spool_new (&session->listener->spool);
+      tx->phase = TX_SPOOLING;
+    }
+  else
+    tx->phase = TX_HEADERS;
+}
+
+static void
+after_data (GatewaySession *session, const ChainOutcome *outcome)
+{
+  GatewayTransaction *tx = session->tx;
+  g_autoptr (BaseReply) refusal = NULL;
+  if (outcome->kind == CHAIN_REFUSE || outcome->kind == CHAIN_CLOSE)
+    {
+      session_log_refusal (session, "DATA", NULL, outcome->reply, outcome->filter);
+      if (outcome->kind == CHAIN_CLOSE)
+        smtp_server_answer_close (session->server, outcome->reply);
+      else
+        smtp_server_answer (session->server, outcome->reply);
+      return;
+    }
+  if (!envelope_edit (session, outcome, &refusal))
+    {
+      smtp_server_answer (session->server, refusal);
+      return;
+    }
+  if (outcome->kind == CHAIN_DISCARD || outcome->kind == CHAIN_QUARANTINE)
+    {
+      tx->aside = outcome->kind == CHAIN_DISCARD ? ASIDE_DISCARD : ASIDE_QUARANTINE;
+      tx->aside_reason = g_strdup (outcome->reason);
+      tx->aside_filter = outcome->filter;
+      upstream_reset (session);
+    }
+  choose_way (session);
+  smtp_server_answer (session->server,
+                      BASE_REPLY (354, 0, 0, 0, "End data with <CR><LF>.<CR><LF>"));
+}
+
+void
+data_begin (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  if (tx->failure != NULL)
+    smtp_server_answer (session->server, tx->failure);
+  else
+    session_run_hook (session, IPC_HOOK_DATA, NULL, after_data);
+}
+
+/* ---- What is looked at in every message: NUL in a field, and hops ---- */
+
+static BaseReply *
+judge_headers (GatewaySession *session, const guint8 *bytes, gsize length)
+{
+  const MessageHeaderLimits any = { G_MAXUINT64, G_MAXUINT64, G_MAXUINT, G_MAXUINT64, G_MAXUINT };
+  g_autoptr (MessageHeaders) headers = message_headers_scan (bytes, length, TRUE);
+  guint field = 0;
+  if (headers == NULL)
+    return NULL;
+  if (message_headers_check (headers, &any, &field) == MESSAGE_HEADERS_NUL)
+    {
+      g_autofree gchar *name
+          = field == G_MAXUINT ? g_strdup ("header") : message_headers_name (headers, field);
+      return base_reply_printf (550, 5, 6, 0, "NUL octet in header field %.60s", name);
+    }
+  gint64 hops = message_headers_count_of (headers, "Received");
+  if (hops > session->listener->config->hops)
+    return base_reply_printf (554, 5, 4, 6, "Too many hops: %" G_GINT64_FORMAT " Received fields",
+                              hops);
+  return NULL;
+}
+
+/* ---- Cut-through ---- */
+
+static MessageSource
+head_source (const GatewayTransaction *tx)
+{
+  return message_source_from_memory (base_buffer_bytes (&tx->head), tx->head_end);
+}
+
+/* A filter wants the message kept after all: what came so far begins the spool. */
+static void
+switch_to_spool (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  g_autoptr (GError) error = NULL;
+  tx->spool = message_spool_new (&session->listener->spool);
+  tx->phase = TX_SPOOLING;
+  if (!message_spool_append (tx->spool, base_buffer_bytes (&tx->head),
+                             base_buffer_length (&tx->head), &error))
+    {
+      base_log (BASE_LOG_ERROR, "id=%s spool: %s", tx->id, error->message);
+      transaction_fail (session, BASE_REPLY (452, 4, 3, 1, "Out of storage, try again later"));
+    }
+  else if (tx->complete)
+    transaction_store (session, GATEWAY_DELIVER_QUARANTINE);
+}
+
+static void
+open_stream (GatewaySession *session, const ChainOutcome *outcome)
+{
+  GatewayTransaction *tx = session->tx;
+  g_autoptr (BaseReply) refusal = NULL;
+  if (outcome->edits != NULL)
+    tx->edits = message_edits_ref (outcome->edits);
+  if (outcome->reply != NULL)
+    tx->text = base_reply_copy (outcome->reply);
+  if (!envelope_edit (session, outcome, &refusal))
+    transaction_fail (session, refusal);
+  else if (message_writer_check (tx->edits, head_source (tx), TRUE) != MESSAGE_WRITER_FINE)
+    {
+      base_log (BASE_LOG_ERROR, "id=%s the filters' edits leave a bare CR or LF", tx->id);
+      transaction_fail (session, BASE_REPLY (451, 4, 3, 0, "The message can not be edited now"));
+    }
+  else if (tx->aside == ASIDE_DISCARD)
+    transaction_answer_at_end (session, BASE_REPLY (250, 2, 0, 0, "Ok"), "discarded");
+  else if (tx->destination != NULL)
+    transaction_answer_at_end (session, BASE_REPLY (250, 2, 0, 0, "Ok"), "discarded");
+  else
+    {
+      tx->received = session_received (session);
+      tx->phase = TX_OPENING;
+      upstream_want_data (session);
+    }
+}
+
+static void
+after_headers (GatewaySession *session, const ChainOutcome *outcome)
+{
+  GatewayTransaction *tx = session->tx;
+  if (outcome->kind == CHAIN_QUARANTINE)
+    {
+      tx->aside = ASIDE_QUARANTINE;
+      tx->aside_reason = g_strdup (outcome->reason);
+      tx->aside_filter = outcome->filter;
+      upstream_reset (session);
+      switch_to_spool (session);
+    }
+  else if (!transaction_apply_verdict (session, outcome))
+    open_stream (session, outcome);
+}
+
+static void
+headers_complete (GatewaySession *session, gsize end)
+{
+  GatewayTransaction *tx = session->tx;
+  tx->head_end = end;
+  g_autoptr (BaseReply) refusal = judge_headers (session, base_buffer_bytes (&tx->head), end);
+  if (refusal != NULL)
+    transaction_fail (session, refusal);
+  else
+    session_run_hook (session, IPC_HOOK_END_OF_HEADERS, NULL, after_headers);
+}
+
+static void
+collect_headers (GatewaySession *session, const guint8 *bytes, gsize length)
+{
+  GatewayTransaction *tx = session->tx;
+  base_buffer_append (&tx->head, bytes, length);
+  gsize stored = base_buffer_length (&tx->head);
+  gsize end = message_headers_find_end (base_buffer_bytes (&tx->head), stored, &tx->head_scanned);
+  if (end != G_MAXSIZE)
+    headers_complete (session, end);
+  else if (stored > session->listener->config->limit_header_block)
+    transaction_fail (session, BASE_REPLY (552, 5, 3, 4, "Header is too long"));
+}
+
+/* 354 came: our trace field, the header as edited, and what came with it, in one write. */
+static void
+begin_stream (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  SmtpClient *client = session->upstream->client;
+  const guint8 *piece;
+  gsize length;
+  tx->phase = TX_STREAMING;
+  tx->writer = message_writer_new (tx->received, tx->edits, head_source (tx));
+  while ((piece = message_writer_next (tx->writer, G_MAXSIZE, &length)) != NULL)
+    smtp_client_body (client, piece, length);
+  gsize stored = base_buffer_length (&tx->head);
+  if (stored > tx->head_end)
+    smtp_client_body (client, base_buffer_bytes (&tx->head) + tx->head_end, stored - tx->head_end);
+  if (tx->complete)
+    upstream_end (session);
+}
+
+/* ---- Spooled ---- */
+
+static void
+spool (GatewaySession *session, const guint8 *bytes, gsize length)
+{
+  GatewayTransaction *tx = session->tx;
+  g_autoptr (GError) error = NULL;
+  if (message_spool_append (tx->spool, bytes, length, &error))
+    return;
+  base_log (BASE_LOG_ERROR, "id=%s spool: %s", tx->id, error->message);
+  transaction_fail (session, BASE_REPLY (452, 4, 3, 1, "Out of storage, try again later"));
+}
+
+static BaseReply *
+judge_spool (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  const guint8 *bytes = message_spool_inline (tx->spool);
+  gsize length
+      = MIN (message_spool_size (tx->spool), session->listener->config->limit_header_block);
+  g_autofree guint8 *copy = NULL;
+  g_autoptr (GError) error = NULL;
+  if (bytes == NULL && length > 0)
+    {
+      copy = g_malloc (length);
+      gssize got = message_spool_read (tx->spool, 0, copy, length, &error);
+      if (got < 0)
+        {
+          base_log (BASE_LOG_ERROR, "id=%s spool: %s", tx->id, error->message);
+          return base_reply_new (451, 4, 3, 0, "The message can not be read back now");
+        }
+      bytes = copy;
+      length = got;
+    }
+  return judge_headers (session, bytes, length);
+}
+
+static void
+hand_over (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  MessageSource source = message_source_from_spool (tx->spool);
+  if (message_writer_check (tx->edits, source, TRUE) != MESSAGE_WRITER_FINE)
+    {
+      base_log (BASE_LOG_ERROR, "id=%s the filters' edits leave a bare CR or LF", tx->id);
+      transaction_fail (session, BASE_REPLY (451, 4, 3, 0, "The message can not be edited now"));
+    }
+  else if (tx->aside == ASIDE_DISCARD
+           || (tx->destination != NULL && tx->destination->kind == CONFIG_DESTINATION_DISCARD))
+    transaction_accept (session, "Ok", "discarded");
+  else if (tx->destination != NULL)
+    transaction_store (session, GATEWAY_DELIVER_MAILDIR);
+  else
+    {
+      tx->received = session_received (session);
+      tx->phase = TX_HANDOVER;
+      upstream_want_data (session);
+    }
+}
+
+static void
+after_message (GatewaySession *session, const ChainOutcome *outcome)
+{
+  GatewayTransaction *tx = session->tx;
+  g_autoptr (BaseReply) refusal = NULL;
+  if (outcome->kind == CHAIN_QUARANTINE)
+    {
+      tx->aside = ASIDE_QUARANTINE;
+      tx->aside_reason = g_strdup (outcome->reason);
+      tx->aside_filter = outcome->filter;
+      upstream_reset (session);
+      transaction_store (session, GATEWAY_DELIVER_QUARANTINE);
+      return;
+    }
+  if (transaction_apply_verdict (session, outcome))
+    return;
+  if (outcome->edits != NULL)
+    tx->edits = message_edits_ref (outcome->edits);
+  if (outcome->reply != NULL)
+    tx->text = base_reply_copy (outcome->reply);
+  if (envelope_edit (session, outcome, &refusal))
+    hand_over (session);
+  else
+    transaction_fail (session, refusal);
+}
+
+static void
+message_complete (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  g_autoptr (BaseReply) refusal = judge_spool (session);
+  tx->phase = TX_CHECKING;
+  if (refusal != NULL)
+    transaction_fail (session, refusal);
+  else if (tx->aside == ASIDE_QUARANTINE)
+    transaction_store (session, GATEWAY_DELIVER_QUARANTINE);
+  else
+    session_run_hook (session, IPC_HOOK_END_OF_MESSAGE, NULL, after_message);
+}
+
+void
+data_send (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  while (tx->phase == TX_SENDING && upstream_has_room (session))
+    {
+      gsize length;
+      const guint8 *piece = message_writer_next (tx->writer, SEND_PIECE, &length);
+      if (piece != NULL)
+        {
+          smtp_client_body (session->upstream->client, piece, length);
+          /* the writer uses its buffer again for the next piece */
+          if (message_spool_inline (tx->spool) == NULL)
+            base_output_settle (smtp_client_output (session->upstream->client));
+        }
+      else if (message_writer_fault (tx->writer) == MESSAGE_WRITER_FINE)
+        upstream_end (session);
+      else
+        {
+          base_log (BASE_LOG_ERROR, "id=%s the spooled message can not be read back", tx->id);
+          upstream_drop (session);
+          transaction_fail (session,
+                            BASE_REPLY (451, 4, 3, 0, "The message can not be read back now"));
+        }
+    }
+}
+
+/* ---- The machines' events ---- */
+
+void
+data_upstream_ready (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  if (tx->phase == TX_OPENING)
+    begin_stream (session);
+  else if (tx->phase == TX_HANDOVER)
+    {
+      tx->phase = TX_SENDING;
+      tx->writer
+          = message_writer_new (tx->received, tx->edits, message_source_from_spool (tx->spool));
+      data_send (session);
+    }
+}
+
+void
+data_chunk (GatewaySession *session, guint8 *bytes, gsize length)
+{
+  switch (session->tx->phase)
+    {
+    case TX_HEADERS:
+      collect_headers (session, bytes, length);
+      break;
+    case TX_STREAMING:
+      smtp_client_body (session->upstream->client, bytes, length);
+      break;
+    case TX_SPOOLING:
+      spool (session, bytes, length);
+      break;
+    default: /* TX_DROPPING */
+      break;
+    }
+}
+
+/* What the client did wrong inside its data. The upstream gets no complete message. */
+static void
+end_with_fault (GatewaySession *session, SmtpFault fault)
+{
+  static const BaseReply replies[]
+      = { [SMTP_FAULT_BARE_CR]
+          = { 550, { 5, 6, 11 }, (gchar *) "Bare <CR> in the message is not allowed" },
+          [SMTP_FAULT_BARE_LF]
+          = { 550, { 5, 6, 11 }, (gchar *) "Bare <LF> in the message is not allowed" },
+          [SMTP_FAULT_TOO_BIG] = { 552, { 5, 3, 4 }, (gchar *) "Message is too big" },
+          [SMTP_FAULT_LINE_LENGTH]
+          = { 500, { 5, 6, 0 }, (gchar *) "A line of the message is too long" } };
+  GatewayTransaction *tx = session->tx;
+  tx->close = fault == SMTP_FAULT_BARE_CR || fault == SMTP_FAULT_BARE_LF;
+  upstream_reset (session);
+  transaction_answer (session, &replies[fault], "rejected");
+}
+
+void
+data_end (GatewaySession *session, SmtpFault fault, guint64 size)
+{
+  GatewayTransaction *tx = session->tx;
+  tx->size = size;
+  tx->complete = TRUE;
+  tx->deadline = session->methods->now (session->host) + session->listener->config->deadline * 1000;
+  if (fault != SMTP_FAULT_NONE)
+    {
+      end_with_fault (session, fault);
+      return;
+    }
+  switch (tx->phase)
+    {
+    case TX_HEADERS:
+      headers_complete (session, base_buffer_length (&tx->head));
+      break;
+    case TX_STREAMING:
+      upstream_end (session);
+      break;
+    case TX_SPOOLING:
+      message_complete (session);
+      break;
+    default: /* TX_DROPPING */
+      {
+        g_autoptr (BaseReply) answer = g_steal_pointer (&tx->answer);
+        transaction_answer (session, answer, tx->status);
+      }
+      break;
+    }
+}

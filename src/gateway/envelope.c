@@ -1,0 +1,347 @@
+/* MAIL and RCPT: our own checks, the route, the hooks, and then the upstream's own answer (rules 3
+ * and "Routes" of the design). */
+#include "gateway/private.h"
+
+#include <string.h>
+
+void
+gateway_recipient_free (GatewayRecipient *recipient)
+{
+  base_path_free (recipient->path);
+  base_reply_free (recipient->reply);
+  base_reply_free (recipient->text);
+  g_free (recipient);
+}
+
+guint
+envelope_accepted (const GatewayTransaction *tx)
+{
+  guint count = 0;
+  for (guint i = 0; i < tx->recipients->len; i++)
+    count += ((GatewayRecipient *) tx->recipients->pdata[i])->state == RECIPIENT_ACCEPTED;
+  return count;
+}
+
+GPtrArray *
+envelope_paths (const GatewayTransaction *tx)
+{
+  GPtrArray *paths = g_ptr_array_new ();
+  for (guint i = 0; i < tx->recipients->len; i++)
+    {
+      GatewayRecipient *recipient = tx->recipients->pdata[i];
+      if (recipient->state != RECIPIENT_REFUSED)
+        g_ptr_array_add (paths, recipient->path);
+    }
+  return paths;
+}
+
+/* ---- MAIL ---- */
+
+static GatewayTransaction *
+transaction_new (GatewaySession *session, const BasePath *sender)
+{
+  GatewayTransaction *tx = g_new0 (GatewayTransaction, 1);
+  base_id_make (tx->id);
+  tx->phase = TX_ENVELOPE;
+  tx->started = session->methods->now (session->host);
+  tx->sender = base_path_copy (sender);
+  tx->recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) gateway_recipient_free);
+  return tx;
+}
+
+static void
+forget_transaction (GatewaySession *session)
+{
+  transaction_free (g_steal_pointer (&session->tx));
+  if (session->chain != NULL)
+    chain_state_end_message (session->chain);
+}
+
+/* Discard and quarantine: the upstream is told nothing more. FALSE: the outcome is neither. */
+static gboolean
+take_aside (GatewaySession *session, const ChainOutcome *outcome)
+{
+  GatewayTransaction *tx = session->tx;
+  if (outcome->kind != CHAIN_DISCARD && outcome->kind != CHAIN_QUARANTINE)
+    return FALSE;
+  tx->aside = outcome->kind == CHAIN_DISCARD ? ASIDE_DISCARD : ASIDE_QUARANTINE;
+  tx->aside_reason = g_strdup (outcome->reason);
+  tx->aside_filter = outcome->filter;
+  return TRUE;
+}
+
+static void
+after_mail (GatewaySession *session, const ChainOutcome *outcome)
+{
+  const BaseReply *ok = BASE_REPLY (250, 2, 1, 0, "Sender ok");
+  take_aside (session, outcome);
+  if (outcome->kind == CHAIN_REFUSE || outcome->kind == CHAIN_CLOSE)
+    {
+      session_log_refusal (session, "MAIL", session->tx->sender->address, outcome->reply,
+                           outcome->filter);
+      if (outcome->kind == CHAIN_CLOSE)
+        smtp_server_answer_close (session->server, outcome->reply);
+      else
+        smtp_server_answer (session->server, outcome->reply);
+      forget_transaction (session);
+      return;
+    }
+  smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : ok);
+}
+
+void
+envelope_mail (GatewaySession *session, const BasePath *path)
+{
+  if (!session->methods->count_message (session->host))
+    {
+      const BaseReply *slow = BASE_REPLY (450, 4, 7, 1, "Too many messages, slow down");
+      session_log_refusal (session, "MAIL", path->address, slow, NULL);
+      smtp_server_answer (session->server, slow);
+      return;
+    }
+  session->tx = transaction_new (session, path);
+  if (session->chain != NULL)
+    chain_state_begin_message (session->chain);
+  session_run_hook (session, IPC_HOOK_MAIL, path->address, after_mail);
+}
+
+/* ---- RCPT ---- */
+
+void
+envelope_answer_pending (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  while (tx->next_answer < tx->recipients->len)
+    {
+      GatewayRecipient *recipient = tx->recipients->pdata[tx->next_answer];
+      if (recipient->reply == NULL)
+        return;
+      tx->next_answer++;
+      if (recipient->state == RECIPIENT_REFUSED)
+        session_log_refusal (session, "RCPT", recipient->path->address, recipient->reply, NULL);
+      if (recipient->close)
+        smtp_server_answer_close (session->server, recipient->reply);
+      else
+        smtp_server_answer (session->server,
+                            recipient->state == RECIPIENT_ACCEPTED && recipient->text != NULL
+                                ? recipient->text
+                                : recipient->reply);
+    }
+}
+
+static void
+settle_recipient (GatewayRecipient *recipient, const BaseReply *reply)
+{
+  recipient->state = reply->code / 100 == 2 ? RECIPIENT_ACCEPTED : RECIPIENT_REFUSED;
+  recipient->reply = base_reply_copy (reply);
+}
+
+void
+envelope_fail_pending (GatewaySession *session, const BaseReply *reply)
+{
+  GatewayTransaction *tx = session->tx;
+  for (guint i = tx->next_answer; i < tx->recipients->len; i++)
+    {
+      GatewayRecipient *recipient = tx->recipients->pdata[i];
+      if (recipient->reply == NULL)
+        settle_recipient (recipient, reply);
+    }
+  envelope_answer_pending (session);
+}
+
+static void
+accept_by_ourselves (GatewaySession *session)
+{
+  envelope_fail_pending (session, BASE_REPLY (250, 2, 1, 5, "Recipient ok"));
+}
+
+static GatewayRecipient *
+last_recipient (GatewayTransaction *tx)
+{
+  return tx->recipients->pdata[tx->recipients->len - 1];
+}
+
+static void
+refuse_last (GatewaySession *session, const BaseReply *reply)
+{
+  settle_recipient (last_recipient (session->tx), reply);
+  envelope_answer_pending (session);
+}
+
+static void
+ask_destination (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  if (tx->failure != NULL)
+    refuse_last (session, tx->failure);
+  else if (tx->aside != ASIDE_NO)
+    accept_by_ourselves (session);
+  else if (tx->destination == NULL)
+    upstream_ask (session, last_recipient (tx));
+  else
+    accept_by_ourselves (session);
+}
+
+static void
+after_rcpt (GatewaySession *session, const ChainOutcome *outcome)
+{
+  GatewayTransaction *tx = session->tx;
+  GatewayRecipient *recipient = last_recipient (tx);
+  switch (outcome->kind)
+    {
+    case CHAIN_REFUSE:
+    case CHAIN_CLOSE:
+      recipient->close = outcome->kind == CHAIN_CLOSE;
+      refuse_last (session, outcome->reply);
+      return;
+    case CHAIN_DISCARD:
+    case CHAIN_QUARANTINE:
+      take_aside (session, outcome);
+      upstream_reset (session);
+      accept_by_ourselves (session);
+      return;
+    case CHAIN_PASS:
+      recipient->text = outcome->reply != NULL ? base_reply_copy (outcome->reply) : NULL;
+      ask_destination (session);
+      return;
+    }
+}
+
+static const ConfigRoute *
+claim (const GatewaySession *session, const gchar *address)
+{
+  const ConfigListener *listener = session->listener->listener;
+  gboolean needs_relay = FALSE;
+  const ConfigRoute *route = config_listener_route (listener, address, &needs_relay);
+  if (route != NULL && needs_relay && listener->relay != CONFIG_RELAY_ANY
+      && !config_listener_may_relay (listener, &session->client))
+    return NULL;
+  return route;
+}
+
+static void
+fix_route (GatewayTransaction *tx, const ConfigRoute *route)
+{
+  const ConfigDestination *first = &route->destinations[0];
+  gboolean smtp = first->kind == CONFIG_DESTINATION_SMTP || first->kind == CONFIG_DESTINATION_SMTPS;
+  tx->route = route;
+  tx->destination = smtp ? NULL : first;
+}
+
+/* The first accepted recipient fixes the route; while earlier ones are unanswered nobody knows
+ * whether one will be. */
+static void
+route_last (GatewaySession *session, const ConfigRoute *route)
+{
+  GatewayTransaction *tx = session->tx;
+  GatewayRecipient *recipient = last_recipient (tx);
+  if (tx->route != NULL && tx->route != route)
+    {
+      if (tx->next_answer + 1 < tx->recipients->len)
+        {
+          session->work = SESSION_PARKED;
+          return;
+        }
+      if (envelope_accepted (tx) > 0)
+        {
+          refuse_last (session, BASE_REPLY (452, 4, 5, 3,
+                                            "Recipient is routed elsewhere, send it separately"));
+          return;
+        }
+      upstream_reset (session);
+    }
+  fix_route (tx, route);
+  session_run_hook (session, IPC_HOOK_RCPT, recipient->path->address, after_rcpt);
+}
+
+void
+envelope_rcpt (GatewaySession *session, const BasePath *path)
+{
+  GatewayRecipient *recipient = g_new0 (GatewayRecipient, 1);
+  recipient->path = base_path_copy (path);
+  g_ptr_array_add (session->tx->recipients, recipient);
+  const ConfigRoute *route = claim (session, path->address);
+  if (route == NULL)
+    refuse_last (session, BASE_REPLY (554, 5, 7, 1, "Relay access denied"));
+  else
+    route_last (session, route);
+}
+
+void
+envelope_unpark (GatewaySession *session)
+{
+  if (session->work != SESSION_PARKED
+      || session->tx->next_answer + 1 < session->tx->recipients->len)
+    return;
+  session->work = SESSION_FREE;
+  route_last (session, claim (session, last_recipient (session->tx)->path->address));
+}
+
+/* ---- A filter's envelope ---- */
+
+static gboolean
+is_known (const GPtrArray *recipients, const BasePath *path)
+{
+  for (guint i = 0; i < recipients->len; i++)
+    if (base_path_equal (((GatewayRecipient *) recipients->pdata[i])->path, path))
+      return TRUE;
+  return FALSE;
+}
+
+/* A recipient that a filter adds must be the same upstream's: one answer can not tell of two. */
+static gboolean
+belongs_here (const GatewaySession *session, const BasePath *path)
+{
+  gboolean needs_relay = FALSE;
+  return is_known (session->tx->recipients, path)
+         || config_listener_route (session->listener->listener, path->address, &needs_relay)
+                == session->tx->route;
+}
+
+static gboolean
+recipients_fit (const GatewaySession *session, const GPtrArray *paths)
+{
+  for (guint i = 0; i < paths->len; i++)
+    if (!belongs_here (session, paths->pdata[i]))
+      return FALSE;
+  return TRUE;
+}
+
+static void
+replace_recipients (GatewayTransaction *tx, const GPtrArray *paths)
+{
+  g_ptr_array_set_size (tx->recipients, 0);
+  for (guint i = 0; i < paths->len; i++)
+    {
+      GatewayRecipient *recipient = g_new0 (GatewayRecipient, 1);
+      recipient->path = base_path_copy (paths->pdata[i]);
+      recipient->state = RECIPIENT_ACCEPTED;
+      g_ptr_array_add (tx->recipients, recipient);
+    }
+  tx->next_answer = tx->recipients->len;
+}
+
+gboolean
+envelope_edit (GatewaySession *session, const ChainOutcome *outcome, BaseReply **refusal)
+{
+  GatewayTransaction *tx = session->tx;
+  if (outcome->recipients != NULL && !recipients_fit (session, outcome->recipients))
+    {
+      *refusal = base_reply_new (451, 4, 3, 0, "A filter added a recipient of another upstream");
+      return FALSE;
+    }
+  if (outcome->sender != NULL)
+    {
+      base_path_free (tx->sender);
+      tx->sender = base_path_copy (outcome->sender);
+      tx->up_envelope_changed = TRUE;
+    }
+  if (outcome->recipients != NULL)
+    {
+      replace_recipients (tx, outcome->recipients);
+      tx->up_envelope_changed = TRUE;
+      if (tx->recipients->len == 0)
+        tx->aside = ASIDE_DISCARD;
+    }
+  return TRUE;
+}

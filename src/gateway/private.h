@@ -1,0 +1,234 @@
+/* The inside of a session, for the files of this folder only. Nothing here knows a socket, a clock
+ * or a thread. */
+#pragma once
+
+#include "base/id.h"
+#include "base/log.h"
+#include "gateway/session.h"
+#include "message/headers.h"
+#include "message/writer.h"
+
+/* What keeps the session from taking the client's next command. */
+typedef enum
+{
+  SESSION_FREE,
+  SESSION_HOOKS,       /* a run of the chain is under way */
+  SESSION_PARKED,      /* an RCPT for another route waits for the answers to the ones before it */
+  SESSION_CAPABILITIES /* EHLO waits for what the upstreams can do */
+} SessionWork;
+
+/* From MAIL to the answer to the final dot. The only transitions are those of transaction_enter().
+ */
+typedef enum
+{
+  TX_NONE,
+  TX_ENVELOPE,  /* MAIL was accepted */
+  TX_HEADERS,   /* cut-through: the header block is being collected */
+  TX_OPENING,   /* cut-through: header hooks are done, DATA is on its way upstream */
+  TX_STREAMING, /* cut-through: bytes go upstream as they come */
+  TX_SPOOLING,  /* everything is stored */
+  TX_CHECKING,  /* the message is whole, the chain runs on it */
+  TX_HANDOVER,  /* the chain passed; envelope and DATA go upstream */
+  TX_SENDING,   /* the stored message goes upstream */
+  TX_FINAL,     /* our final dot is out: no way back */
+  TX_STORING,   /* a delivery to disk is under way */
+  TX_DROPPING,  /* the answer is known; the client's bytes are read to their end */
+  TX_OVER       /* the client has its answer, message_over may still run */
+} TransactionPhase;
+
+/* The upstream's side of the transaction. */
+typedef enum
+{
+  UP_NONE,
+  UP_WANTED,    /* the host looks for a connection */
+  UP_RESETTING, /* RSET is out; behind it the envelope is sent (again), or the connection is given
+                   back */
+  UP_ENVELOPE,  /* MAIL is out, RCPTs follow */
+  UP_DATA,      /* DATA is out */
+  UP_BODY,      /* 354 came */
+  UP_FINAL      /* the final dot is out */
+} UpstreamPhase;
+
+typedef enum
+{
+  RECIPIENT_ASKED, /* no answer yet */
+  RECIPIENT_ACCEPTED /* the client heard 250 */,
+  RECIPIENT_REFUSED
+} RecipientState;
+
+typedef struct
+{
+  BasePath *path;
+  RecipientState state;
+  gboolean replaying; /* asked again, after the client heard 250 */
+  gboolean close;     /* hang up after the answer */
+  BaseReply *reply;   /* NULL: not known yet */
+  BaseReply *text;    /* a filter's text for the positive answer */
+} GatewayRecipient;
+
+/* Discard and quarantine from MAIL on cover the whole transaction. */
+typedef enum
+{
+  ASIDE_NO,
+  ASIDE_DISCARD,
+  ASIDE_QUARANTINE
+} TransactionAside;
+
+typedef struct
+{
+  gchar id[BASE_ID_LENGTH];
+  TransactionPhase phase;
+  gint64 started;
+  BasePath *sender;      /* as the client gave it; replaced when a filter edits it */
+  GPtrArray *recipients; /* of GatewayRecipient, in the order of the commands */
+  guint next_answer;     /* first recipient that was not answered */
+  const ConfigRoute *route;
+  const ConfigDestination *destination; /* of a route that is no SMTP: its only one */
+  TransactionAside aside;
+  gchar *aside_reason;
+  const gchar *aside_filter;
+  BaseReply *failure;      /* the transaction can not succeed any more: this is why */
+  const gchar *refused_by; /* filter whose verdict ended it */
+  gboolean close;          /* hang up after the answer */
+  BaseReply *text;         /* a filter's text for the positive answer */
+  BaseReply *answer;       /* TX_DROPPING: what the client hears after its final dot */
+  const gchar *status;     /* for the log */
+
+  /* upstream */
+  UpstreamPhase up;
+  guint up_open;            /* replies to MAIL and RCPT that are awaited */
+  BaseReply *up_mail_reply; /* the refusal of MAIL: it answers each RCPT */
+  BaseReply *up_refusal;    /* of a replayed envelope */
+  gboolean up_want_data;    /* send DATA as soon as the envelope stands */
+  guint up_attempts;
+  gboolean up_envelope_changed;
+  gint64 up_idle; /* when a connection that waits for a spooled message is given back */
+  gchar *relay;   /* name of the last upstream, or the Maildir: for the log */
+  gchar *relay_tls;
+  gboolean ambiguous; /* the answer to our dot was lost */
+
+  /* content */
+  BaseBuffer head; /* cut-through: header block, and body bytes that came with it */
+  gsize head_scanned;
+  gsize head_end; /* where the body starts in `head` */
+  MessageSpool *spool;
+  MessageEdits *edits;
+  MessageWriter *writer;
+  gchar *received;
+  guint64 size;      /* as received */
+  gboolean complete; /* the client's final dot has come */
+  gint64 deadline;   /* from the final dot to ours; 0: not running */
+} GatewayTransaction;
+
+typedef void (*SessionContinue) (GatewaySession *session, const ChainOutcome *outcome);
+
+struct _GatewaySession
+{
+  const GatewayListener *listener;
+  const GatewayHost *methods;
+  gpointer host;
+  SmtpServer *server;
+  ChainState *chain; /* NULL: the chain is empty */
+  gchar id[BASE_ID_LENGTH];
+  BaseEndpoint client;
+  gchar *client_name;
+  gchar *helo; /* NULL before HELO */
+  gchar *tls_protocol;
+  gchar *tls_cipher;
+  gboolean esmtp;
+
+  SessionWork work;
+  SessionContinue after_hooks;
+  SessionContinue after_transaction; /* once message_over has run */
+  gchar *hook_argument;              /* owned while a run is under way */
+  guint32 hook_code;
+  BaseReply *fallback; /* of a simple command, while its hook runs */
+  GatewayRecipient *parked;
+  guint32 serial;       /* of the open request */
+  gint64 filter_until;  /* the awaited filter's time; 0: not running, or queued */
+  gint64 last_activity; /* of the client */
+
+  GatewayTransaction *tx;    /* NULL outside */
+  GatewayUpstream *upstream; /* on lease */
+  const ConfigRoute *upstream_route;
+  gboolean
+      up_resetting; /* RSET is out; replies before its own belong to an envelope that is gone */
+  gint64 up_until;  /* the next reply, or progress; 0: none is awaited */
+  gsize up_backlog; /* of the upstream's output, when last looked at */
+
+  gboolean client_gone;
+  gboolean draining, hurried;
+  gboolean pumping;
+  gboolean ending; /* session_over has been asked */
+  gboolean over;
+};
+
+/* hooks.c: runs `hook` and goes on with `after`; at once when nobody wants it. */
+void session_run_hook (GatewaySession *session, IpcHook hook, const gchar *argument,
+                       SessionContinue after);
+void session_abandon_hooks (GatewaySession *session);
+void session_filter_timed_out (GatewaySession *session);
+gboolean session_hook_wanted (const GatewaySession *session, IpcHook hook);
+
+/* commands.c: one client command or message event. */
+void session_handle_event (GatewaySession *session, const SmtpServerEvent *event);
+
+/* envelope.c */
+void envelope_mail (GatewaySession *session, const BasePath *path);
+void envelope_rcpt (GatewaySession *session, const BasePath *path);
+void envelope_unpark (GatewaySession *session);
+void
+envelope_answer_pending (GatewaySession *session); /* in order, as far as the replies are known */
+void envelope_fail_pending (GatewaySession *session, const BaseReply *reply);
+guint envelope_accepted (const GatewayTransaction *tx);
+GPtrArray *envelope_paths (
+    const GatewayTransaction
+        *tx); /* of BasePath, borrowed: the accepted ones, and at RCPT the one in question */
+/* Puts a filter's envelope in the client's place. FALSE: `*refusal` says why it can not be. */
+gboolean envelope_edit (GatewaySession *session, const ChainOutcome *outcome, BaseReply **refusal);
+
+/* upstream.c */
+void upstream_ask (GatewaySession *session, GatewayRecipient *recipient);
+void upstream_want_data (GatewaySession *session);
+void upstream_pull (GatewaySession *session);
+gboolean upstream_has_room (const GatewaySession *session);
+void upstream_reset (GatewaySession *session); /* RSET, then back to the pool */
+void upstream_give_back_idle (GatewaySession *session);
+void upstream_drop (GatewaySession *session); /* hang up: never a complete message */
+void upstream_end (GatewaySession *session);  /* our final dot */
+void upstream_timed_out (GatewaySession *session);
+void upstream_lost (GatewaySession *session, const BaseReply *why);
+
+/* data.c */
+void data_begin (GatewaySession *session);
+void data_chunk (GatewaySession *session, guint8 *bytes, gsize length);
+void data_end (GatewaySession *session, SmtpFault fault, guint64 size);
+void data_upstream_ready (GatewaySession *session); /* 354 */
+void
+data_send (GatewaySession *session); /* the next pieces of a stored message, while there is room */
+
+/* outcome.c: how a transaction ends. */
+/* Keeps `reply` as the answer to the final dot, reads the client's data to its end, answers. */
+void transaction_fail (GatewaySession *session, const BaseReply *reply);
+/* Answers END and ends the transaction. */
+void transaction_answer (GatewaySession *session, const BaseReply *reply, const gchar *status);
+/* The same for a reply that is known before the client's final dot: its bytes are read to their end
+ * first. */
+void transaction_answer_at_end (GatewaySession *session, const BaseReply *reply,
+                                const gchar *status);
+/* Answers as a filter's verdict has it. FALSE: it was PASS. */
+gboolean transaction_apply_verdict (GatewaySession *session, const ChainOutcome *outcome);
+/* 250 of our own, or the text that a filter set. */
+void transaction_accept (GatewaySession *session, const gchar *text, const gchar *status);
+void transaction_store (GatewaySession *session, GatewayDeliveryKind kind);
+void transaction_abort (GatewaySession *session, const gchar *status, SessionContinue after);
+void transaction_free (GatewayTransaction *tx);
+void gateway_recipient_free (GatewayRecipient *recipient);
+
+/* received.c: our trace field, CRLF included (RFC 5321 section 4.4). */
+gchar *session_received (const GatewaySession *session);
+
+/* summary.c */
+void session_log_message (GatewaySession *session, const BaseReply *reply, const gchar *status);
+void session_log_refusal (GatewaySession *session, const gchar *command, const gchar *argument,
+                          const BaseReply *reply, const gchar *filter);

@@ -1,0 +1,93 @@
+/* The log's lines: one summary a message, one a refused command. Field names follow Postfix's. */
+#include "gateway/private.h"
+
+#define SUMMARY_RECIPIENTS 20 /* named in one line; the count is always there */
+
+static void
+add_client (const GatewaySession *session, BaseRecord *record)
+{
+  g_autofree gchar *address = base_endpoint_address (&session->client);
+  base_record_string (record, "session", session->id);
+  base_record_string (record, "listener", session->listener->listener->name);
+  base_record_printf (record, "client", "%s[%s]",
+                      session->client_name != NULL ? session->client_name : "unknown", address);
+  base_record_string (record, "helo", session->helo);
+  base_record_string (record, "proto", session->esmtp ? "ESMTP" : "SMTP");
+  base_record_string (record, "tls", session->tls_protocol);
+}
+
+static void
+add_recipients (const GatewayTransaction *tx, BaseRecord *record)
+{
+  g_autoptr (GPtrArray) paths = envelope_paths (tx);
+  g_autoptr (GString) list = g_string_new (NULL);
+  for (guint i = 0; i < paths->len && i < SUMMARY_RECIPIENTS; i++)
+    g_string_append_printf (list, "%s<%s>", i > 0 ? "," : "",
+                            ((BasePath *) paths->pdata[i])->address);
+  base_record_string (record, "to", list->str);
+  base_record_int (record, "nrcpt", paths->len);
+}
+
+static void
+add_reply (const BaseReply *reply, BaseRecord *record)
+{
+  if (reply == NULL)
+    return;
+  g_autofree gchar *text = base_reply_to_string (reply);
+  if (reply->enhanced[0] != 0)
+    base_record_printf (record, "dsn", "%u.%u.%u", reply->enhanced[0], reply->enhanced[1],
+                        reply->enhanced[2]);
+  base_record_string (record, "reply", text);
+}
+
+void
+session_log_message (GatewaySession *session, const BaseReply *reply, const gchar *status)
+{
+  const GatewayTransaction *tx = session->tx;
+  if (!base_log_wants (BASE_LOG_INFO))
+    return;
+  g_autofree gchar *notes = session->chain != NULL ? chain_log_notes (session->chain) : NULL;
+  BaseRecord *record = base_record_new (BASE_LOG_INFO, "message");
+  base_record_string (record, "id", tx->id);
+  add_client (session, record);
+  base_record_printf (record, "from", "<%s>", tx->sender->address);
+  add_recipients (tx, record);
+  base_record_int (record, "size", tx->size);
+  if (session->chain != NULL)
+    base_record_string (record, "filters", chain_log_filters (session->chain));
+  base_record_string (record, "notes", notes);
+  if (tx->edits != NULL)
+    base_record_int (record, "edits", message_edits_count (tx->edits));
+  base_record_string (record, "refused_by",
+                      tx->refused_by != NULL ? tx->refused_by : tx->aside_filter);
+  base_record_string (record, "reason", tx->aside_reason);
+  base_record_string (record, "relay", tx->relay);
+  base_record_string (record, "relay_tls", tx->relay_tls);
+  base_record_delay (record, "delay", session->methods->now (session->host) - tx->started);
+  add_reply (reply, record);
+  if (tx->ambiguous)
+    base_record_string (record, "ambiguous", "yes");
+  base_record_string (record, "status", status);
+  base_record_emit (record);
+}
+
+void
+session_log_refusal (GatewaySession *session, const gchar *command, const gchar *argument,
+                     const BaseReply *reply, const gchar *filter)
+{
+  if (!base_log_wants (BASE_LOG_NOTICE))
+    return;
+  BaseRecord *record = base_record_new (BASE_LOG_NOTICE, "reject");
+  if (session->tx != NULL)
+    base_record_string (record, "id", session->tx->id);
+  add_client (session, record);
+  base_record_string (record, "command", command);
+  if (session->tx != NULL)
+    base_record_printf (record, "from", "<%s>", session->tx->sender->address);
+  if (argument != NULL && session->tx != NULL && g_str_equal (command, "RCPT"))
+    base_record_printf (record, "to", "<%s>", argument);
+  base_record_string (record, "filter", filter);
+  add_reply (reply, record);
+  base_record_string (record, "status", reply->code < 500 ? "deferred" : "rejected");
+  base_record_emit (record);
+}
