@@ -186,6 +186,23 @@ read_fed_line (SmtpReplyReader *reader, BaseReply **reply, gchar **fault)
   return read_line (reader, (const gchar *) line, length, reply, fault);
 }
 
+/* Keeps what was fed, up to the first line end. Returns whether there was one. */
+static gboolean
+keep_to_line_end (SmtpReplyReader *reader)
+{
+  const guint8 *end = NULL;
+  gsize taken;
+
+  if (reader->fed_length == 0)
+    return FALSE;
+  end = memchr (reader->fed, '\n', reader->fed_length);
+  taken = end != NULL ? (gsize) (end + 1 - reader->fed) : reader->fed_length;
+  base_buffer_append (&reader->kept, reader->fed, taken);
+  reader->fed += taken;
+  reader->fed_length -= taken;
+  return end != NULL;
+}
+
 /* The line's first bytes were kept; its end may be kept as well, or be found in what was fed. */
 static SmtpReplyStatus
 read_kept_line (SmtpReplyReader *reader, BaseReply **reply, gchar **fault)
@@ -197,18 +214,11 @@ read_kept_line (SmtpReplyReader *reader, BaseReply **reply, gchar **fault)
 
   if (end == NULL)
     {
-      const guint8 *fed_end
-          = reader->fed_length > 0 ? memchr (reader->fed, '\n', reader->fed_length) : NULL;
-      gsize taken = fed_end != NULL ? (gsize) (fed_end + 1 - reader->fed) : reader->fed_length;
-
-      base_buffer_append (&reader->kept, reader->fed, taken);
-      reader->fed += taken;
-      reader->fed_length -= taken;
+      if (!keep_to_line_end (reader))
+        return check_partial (base_buffer_bytes (&reader->kept), base_buffer_length (&reader->kept),
+                              fault);
       kept = base_buffer_bytes (&reader->kept);
-      length = base_buffer_length (&reader->kept);
-      if (fed_end == NULL)
-        return check_partial (kept, length, fault);
-      end = kept + length - 1;
+      end = kept + base_buffer_length (&reader->kept) - 1;
     }
   length = end + 1 - kept;
   status = read_line (reader, (const gchar *) kept, length, reply, fault);
