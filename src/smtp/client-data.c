@@ -5,11 +5,29 @@
 
 #include <string.h>
 
+#define BLOCK 1024
+
+/* Skips whole blocks without a dot behind an LF. Without a branch in it, the loop runs on vectors:
+ * prose, where memchr stops at each full stop, costs no more than twice what base64 does. */
+static const guint8 *
+skip_blocks (const guint8 *from, const guint8 *end)
+{
+  while (end - from > BLOCK)
+    {
+      guint8 found = 0;
+
+      for (guint i = 0; i < BLOCK; i++)
+        found |= (guint8) ((from[i] == '\n') & (from[i + 1] == '.'));
+      if (found)
+        return from;
+      from += BLOCK;
+    }
+  return from;
+}
+
 /* The next dot at or behind `from` that opens a line, or NULL. `from` itself opens a line if the
- * octet before it, which is
- * `*before`, is an LF. A bare LF counts as a line end here: a dot too many behind it is harmless,
- * one too few could end the message at a sloppy server. Text without dots costs one memchr, any
- * other at most two a line. */
+ * octet before it, which is `before`, is an LF. A bare LF counts as a line end here: a dot too many
+ * behind it is harmless, one too few could end the message at a sloppy server. */
 static const guint8 *
 find_line_dot (const guint8 *from, const guint8 *end, guint8 before)
 {
@@ -20,7 +38,8 @@ find_line_dot (const guint8 *from, const guint8 *end, guint8 before)
     {
       if ((dot > start ? dot[-1] : before) == '\n')
         return dot;
-      from = memchr (dot, '\n', end - dot);
+      from = skip_blocks (dot, end);
+      from = memchr (from, '\n', end - from);
       if (from == NULL)
         return NULL;
       from++;
