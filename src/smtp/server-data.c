@@ -261,7 +261,7 @@ give (SmtpData *data, const SmtpServerLimits *limits, SmtpDataRun *run, guint8 *
       length -= length > 0 && bytes[length - 1] == '\r';
     }
   data->given += length;
-  run->bytes = bytes;
+  run->bytes = length > 0 ? bytes : NULL;
   run->length = length;
   return length > 0;
 }

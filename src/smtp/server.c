@@ -309,25 +309,31 @@ begin_command (SmtpServer *server, const SmtpCommand *row, const SmtpLine *line,
 static const SmtpServerEvent *
 next_data (SmtpServer *server)
 {
+  SmtpDataResult result;
   SmtpDataRun run;
   gsize length;
 
-  while (TRUE)
+  do
     {
-      guint8 *bytes = smtp_input_bytes (server, &length);
-      SmtpDataResult result = smtp_data_scan (&server->data, server->limits, bytes, length, &run);
-      server->used = run.used;
-      if (result == SMTP_DATA_MORE && length == 0)
-        return NULL;
-      if (result != SMTP_DATA_MORE)
-        break;
       smtp_input_release (server);
+      guint8 *bytes = smtp_input_bytes (server, &length);
+      result = smtp_data_scan (&server->data, server->limits, bytes, length, &run);
+      server->used = run.used;
     }
-  server->event.type = SMTP_SERVER_CHUNK;
-  server->event.bytes = run.bytes;
-  server->event.length = run.length;
-  if (run.bytes != NULL)
-    return &server->event;
+  while (result == SMTP_DATA_MORE && length > 0);
+
+  switch (result)
+    {
+    case SMTP_DATA_MORE:
+      return NULL;
+    case SMTP_DATA_RUN:
+      server->event.type = SMTP_SERVER_CHUNK;
+      server->event.bytes = run.bytes;
+      server->event.length = run.length;
+      return &server->event;
+    case SMTP_DATA_END:
+      break;
+    }
   server->event.fault = server->data.fault;
   server->event.size = server->data.size;
   return open_event (server, &smtp_command_end);
