@@ -1,6 +1,8 @@
-/* Streams an edited message in bounded steps and checks what goes out, seams included: only CRLF line breaks, whatever brought the bytes.
+/* Streams an edited message in bounded steps and checks what goes out, seams included: only CRLF
+ * line breaks, whatever brought the bytes.
  *
- * The last CRLF is added when it is missing. The first fault stops the writer: nothing behind it is given out. */
+ * The last CRLF is added when it is missing. The first fault stops the writer: nothing behind it is
+ * given out. */
 #pragma once
 
 #include <glib.h>
@@ -17,17 +19,21 @@ typedef enum
 
 typedef struct _MessageWriter MessageWriter;
 
-/* `prefix` (our trace field, already CRLF) comes first and belongs to no list; NULL: none. All are kept by reference; the source by value. */
+/* `prefix` (our trace field, already CRLF) comes first and belongs to no list; NULL: none. All are
+ * kept by reference; the source by value. */
 MessageWriter *message_writer_new (const gchar *prefix, MessageEdits *edits, MessageSource source);
 void message_writer_free (MessageWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MessageWriter, message_writer_free)
 
-/* The next bytes, at most `most`; NULL when all are out (or at a fault). They stay valid until the next call. */
+/* The next bytes, at most `most` (more than 0); NULL when all are out (or at a fault). They stay
+ * valid until the next call. */
 const guint8 *message_writer_next (MessageWriter *writer, gsize most, gsize *length);
 gboolean message_writer_is_done (const MessageWriter *writer);
 MessageWriterFault message_writer_fault (const MessageWriter *writer);
 guint64 message_writer_written (const MessageWriter *writer);
 
-/* Checks a whole edited message without giving anything out: the host does it before DATA goes upstream. Original bytes far from any seam
- * are known to be clean (`source_is_clean`) and not read again. */
-MessageWriterFault message_writer_check (MessageEdits *edits, MessageSource source, gboolean source_is_clean);
+/* Checks a whole edited message without giving anything out: the host does it before DATA goes
+ * upstream. Original bytes far from any seam are known to be clean (`source_is_clean`) and not read
+ * again. */
+MessageWriterFault message_writer_check (MessageEdits *edits, MessageSource source,
+                                         gboolean source_is_clean);

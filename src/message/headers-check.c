@@ -1,0 +1,93 @@
+/* Limits on a header block, checked before anybody parses it: what a MIME parser does with more
+ * costs memory, time or its life. Yields the first problem; it can not fail. */
+#include "message/headers.h"
+
+#include <string.h>
+
+#include "message/headers-private.h"
+
+/* Fields whose values are read by a recursive address parser: a group in a group in a group takes
+ * stack. */
+static const gchar *const address_fields[] = {
+  "from",
+  "to",
+  "cc",
+  "bcc",
+  "reply-to",
+  "sender",
+  "resent-from",
+  "resent-to",
+  "resent-cc",
+  "resent-bcc",
+  "resent-sender",
+  "resent-reply-to",
+  "return-path",
+  "errors-to",
+  "apparently-to",
+  "mail-followup-to",
+  "mail-reply-to",
+  "disposition-notification-to",
+  "delivered-to",
+  "return-receipt-to",
+};
+
+static gboolean
+is_address_field (const MessageHeaders *headers, const MessageField *field)
+{
+  const gchar *name = (const gchar *) headers->bytes + field->start;
+
+  for (guint i = 0; i < G_N_ELEMENTS (address_fields); i++)
+    if (strlen (address_fields[i]) == field->name_length
+        && g_ascii_strncasecmp (name, address_fields[i], field->name_length) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static guint
+count_colons (const MessageHeaders *headers, const MessageField *field)
+{
+  guint colons = 0;
+
+  for (gsize i = field->value; i < field->end; i++)
+    colons += headers->bytes[i] == ':';
+  return colons;
+}
+
+static MessageHeadersProblem
+check_field (const MessageHeaders *headers, const MessageHeaderLimits *limits,
+             const MessageField *field)
+{
+  gsize length = field->end - field->start;
+
+  if (length > limits->field_bytes)
+    return MESSAGE_HEADERS_TOO_LONG;
+  if (memchr (headers->bytes + field->start, '\0', length) != NULL)
+    return MESSAGE_HEADERS_NUL;
+  if (is_address_field (headers, field)
+      && (length > limits->address_field_bytes
+          || count_colons (headers, field) > limits->address_colons))
+    return MESSAGE_HEADERS_ADDRESSES;
+  return MESSAGE_HEADERS_FINE;
+}
+
+MessageHeadersProblem
+message_headers_check (const MessageHeaders *headers, const MessageHeaderLimits *limits,
+                       guint *field)
+{
+  *field = G_MAXUINT;
+  if (headers->end > limits->header_bytes)
+    return MESSAGE_HEADERS_TOO_LONG;
+  if (headers->fields->len > limits->fields)
+    return MESSAGE_HEADERS_TOO_MANY;
+  for (guint i = 0; i < headers->fields->len; i++)
+    {
+      MessageHeadersProblem problem
+          = check_field (headers, limits, message_headers_nth (headers, i));
+      if (problem != MESSAGE_HEADERS_FINE)
+        {
+          *field = i;
+          return problem;
+        }
+    }
+  return MESSAGE_HEADERS_FINE;
+}
