@@ -143,7 +143,7 @@ envelope_fail_pending (GatewaySession *session, const BaseReply *reply)
   for (guint i = tx->next_answer; i < tx->recipients->len; i++)
     {
       GatewayRecipient *recipient = tx->recipients->pdata[i];
-      if (recipient->reply == NULL)
+      if (recipient->asked && recipient->reply == NULL)
         settle_recipient (recipient, reply);
     }
   envelope_answer_pending (session);
@@ -172,6 +172,7 @@ static void
 ask_destination (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
+  last_recipient (tx)->asked = TRUE;
   if (tx->failure != NULL)
     refuse_last (session, tx->failure);
   else if (tx->aside != ASIDE_NO)
@@ -198,6 +199,7 @@ after_rcpt (GatewaySession *session, const ChainOutcome *outcome)
     case CHAIN_QUARANTINE:
       take_aside (session, outcome);
       upstream_reset (session);
+      recipient->asked = TRUE;
       accept_by_ourselves (session);
       return;
     case CHAIN_PASS:
@@ -235,6 +237,11 @@ route_last (GatewaySession *session, const ConfigRoute *route)
 {
   GatewayTransaction *tx = session->tx;
   GatewayRecipient *recipient = last_recipient (tx);
+  if (tx->failure != NULL)
+    {
+      refuse_last (session, tx->failure);
+      return;
+    }
   if (tx->route != NULL && tx->route != route)
     {
       if (tx->next_answer + 1 < tx->recipients->len)

@@ -55,6 +55,8 @@ finish (GatewaySession *session, guint code, const gchar *text, SessionContinue 
 {
   session->tx->phase = TX_OVER;
   session->tx->deadline = 0;
+  session->last_activity
+      = session->methods->now (session->host); /* the client may idle from our answer on */
   session->after_transaction = after;
   session->hook_code = code;
   session_run_hook (session, IPC_HOOK_MESSAGE_OVER, text, after_over);

@@ -60,6 +60,7 @@ typedef struct
 {
   BasePath *path;
   RecipientState state;
+  gboolean asked;     /* routed, and its hooks passed: the destination decides */
   gboolean replaying; /* asked again, after the client heard 250 */
   gboolean close;     /* hang up after the answer */
   BaseReply *reply;   /* NULL: not known yet */

@@ -85,8 +85,7 @@ send_envelope (GatewaySession *session)
     {
       GatewayRecipient *recipient = tx->recipients->pdata[i];
       recipient->replaying = recipient->state == RECIPIENT_ACCEPTED;
-      if (recipient->state != RECIPIENT_REFUSED
-          && (recipient->replaying || recipient->reply == NULL))
+      if (recipient->replaying || (recipient->asked && recipient->reply == NULL))
         send_rcpt (session, i);
     }
   wait_for_reply (session, tx->route->reply);
@@ -467,7 +466,7 @@ void
 upstream_timed_out (GatewaySession *session)
 {
   gsize backlog = smtp_client_output (session->upstream->client)->length;
-  if (backlog < session->up_backlog)
+  if (backlog > 0 && backlog < session->up_backlog)
     {
       wait_for_reply (session, session->upstream_route->reply);
       return;

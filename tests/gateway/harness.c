@@ -1,0 +1,585 @@
+/* See harness.h. */
+#include "harness.h"
+
+#include <string.h>
+#include <unistd.h>
+
+typedef struct
+{
+  GatewayUpstream upstream; /* first: the session sees only this */
+  SmtpServer *server;
+  SmtpServerLimits limits;
+  GString *body;
+  gboolean closed; /* by the server; told to the client machine in the next move */
+  gboolean told;
+} Connection;
+
+/* ---- The upstream ---- */
+
+static Connection *
+connection_of (Harness *harness)
+{
+  return (Connection *) gateway_session_upstream (harness->session);
+}
+
+static void
+connection_free (Connection *connection)
+{
+  smtp_client_free (connection->upstream.client);
+  smtp_server_free (connection->server);
+  g_free (connection->upstream.name);
+  g_string_free (connection->body, TRUE);
+  g_free (connection);
+}
+
+static BaseReply *
+reply_from (const gchar *text)
+{
+  guint16 enhanced[3] = { 0, 0, 0 };
+  guint code = (guint) g_ascii_strtoull (text, NULL, 10);
+  const gchar *rest = strlen (text) > 4 ? text + 4 : "";
+  gsize skip = base_reply_parse_enhanced (rest, strlen (rest), enhanced);
+  return base_reply_new (code, enhanced[0], enhanced[1], enhanced[2], rest + skip);
+}
+
+static gchar *
+describe (const SmtpServerEvent *event)
+{
+  static const gchar *const names[]
+      = { "CONNECT", "HELO", "EHLO", "MAIL", "RCPT", "DATA", "CHUNK",    "END",
+          "RSET",    "NOOP", "VRFY", "EXPN", "HELP", "QUIT", "STARTTLS", "UNKNOWN" };
+  if (event->path == NULL)
+    return g_strdup (names[event->type]);
+  return g_strdup_printf ("%s %s", names[event->type], event->path->address);
+}
+
+static void
+accept_message (Harness *harness, Connection *connection)
+{
+  g_string_assign (harness->message, "");
+  g_string_append_len (harness->message, connection->body->str, connection->body->len);
+  harness->messages++;
+}
+
+static void
+answer_event (Harness *harness, Connection *connection, const SmtpServerEvent *event)
+{
+  g_autofree gchar *key = describe (event);
+  const gchar *verb_answer
+      = g_hash_table_lookup (harness->script, event->type == SMTP_SERVER_MAIL ? "MAIL" : key);
+  if (event->type == SMTP_SERVER_CHUNK)
+    {
+      g_string_append_len (connection->body, (gchar *) event->bytes, event->length);
+      return;
+    }
+  if (event->type > SMTP_SERVER_EHLO)
+    g_string_append_printf (harness->commands, "%s\n", key);
+  if (g_strcmp0 (verb_answer, "stall") == 0)
+    return;
+  if (g_strcmp0 (verb_answer, "close") == 0)
+    {
+      connection->closed = TRUE;
+      return;
+    }
+  if (event->type == SMTP_SERVER_DATA)
+    g_string_truncate (connection->body, 0);
+  g_autoptr (BaseReply) reply = NULL;
+  if (verb_answer != NULL)
+    reply = reply_from (verb_answer);
+  else if (event->type == SMTP_SERVER_DATA)
+    reply = base_reply_new (354, 0, 0, 0, "go on");
+  else if (event->type == SMTP_SERVER_CONNECT)
+    reply = base_reply_new (220, 0, 0, 0, "up.test");
+  else
+    reply = base_reply_new (250, 2, 0, 0, "up ok");
+  if (event->type == SMTP_SERVER_EHLO)
+    smtp_server_answer_ehlo (connection->server, "up.test", harness->capabilities, NULL);
+  else if (reply->code == 421)
+    smtp_server_answer_close (connection->server, reply);
+  else
+    smtp_server_answer (connection->server, reply);
+  if (event->type == SMTP_SERVER_END && reply->code == 250)
+    accept_message (harness, connection);
+}
+
+/* What the client machine has written goes to the server machine. */
+static gboolean
+move_up (Harness *harness, Connection *connection)
+{
+  BaseOutput *output = smtp_client_output (connection->upstream.client);
+  gboolean moved = output->length > 0;
+  while (output->length > 0)
+    {
+      struct iovec vector[16];
+      guint8 bytes[4096];
+      gsize length = 0;
+      guint n = base_output_iovec (output, vector, 16);
+      for (guint i = 0; i < n && length < sizeof bytes; i++)
+        {
+          gsize take = MIN (vector[i].iov_len, sizeof bytes - length);
+          memcpy (bytes + length, vector[i].iov_base, take);
+          length += take;
+        }
+      base_output_consume (output, length);
+      if (connection->closed)
+        continue;
+      smtp_server_feed (connection->server, bytes, length);
+      const SmtpServerEvent *event;
+      while (!connection->closed && (event = smtp_server_next (connection->server)) != NULL)
+        answer_event (harness, connection, event);
+      smtp_server_settle (connection->server);
+    }
+  return moved;
+}
+
+static gboolean
+move_down (Connection *connection)
+{
+  BaseOutput *output = smtp_server_output (connection->server);
+  gboolean moved = output->length > 0;
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  while (output->length > 0)
+    {
+      struct iovec vector[16];
+      guint n = base_output_iovec (output, vector, 16);
+      gsize length = 0;
+      for (guint i = 0; i < n; i++)
+        {
+          g_byte_array_append (bytes, vector[i].iov_base, vector[i].iov_len);
+          length += vector[i].iov_len;
+        }
+      base_output_consume (output, length);
+    }
+  if (bytes->len > 0)
+    smtp_client_feed (connection->upstream.client, bytes->data, bytes->len);
+  if (bytes->len > 0)
+    smtp_client_settle (connection->upstream.client);
+  return moved;
+}
+
+static gboolean
+move_upstream (Harness *harness)
+{
+  Connection *connection = connection_of (harness);
+  if (connection == NULL)
+    return FALSE;
+  gboolean moved = move_up (harness, connection);
+  moved |= move_down (connection);
+  gboolean ended = connection->closed || smtp_server_is_closing (connection->server);
+  if (ended && !connection->told)
+    {
+      connection->told = TRUE;
+      smtp_client_eof (connection->upstream.client);
+      moved = TRUE;
+    }
+  gateway_session_pump (harness->session);
+  return moved;
+}
+
+/* A connection as the pool gives it: greeted and EHLO done. */
+static Connection *
+connection_new (Harness *harness)
+{
+  Connection *connection = g_new0 (Connection, 1);
+  connection->limits
+      = (SmtpServerLimits){ .recipients = 1000, .line_length = 12288, .bad_commands = 20 };
+  connection->server = smtp_server_new (&connection->limits);
+  connection->body = g_string_new (NULL);
+  connection->upstream.client = smtp_client_new ("mx.test", SMTP_CLIENT_TLS_OFF);
+  connection->upstream.name = g_strdup_printf ("up%u", ++harness->connections);
+  const SmtpServerEvent *event = smtp_server_next (connection->server);
+  answer_event (harness, connection, event);
+  for (guint i = 0; i < 4; i++)
+    {
+      move_down (connection);
+      const SmtpClientEvent *ready = smtp_client_next (connection->upstream.client);
+      if (ready != NULL && ready->type == SMTP_CLIENT_READY)
+        break;
+      move_up (harness, connection);
+    }
+  g_assert_true (smtp_client_is_ready (connection->upstream.client));
+  return connection;
+}
+
+/* ---- The host's methods ---- */
+
+static gint64
+host_now (gpointer host)
+{
+  return ((Harness *) host)->now;
+}
+
+static gint64
+host_wall_clock (gpointer host)
+{
+  return 1000000000;
+}
+
+static gboolean
+host_client_is_gone (gpointer host)
+{
+  return ((Harness *) host)->gone;
+}
+
+static gboolean
+host_count_message (gpointer host)
+{
+  return !((Harness *) host)->slow;
+}
+
+static gboolean
+host_capabilities (gpointer host, SmtpCapabilities *capabilities)
+{
+  Harness *harness = host;
+  *capabilities = harness->capabilities;
+  return !harness->capabilities_later;
+}
+
+static GatewayUpstream *
+host_take_upstream (gpointer host, const ConfigRoute *route, guint32 needs, gboolean fresh)
+{
+  Harness *harness = host;
+  g_ptr_array_add (harness->routes, g_strdup_printf ("%s%s", route->name, fresh ? " fresh" : ""));
+  if (harness->take_later || harness->unreachable)
+    return NULL;
+  return &connection_new (harness)->upstream;
+}
+
+static void
+host_cancel_upstream (gpointer host)
+{
+}
+
+static void
+host_give_upstream (gpointer host, GatewayUpstream *upstream, gboolean reusable)
+{
+  Harness *harness = host;
+  if (reusable)
+    harness->given_back++;
+  else
+    harness->dropped++;
+  connection_free ((Connection *) upstream);
+}
+
+static gboolean
+host_ask_worker (gpointer host, const IpcRequest *request)
+{
+  Harness *harness = host;
+  g_auto (BaseBuffer) bytes = BASE_BUFFER_INIT;
+  g_autoptr (GArray) descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
+  g_autoptr (GArray) copies = g_array_new (FALSE, FALSE, sizeof (gint));
+  g_autoptr (GError) error = NULL;
+  if (harness->queue_full)
+    return FALSE;
+  g_assert_null (harness->request);
+  ipc_request_encode (request, &bytes, descriptors);
+  for (guint i = 0; i < descriptors->len; i++)
+    {
+      gint copy = dup (g_array_index (descriptors, gint, i));
+      g_array_append_val (copies, copy);
+    }
+  harness->request = ipc_request_decode (base_buffer_bytes (&bytes), base_buffer_length (&bytes),
+                                         copies, &error);
+  g_assert_no_error (error);
+  harness->requests++;
+  return TRUE;
+}
+
+static void
+host_cancel_worker (gpointer host)
+{
+  Harness *harness = host;
+  harness->cancelled++;
+  g_clear_pointer (&harness->request, ipc_request_free);
+}
+
+static void
+host_deliver (gpointer host, GatewayDelivery *job)
+{
+  Harness *harness = host;
+  g_assert_null (harness->job);
+  harness->job = job;
+}
+
+static const GatewayHost methods = { .now = host_now,
+                                     .wall_clock = host_wall_clock,
+                                     .client_is_gone = host_client_is_gone,
+                                     .count_message = host_count_message,
+                                     .capabilities = host_capabilities,
+                                     .take_upstream = host_take_upstream,
+                                     .cancel_upstream = host_cancel_upstream,
+                                     .give_upstream = host_give_upstream,
+                                     .ask_worker = host_ask_worker,
+                                     .cancel_worker = host_cancel_worker,
+                                     .deliver = host_deliver };
+
+/* ---- Workers and disk ---- */
+
+static gboolean
+filter_wants (Harness *harness, const IpcRequest *request, guint filter)
+{
+  guint32 hooks = IPC_HOOK_BIT (request->hook);
+  if (request->hook == IPC_HOOK_END_OF_MESSAGE)
+    hooks = IPC_HOOKS_OF_HEADERS | IPC_HOOKS_OF_BODY;
+  if (request->hook == IPC_HOOK_END_OF_HEADERS)
+    hooks = IPC_HOOKS_OF_HEADERS;
+  return (harness->listener->chain.filters[filter].hooks & hooks) != 0
+         && !g_array_index (request->filters, IpcFilterState, filter).skip;
+}
+
+static guint
+next_wanted (Harness *harness, const IpcRequest *request, guint from)
+{
+  while (from < harness->listener->chain.n_filters && !filter_wants (harness, request, from))
+    from++;
+  return from;
+}
+
+static gboolean
+ends_chain (const IpcRecord *record)
+{
+  return record->verdict > IPC_VERDICT_REPLY || record->failed
+         || (record->verdict == IPC_VERDICT_REPLY && record->reply->code >= 400);
+}
+
+void
+harness_answer_request (Harness *harness, HarnessFilter filter)
+{
+  g_autoptr (IpcRequest) request = g_steal_pointer (&harness->request);
+  guint n = harness->listener->chain.n_filters;
+  guint i = next_wanted (harness, request, request->first);
+  gateway_session_worker_started (harness->session);
+  while (i < n)
+    {
+      g_autoptr (IpcRecord) record = ipc_record_new ();
+      guint next = next_wanted (harness, request, i + 1);
+      record->serial = request->serial;
+      record->filter = i;
+      if (!filter (harness, request, i, record))
+        {
+          gateway_session_worker_failed (harness->session, "signal 11");
+          return;
+        }
+      record->last = next >= n || ends_chain (record);
+      gboolean last = record->last;
+      gateway_session_worker_record (harness->session, record);
+      if (last || harness->request != NULL)
+        return;
+      i = next;
+    }
+}
+
+void
+harness_disk_is_done (Harness *harness)
+{
+  g_autoptr (GatewayDelivery) job = g_steal_pointer (&harness->job);
+  g_autoptr (GError) error = NULL;
+  MessageSource source = message_source_from_spool (job->spool);
+  g_autoptr (GBytes) bytes = message_edits_apply (job->edits, &source, &error);
+  g_assert_no_error (error);
+  if (harness->disk_error == NULL)
+    {
+      GString *file = g_string_new (job->prefix);
+      g_string_append_len (file, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+      g_ptr_array_add (harness->stored, g_string_free (file, FALSE));
+    }
+  gateway_session_delivered (harness->session, job, "NAME", harness->disk_error);
+}
+
+/* ---- Moving ---- */
+
+static void
+collect_heard (Harness *harness)
+{
+  BaseOutput *output = smtp_server_output (gateway_session_server (harness->session));
+  while (output->length > 0)
+    {
+      struct iovec vector[16];
+      guint n = base_output_iovec (output, vector, 16);
+      gsize length = 0;
+      for (guint i = 0; i < n; i++)
+        {
+          g_string_append_len (harness->heard, vector[i].iov_base, vector[i].iov_len);
+          length += vector[i].iov_len;
+        }
+      base_output_consume (output, length);
+    }
+}
+
+void
+harness_move (Harness *harness)
+{
+  gboolean moved = TRUE;
+  for (guint i = 0; i < 10000 && moved; i++)
+    {
+      moved = move_upstream (harness);
+      if (harness->request != NULL && harness->filter != NULL)
+        {
+          harness_answer_request (harness, harness->filter);
+          moved = TRUE;
+        }
+      if (harness->job != NULL && !harness->store_later)
+        {
+          harness_disk_is_done (harness);
+          moved = TRUE;
+        }
+    }
+  g_assert_false (moved);
+  collect_heard (harness);
+}
+
+static void
+say_bytes (Harness *harness, gchar *bytes, gsize length)
+{
+  gateway_session_input (harness->session, (guint8 *) bytes, length);
+  Connection *connection = connection_of (harness);
+  if (connection != NULL)
+    base_output_settle (smtp_client_output (connection->upstream.client));
+  gateway_session_settle (harness->session);
+  harness_move (harness);
+}
+
+static GString *
+crlf (const gchar *text)
+{
+  GString *wire = g_string_new (text);
+  g_string_replace (wire, "\n", "\r\n", 0);
+  return wire;
+}
+
+void
+harness_say (Harness *harness, const gchar *text)
+{
+  GString *wire = crlf (text);
+  say_bytes (harness, wire->str, wire->len);
+  g_string_free (wire, TRUE);
+}
+
+void
+harness_say_bytewise (Harness *harness, const gchar *text)
+{
+  GString *wire = crlf (text);
+  for (gsize i = 0; i < wire->len; i++)
+    say_bytes (harness, wire->str + i, 1);
+  g_string_free (wire, TRUE);
+}
+
+gchar *
+harness_heard (Harness *harness)
+{
+  g_autoptr (GString) text = g_string_new (harness->heard->str);
+  g_string_truncate (harness->heard, 0);
+  g_string_replace (text, "\r\n", "\n", 0);
+  return g_strdup (text->str);
+}
+
+void
+harness_greet (Harness *harness)
+{
+  harness_say (harness, "EHLO client.test\n");
+  g_autofree gchar *heard = harness_heard (harness);
+  g_assert_true (g_str_has_prefix (heard, "220 mx.test"));
+}
+
+void
+harness_pass_time (Harness *harness, gint64 milliseconds)
+{
+  gint64 until = harness->now + milliseconds * 1000;
+  for (guint i = 0; i < 1000; i++)
+    {
+      gint64 next = gateway_session_timeout (harness->session);
+      if (next == 0 || next > until)
+        break;
+      harness->now = MAX (harness->now, next);
+      gateway_session_timer (harness->session);
+      harness_move (harness);
+    }
+  harness->now = until;
+}
+
+void
+harness_script (Harness *harness, const gchar *key, const gchar *answer)
+{
+  if (answer == NULL)
+    g_hash_table_remove (harness->script, key);
+  else
+    g_hash_table_insert (harness->script, g_strdup (key), g_strdup (answer));
+}
+
+void
+harness_upstream_closes (Harness *harness)
+{
+  connection_of (harness)->closed = TRUE;
+  harness_move (harness);
+}
+
+void
+harness_upstream_comes (Harness *harness)
+{
+  if (harness->unreachable)
+    gateway_session_upstream_failed (harness->session,
+                                     BASE_REPLY (451, 4, 4, 1, "nobody is there"));
+  else
+    gateway_session_upstream_ready (harness->session, &connection_new (harness)->upstream);
+  harness_move (harness);
+}
+
+/* ---- Making one ---- */
+
+Harness *
+harness_new (const gchar *text, const guint32 *hooks, guint n_hooks, guint32 edits)
+{
+  Harness *harness = g_new0 (Harness, 1);
+  g_autoptr (ConfigErrors) errors = config_errors_new ();
+  harness->sources = config_sources_new_files ();
+  config_sources_add (harness->sources, "test.conf", text);
+  harness->config = config_load (harness->sources, "test.conf", errors);
+  g_autofree gchar *why = config_errors_to_string (errors);
+  if (harness->config == NULL)
+    g_error ("%s", why);
+  harness->facts = g_array_new (FALSE, TRUE, sizeof (IpcFilterFacts));
+  for (guint i = 0; i < n_hooks; i++)
+    {
+      IpcFilterFacts facts = { .hooks = hooks[i], .edits = edits, .state_size = 4 };
+      g_array_append_val (harness->facts, facts);
+    }
+  harness->now = G_USEC_PER_SEC;
+  harness->heard = g_string_new (NULL);
+  harness->script = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  harness->commands = g_string_new (NULL);
+  harness->message = g_string_new (NULL);
+  harness->routes = g_ptr_array_new_with_free_func (g_free);
+  harness->stored = g_ptr_array_new_with_free_func (g_free);
+  harness->capabilities
+      = (SmtpCapabilities){ .flags = SMTP_CAP_PIPELINING | SMTP_CAP_8BITMIME | SMTP_CAP_SIZE
+                                     | SMTP_CAP_DSN | SMTP_CAP_SMTPUTF8
+                                     | SMTP_CAP_ENHANCEDSTATUSCODES };
+  harness->listener = gateway_listener_new (harness->config, harness->config->listeners->pdata[0],
+                                            harness->facts);
+  GatewayClient client = { .client_name = "client.test" };
+  base_endpoint_parse ("127.0.0.1:40000", &client.client, NULL);
+  harness->session = gateway_session_new (harness->listener, &client, &methods, harness);
+  gateway_session_pump (harness->session);
+  harness_move (harness);
+  return harness;
+}
+
+void
+harness_free (Harness *harness)
+{
+  gateway_session_free (harness->session);
+  gateway_listener_free (harness->listener);
+  config_free (harness->config);
+  config_sources_free (harness->sources);
+  g_array_unref (harness->facts);
+  g_string_free (harness->heard, TRUE);
+  g_hash_table_unref (harness->script);
+  g_string_free (harness->commands, TRUE);
+  g_string_free (harness->message, TRUE);
+  g_ptr_array_unref (harness->routes);
+  g_ptr_array_unref (harness->stored);
+  ipc_request_free (harness->request);
+  gateway_delivery_free (harness->job);
+  g_clear_error (&harness->disk_error);
+  g_free (harness);
+}

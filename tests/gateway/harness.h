@@ -1,0 +1,82 @@
+/* A session without sockets: a client that is text, an upstream that is our own server machine,
+ * workers that are functions, a clock that is set.
+ *
+ * After each call everything has been moved until nothing moves. */
+#pragma once
+
+#include "gateway/session.h"
+#include "smtp/server.h"
+
+typedef struct _Harness Harness;
+
+/* Plays a worker for one filter: fills a record. FALSE: it dies instead. */
+typedef gboolean (*HarnessFilter) (Harness *harness, const IpcRequest *request, guint filter,
+                                   IpcRecord *record);
+
+struct _Harness
+{
+  Config *config;
+  ConfigSources *sources;
+  GArray *facts;
+  GatewayListener *listener;
+  GatewaySession *session;
+  gint64 now;
+
+  GString *heard; /* by the client */
+  gboolean gone;  /* what client_is_gone() answers */
+  gboolean slow;  /* what count_message() refuses */
+  SmtpCapabilities capabilities;
+  gboolean capabilities_later;
+
+  /* upstream */
+  GHashTable *script;  /* "MAIL", "RCPT a@b", "DATA", "END", "RSET" → "550 5.1.1 text", "close",
+                          "stall", "421 …" */
+  GPtrArray *routes;   /* names of the routes that were asked for */
+  GString *commands;   /* the upstream's events, one a line, over all connections */
+  GString *message;    /* the last complete message that it accepted */
+  guint messages;      /* accepted */
+  guint connections;   /* made */
+  gboolean take_later; /* connections come by gateway_session_upstream_ready() */
+  gboolean unreachable;
+  guint given_back, dropped;
+
+  /* workers */
+  HarnessFilter filter; /* NULL: requests stay open */
+  IpcRequest *request;  /* the open one, decoded from what was encoded */
+  guint requests, cancelled;
+  gboolean queue_full;
+
+  /* disk */
+  GatewayDelivery *job;
+  GPtrArray *stored; /* gchar *: what was written */
+  GError *disk_error;
+  gboolean store_later;
+};
+
+#define HARNESS_CONFIG                                                                             \
+  "hostname = \"mx.test\"\ndeadline = 60s\n"                                                       \
+  "listener \"in\" { bind = [\"127.0.0.1:2525\"] routes = [\"up\"] idle = 5m }\n"                  \
+  "route \"up\" { to = [\"smtp://127.0.0.1:25\"] reply = 30s final-reply = 10m }\n"
+
+/* `hooks`: of IPC_HOOK_BIT, one number a configured filter, as many as there are. `edits`: what
+ * each declares. */
+Harness *harness_new (const gchar *config, const guint32 *hooks, guint n_hooks, guint32 edits);
+void harness_free (Harness *harness);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Harness, harness_free)
+
+/* Greeting and EHLO, then forgets what was heard. */
+void harness_greet (Harness *harness);
+/* The client says this ("\n" becomes CRLF) in one write, or byte by byte. */
+void harness_say (Harness *harness, const gchar *text);
+void harness_say_bytewise (Harness *harness, const gchar *text);
+/* What the client heard since the last call, "\r\n" as "\n". Caller frees. */
+gchar *harness_heard (Harness *harness);
+void harness_move (Harness *harness);
+void harness_pass_time (Harness *harness, gint64 milliseconds);
+void harness_script (Harness *harness, const gchar *key, const gchar *answer);
+/* The upstream closes its connection now. */
+void harness_upstream_closes (Harness *harness);
+/* A connection that was asked for comes. */
+void harness_upstream_comes (Harness *harness);
+void harness_answer_request (Harness *harness, HarnessFilter filter);
+void harness_disk_is_done (Harness *harness);
