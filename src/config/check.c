@@ -13,14 +13,17 @@ is_given (const ConfigBlock *block, const gchar *name)
   return config_block_setting (block, name) != NULL;
 }
 
+/* A list that is given and names nothing. One that could not be read is empty, too, but not here.
+ */
 static void
-check_empty (const ConfigBlock *block, const gchar *name, gchar **list, ConfigErrors *errors)
+check_empty (const ConfigBlock *block, const gchar *name, ConfigErrors *errors)
 {
+  const ConfigSetting *setting = config_block_setting (block, name);
   g_autofree gchar *described = config_block_describe (block);
 
-  if (is_given (block, name) && list[0] == NULL)
-    config_errors_add (errors, config_block_place_of (block, name), "\"%s\" of %s is empty", name,
-                       described);
+  if (setting != NULL && setting->value->kind == CONFIG_VALUE_LIST
+      && setting->value->items->len == 0)
+    config_errors_add (errors, &setting->value->place, "\"%s\" of %s is empty", name, described);
 }
 
 static void
@@ -175,8 +178,8 @@ check_upstream_tls (const ConfigRoute *route, ConfigErrors *errors)
 static void
 check_route (const ConfigRoute *route, ConfigErrors *errors)
 {
-  check_empty (route->block, "to", route->to, errors);
-  check_empty (route->block, "for", route->for_domains, errors);
+  check_empty (route->block, "to", errors);
+  check_empty (route->block, "for", errors);
   check_patterns (route, errors);
   check_pool (route, errors);
   check_upstream_tls (route, errors);
@@ -319,8 +322,8 @@ static void
 check_listener (const Config *config, const ConfigListener *listener, GHashTable *bound,
                 ConfigErrors *errors)
 {
-  check_empty (listener->block, "bind", listener->bind, errors);
-  check_empty (listener->block, "routes", listener->route_names, errors);
+  check_empty (listener->block, "bind", errors);
+  check_empty (listener->block, "routes", errors);
   check_endpoints (bound, listener, errors);
   check_listener_tls (config, listener, errors);
   check_claims (listener, errors);

@@ -145,7 +145,8 @@ static const ConfigOption filter_options[]
     = { FILTER (module, "module", STRING, .required = TRUE,
                 .help = "the module; `mailweir filters` lists them, and their options"),
         FILTER (timeout, "timeout", DURATION, .fallback = "30s", RANGE_WAIT,
-                .help = "for one hook; then the worker is killed and on-failure applies"),
+                .help
+                = "for its part of one request; then the worker is killed and on-failure applies"),
         FILTER (on_failure, "on-failure", CHOICE, .choices = on_failure,
                 .help = "what a crash or a time-out means: 451, as if it were not there, or 554"),
         FILTER (enforce, "enforce", BOOLEAN, .fallback = "true",

@@ -167,6 +167,18 @@ parse_list_item (Parser *parser, Scan *scan, ConfigValue *list)
   return FALSE;
 }
 
+/* Where the last thing that is known to belong to the list stands. */
+static guint
+last_line (const ConfigValue *list)
+{
+  const ConfigValue *last;
+
+  if (list->items->len == 0)
+    return list->place.line;
+  last = g_ptr_array_index (list->items, list->items->len - 1);
+  return last->place.line;
+}
+
 static ConfigValue *
 parse_list (Parser *parser, Scan *scan)
 {
@@ -180,6 +192,8 @@ parse_list (Parser *parser, Scan *scan)
     continue;
   if (scan_is_mark (scan, ']'))
     scan_next (scan);
+  else
+    skip_line (scan, last_line (list));
   if (list->items->len > CONFIG_MAX_VALUES)
     g_ptr_array_set_size (list->items, CONFIG_MAX_VALUES);
   return list;
@@ -404,7 +418,7 @@ parse_item (Parser *parser, Scan *scan, ConfigBlock *block)
   else
     {
       expected (parser, scan, "\"=\" or a block's title or \"{\"");
-      skip_line (scan, place.line);
+      skip_line (scan, scan->start.line);
     }
 }
 
