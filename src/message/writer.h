@@ -19,8 +19,9 @@ typedef enum
 
 typedef struct _MessageWriter MessageWriter;
 
-/* `prefix` (our trace field, already CRLF) comes first and belongs to no list; NULL: none. All are
- * kept by reference; the source by value. */
+/* `prefix` (our trace field, already CRLF) comes first and belongs to no list; NULL: none. It is
+ * copied; `edits` (NULL: none) and the spool of the source are referenced; memory or a descriptor
+ * of the source must outlive the writer. */
 MessageWriter *message_writer_new (const gchar *prefix, MessageEdits *edits, MessageSource source);
 void message_writer_free (MessageWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MessageWriter, message_writer_free)
