@@ -23,7 +23,8 @@ typedef struct
   gint control; /* SEQPACKET channel to the parent process (ipc/control.h); non-blocking */
   gint sources; /* sealed memfd: bundle of configuration files (config_sources_new_bundle()) */
   gint secrets; /* sealed memfd: bundle of key, certificate and CA files, by path as configured */
-  gint status;  /* listening UNIX socket for `mailweir status` */
+  gint status;  /* listening UNIX socket: to whoever connects, one JSON object is written, then the
+                   end */
   gint gateway; /* supervisor to generation only: the gateway's executable, opened O_PATH */
   GArray *listeners; /* of IpcHandoffListener */
   gchar *config;     /* path for config_load(); NULL: the built-in default; owned */
