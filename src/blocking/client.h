@@ -1,0 +1,78 @@
+/* A client that sends messages and waits for the answers: the client machine of src/smtp over a
+ * blocking stream. What a server says to a recipient or a message is a result; what ends the
+ * conversation is a GError of BLOCKING_ERROR, and the client can then only be freed. One thread at
+ * a time. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/path.h"
+#include "base/reply.h"
+#include "blocking/error.h"
+#include "smtp/capability.h"
+
+typedef enum
+{
+  BLOCKING_TLS_POLICY_OFF,
+  BLOCKING_TLS_POLICY_OPPORTUNISTIC, /* if the server offers it; no certificate is checked */
+  BLOCKING_TLS_POLICY_REQUIRED,      /* no certificate is checked */
+  BLOCKING_TLS_POLICY_VERIFIED       /* the certificate must be the host's */
+} BlockingTlsPolicy;
+
+/* One line of the conversation, without its line end; the message itself is told by its size alone.
+ * `sent`: ours. */
+typedef void (*BlockingTrace) (gboolean sent, const gchar *line, gpointer data);
+
+typedef struct
+{
+  const gchar *host;
+  guint port;
+  gboolean implicit_tls; /* TLS from the first octet (smtps://) */
+  BlockingTlsPolicy tls;
+  const gchar *ca_file; /* with VERIFIED: PEM; NULL: the system's authorities */
+  const gchar *hello;   /* our name in EHLO; NULL: this host's */
+  guint timeout; /* milliseconds, of connecting and of each answer, and while nothing can be written
+                  */
+  BlockingTrace trace; /* NULL: none */
+  gpointer trace_data;
+} BlockingOptions;
+
+/* "smtp://host:port", "smtps://host:port"; without port 25 and 465. `host` is freed by the caller.
+ */
+gboolean blocking_url_parse (const gchar *url, gchar **host, guint *port, gboolean *implicit_tls,
+                             GError **error);
+
+typedef struct _BlockingClient BlockingClient;
+
+/* Connects and says hello. The strings of `options` must outlive the call only; `trace_data` the
+ * client. */
+BlockingClient *blocking_client_connect (const BlockingOptions *options, GError **error);
+/* Closes, without QUIT. NULL is fine. */
+void blocking_client_free (BlockingClient *client);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BlockingClient, blocking_client_free)
+
+SmtpCapabilities blocking_client_capabilities (const BlockingClient *client);
+
+typedef struct
+{
+  BaseReply
+      *mail; /* to MAIL; made here (5.6.7, 5.6.3) when the server lacks what the message needs */
+  GPtrArray
+      *recipients; /* of BaseReply *, one a recipient, in order; empty when MAIL was refused */
+  BaseReply
+      *message; /* the final answer, or the refusal of DATA; NULL when no recipient was accepted */
+} BlockingResult;
+
+void blocking_result_free (BlockingResult *result);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BlockingResult, blocking_result_free)
+
+/* Sends one message (`message`: CRLF lines, not dot-stuffed) to those of `count` recipients whom
+ * the server accepts. The sender's and the recipients' parameters go out as far as the server
+ * offers their extension. NULL: the conversation ended; when that was after the final dot, nobody
+ * knows whether the message was taken, and the error says so. */
+BlockingResult *blocking_client_send (BlockingClient *client, const BasePath *sender,
+                                      const BasePath *const *recipients, guint count,
+                                      const guint8 *message, gsize length, GError **error);
+
+/* QUIT, and wait for its answer. */
+gboolean blocking_client_quit (BlockingClient *client, GError **error);

@@ -1,0 +1,43 @@
+/* A connection to a server, with or without TLS, over poll(2): every wait has a deadline. Failures
+ * leave as a GError of BLOCKING_ERROR; a stream that failed can only be freed. One thread at a
+ * time. */
+#pragma once
+
+#include <glib.h>
+
+#include "blocking/error.h"
+
+typedef struct _BlockingStream BlockingStream;
+
+/* Looks up `host` (as long as the resolver takes) and tries its addresses in turn. `timeout` in
+ * milliseconds, for each address. */
+BlockingStream *blocking_stream_connect (const gchar *host, guint port, guint timeout,
+                                         GError **error);
+void blocking_stream_free (BlockingStream *stream); /* NULL is fine; closes */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BlockingStream, blocking_stream_free)
+
+/* The handshake, TLS 1.2 or later, naming `host` (SNI). With `verify`, the certificate must be for
+ * `host` (a name or an address) and come from an authority in `ca_file` (PEM; NULL: those of the
+ * system). `deadline` is of g_get_monotonic_time(). */
+gboolean blocking_stream_start_tls (BlockingStream *stream, const gchar *host, gboolean verify,
+                                    const gchar *ca_file, gint64 deadline, GError **error);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", or NULL without TLS. Caller frees. */
+gchar *blocking_stream_tls_name (const BlockingStream *stream);
+
+typedef enum
+{
+  BLOCKING_IO_DONE,  /* `*done` octets, at least one */
+  BLOCKING_IO_AGAIN, /* wait first */
+  BLOCKING_IO_EOF,   /* the peer closed */
+  BLOCKING_IO_ERROR  /* `error` is set */
+} BlockingIo;
+
+/* Neither waits. */
+BlockingIo blocking_stream_read (BlockingStream *stream, guint8 *bytes, gsize size, gsize *done,
+                                 GError **error);
+BlockingIo blocking_stream_write (BlockingStream *stream, const guint8 *bytes, gsize length,
+                                  gsize *done, GError **error);
+/* Waits until a read, or with `writing` a write, may go on. FALSE: the deadline passed, or poll
+ * failed. */
+gboolean blocking_stream_wait (BlockingStream *stream, gboolean writing, gint64 deadline,
+                               GError **error);

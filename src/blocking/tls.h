@@ -1,0 +1,28 @@
+/* OpenSSL's client side as the blocking streams use it: one context a connection, and a socket that
+ * never raises SIGPIPE. Failures leave as GErrors of BLOCKING_ERROR_TLS that name OpenSSL's reason.
+ */
+#pragma once
+
+#include <glib.h>
+#include <openssl/ssl.h>
+
+#include "blocking/error.h"
+
+typedef enum
+{
+  BLOCKING_TLS_DONE,
+  BLOCKING_TLS_WANTS_READ,
+  BLOCKING_TLS_WANTS_WRITE,
+  BLOCKING_TLS_FAILED
+} BlockingTlsStep;
+
+/* Not yet connected; see blocking_stream_start_tls(). `fd` stays the caller's and must outlive it.
+ * Freed by SSL_free(). */
+SSL *blocking_tls_new (int fd, const gchar *host, gboolean verify, const gchar *ca_file,
+                       GError **error);
+BlockingTlsStep blocking_tls_handshake (SSL *tls, GError **error);
+
+/* Before each call of OpenSSL's whose error may be asked for. */
+void blocking_tls_clear_errors (void);
+/* Sets `error` from the certificate's verdict or OpenSSL's queue. */
+void blocking_tls_set_error (SSL *tls, GError **error);
