@@ -70,6 +70,20 @@ check_field (const MessageHeaders *headers, const MessageHeaderLimits *limits,
   return MESSAGE_HEADERS_FINE;
 }
 
+/* Whether the block was ended by a line that is no field because of a NUL: others may read it as a
+ * field, up to there. */
+static gboolean
+ends_at_nul (const MessageHeaders *headers)
+{
+  gsize left = headers->length - headers->end;
+
+  if (headers->end != headers->body || left == 0)
+    return FALSE;
+  const guint8 *line = headers->bytes + headers->end;
+  const guint8 *lf = memchr (line, '\n', left);
+  return memchr (line, '\0', lf == NULL ? left : (gsize) (lf - line)) != NULL;
+}
+
 MessageHeadersProblem
 message_headers_check (const MessageHeaders *headers, const MessageHeaderLimits *limits,
                        guint *field)
@@ -89,5 +103,7 @@ message_headers_check (const MessageHeaders *headers, const MessageHeaderLimits 
           return problem;
         }
     }
+  if (ends_at_nul (headers))
+    return MESSAGE_HEADERS_NUL;
   return MESSAGE_HEADERS_FINE;
 }

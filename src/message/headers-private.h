@@ -6,7 +6,8 @@
 struct _MessageHeaders
 {
   const guint8 *bytes; /* borrowed */
-  GArray *fields;      /* of MessageField */
-  gsize end;           /* of the last field */
+  gsize length;
+  GArray *fields; /* of MessageField */
+  gsize end;      /* of the last field */
   gsize body;
 };

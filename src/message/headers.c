@@ -141,6 +141,7 @@ message_headers_scan (const guint8 *bytes, gsize length, gboolean complete)
   g_autoptr (MessageHeaders) headers = g_new0 (MessageHeaders, 1);
 
   headers->bytes = bytes;
+  headers->length = length;
   headers->fields = g_array_new (FALSE, FALSE, sizeof (MessageField));
   /* Offsets have 32 bits: a block of more than 4 GB is cut there, far beyond any limit that is
    * checked. */

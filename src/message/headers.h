@@ -70,7 +70,7 @@ gchar *message_headers_value (const MessageHeaders *headers, guint index);
 typedef enum
 {
   MESSAGE_HEADERS_FINE,
-  MESSAGE_HEADERS_NUL,      /* in a field */
+  MESSAGE_HEADERS_NUL,      /* in a field, or in the line that is no field and ended the block */
   MESSAGE_HEADERS_TOO_LONG, /* the block or one field */
   MESSAGE_HEADERS_TOO_MANY, /* fields */
   MESSAGE_HEADERS_ADDRESSES /* an address field is too long or too deep */

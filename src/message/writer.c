@@ -180,7 +180,7 @@ message_writer_next (MessageWriter *writer, gsize most, gsize *length)
     {
       if (writer->line_break > 0)
         {
-          const gchar *rest = "\r\n" + (2 - writer->line_break);
+          const gchar *rest = &"\r\n"[2 - writer->line_break];
           gsize now = MIN (most, writer->line_break);
           writer->line_break -= (guint) now;
           return give_out (writer, (const guint8 *) rest, now, length);

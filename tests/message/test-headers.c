@@ -171,8 +171,11 @@ test_nul (void)
                    MESSAGE_HEADERS_NUL);
   g_assert_cmpuint (field, ==, 1);
   g_assert_cmpint (problem_of ("A: b\r\n\r\n\0", 9, limits, &field), ==, MESSAGE_HEADERS_FINE);
-  /* In a name, a NUL makes the line no field: it stands in the body. */
+  /* In a name, a NUL makes the line no field, but not everybody reads it so. */
   g_assert_cmpint (problem_of ("A: b\r\nC\0: \r\n\r\n", 15, limits, &field), ==,
+                   MESSAGE_HEADERS_NUL);
+  g_assert_cmpuint (field, ==, G_MAXUINT);
+  g_assert_cmpint (problem_of ("A: b\r\nno field\r\n\0", 17, limits, &field), ==,
                    MESSAGE_HEADERS_FINE);
 }
 
