@@ -244,6 +244,9 @@ WEIR_API void weir_set_note (WeirContext *context, const char *name, const char 
  * there are no headers, the size is 0, reading yields -1 and MIME is NULL. */
 #define WEIR_NO_HEADER G_MAXUINT
 WEIR_API guint weir_header_count (WeirContext *context);
+/* In `header`: the index of the field at hand, wherever this filter's edits have moved it; else,
+ * and once it is removed, WEIR_NO_HEADER. */
+WEIR_API guint weir_header_index (WeirContext *context);
 WEIR_API const char *weir_header_name (WeirContext *context, guint index);
 WEIR_API const char *weir_header_value (WeirContext *context,
                                         guint index); /* unfolded, stripped, not decoded */
@@ -279,6 +282,8 @@ WEIR_API gboolean weir_set_sender (WeirContext *context, const char *address,
                                    const char *const *parameters, GError **error);
 WEIR_API gboolean weir_add_recipient (WeirContext *context, const char *address,
                                       const char *const *parameters, GError **error);
+/* Every recipient with this address, upper and lower case being one; FALSE when there is none, or
+ * no other would be left: discard then. */
 WEIR_API gboolean weir_remove_recipient (WeirContext *context, const char *address, GError **error);
 
 /* Values are given unfolded or folded; a space is put behind the colon unless the value starts with
@@ -310,6 +315,8 @@ WEIR_API gboolean weir_part_insert (WeirContext *context, struct _GMimeObject *m
 WEIR_API char *weir_part_text (const char *text);
 WEIR_API gboolean weir_body_replace (WeirContext *context, const char *body, gssize length,
                                      GError **error);
+/* Strings of weir_header_name(), _value() and _raw() that were asked for before are gone after
+ * this. */
 WEIR_API gboolean weir_message_replace (WeirContext *context, const char *message, gssize length,
                                         GError **error);
 

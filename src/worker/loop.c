@@ -1,0 +1,143 @@
+/* A worker process: blocking, one request at a time. What cannot be received or decoded ends it
+ * with EX_SOFTWARE, since its peer is our own gateway; a peer that is gone ends it with 0. A crash
+ * of a filter is the process's crash. */
+#include "worker/loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ipc/channel.h"
+
+/* The address sanitizer maps terabytes of shadow: a limit on address space would stop it at once.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define WORKER_LIMITS_MEMORY 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WORKER_LIMITS_MEMORY 0
+#else
+#define WORKER_LIMITS_MEMORY 1
+#endif
+#else
+#define WORKER_LIMITS_MEMORY 1
+#endif
+
+typedef struct
+{
+  Worker *worker;
+  gint socket;
+  gboolean peer_gone;
+  gboolean failed;
+} Loop;
+
+static void
+confine (const Config *config, GPid parent)
+{
+  struct rlimit none = { 0, 0 };
+  struct rlimit memory = { config->worker_memory, config->worker_memory };
+
+  setpgid (0, 0);
+  signal (SIGPIPE, SIG_IGN);
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  setrlimit (RLIMIT_CORE, &none);
+  if (WORKER_LIMITS_MEMORY && config->worker_memory > 0)
+    setrlimit (RLIMIT_AS, &memory);
+  /* The parent may have died before the signal was asked for. */
+  if (parent != 0 && getppid () != parent)
+    _exit (EX_SOFTWARE);
+}
+
+static void
+wait_for (gint socket, gshort events)
+{
+  struct pollfd entry = { .fd = socket, .events = events };
+
+  while (poll (&entry, 1, -1) < 0 && errno == EINTR)
+    continue;
+}
+
+static void
+send_record (IpcRecord *record, gpointer data)
+{
+  Loop *loop = data;
+  g_auto (BaseBuffer) out = BASE_BUFFER_INIT;
+  g_autoptr (GArray) descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
+  g_autoptr (GError) error = NULL;
+
+  ipc_record_encode (record, &out, descriptors);
+  while (!loop->peer_gone && !loop->failed
+         && !ipc_channel_send (loop->socket, base_buffer_bytes (&out), base_buffer_length (&out),
+                               descriptors, &error))
+    {
+      if (g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN))
+        wait_for (loop->socket, POLLOUT);
+      else if (g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_PIPE))
+        loop->peer_gone = TRUE;
+      else
+        {
+          base_log (BASE_LOG_ERROR, "a record can not be sent: %s", error->message);
+          loop->failed = TRUE;
+        }
+      g_clear_error (&error);
+    }
+}
+
+static IpcRequest *
+receive (Loop *loop, GError **error)
+{
+  g_autoptr (GArray) descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
+  g_autoptr (GBytes) bytes = NULL;
+  gsize length = 0;
+  const guint8 *data = NULL;
+
+  wait_for (loop->socket, POLLIN);
+  bytes = ipc_channel_receive (loop->socket, descriptors, &loop->peer_gone, error);
+  if (bytes == NULL)
+    return NULL;
+  data = g_bytes_get_data (bytes, &length);
+  return ipc_request_decode (data, length, descriptors, error);
+}
+
+static void
+serve (Loop *loop)
+{
+  while (!loop->peer_gone && !loop->failed)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (IpcRequest) request = receive (loop, &error);
+
+      if (request != NULL)
+        worker_run_request (loop->worker, request, send_record, loop);
+      else if (error != NULL)
+        {
+          base_log (BASE_LOG_ERROR, "a request can not be read: %s", error->message);
+          loop->failed = TRUE;
+        }
+    }
+}
+
+int
+worker_main (const Config *config, const WorkerModules *modules, gint socket, GPid parent)
+{
+  g_autoptr (Worker) worker = worker_new (config, modules);
+  Loop loop = { .worker = worker, .socket = socket };
+  g_autoptr (GError) error = NULL;
+
+  confine (config, parent);
+  if (worker_start (worker, &error))
+    serve (&loop);
+  else
+    {
+      base_log (BASE_LOG_ERROR, "%s", error->message);
+      loop.failed = TRUE;
+    }
+  close (socket);
+  return loop.failed ? EX_SOFTWARE : 0;
+}

@@ -1,0 +1,157 @@
+/* The message between two filters. An edit drops what was made of the bytes before it. Fails only
+ * where bytes can not be mapped or allocated by the kernel; edits that do not fit are refused. */
+#include "worker/message.h"
+
+#include "message/headers.h"
+
+struct _WorkerMessage
+{
+  GBytes *original;
+  MessageEdits *edits; /* NULL: none yet */
+  guint64 size;        /* of the current bytes */
+  GBytes *block;       /* current header block; NULL: not asked for */
+  GBytes *bytes;       /* current bytes; NULL: not asked for */
+  MimeView *view;      /* NULL: not asked for */
+};
+
+WorkerMessage *
+worker_message_new (const IpcRequest *request, GError **error)
+{
+  g_autoptr (WorkerMessage) message = g_new0 (WorkerMessage, 1);
+
+  if (request->message != NULL)
+    message->original = g_bytes_ref (request->message);
+  else
+    {
+      MessageSource source
+          = message_source_from_fd (request->message_descriptor, request->message_size);
+
+      message->original = mime_bytes_new (&source, NULL, error);
+    }
+  if (message->original == NULL)
+    return NULL;
+  message->size = g_bytes_get_size (message->original);
+  if (request->edits != NULL && !worker_message_apply (message, request->edits))
+    {
+      g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                           "the request's edits do not fit its message");
+      return NULL;
+    }
+  return g_steal_pointer (&message);
+}
+
+static void
+forget (WorkerMessage *message)
+{
+  g_clear_pointer (&message->view, mime_view_free);
+  g_clear_pointer (&message->block, g_bytes_unref);
+  g_clear_pointer (&message->bytes, g_bytes_unref);
+}
+
+void
+worker_message_free (WorkerMessage *message)
+{
+  if (message == NULL)
+    return;
+  forget (message);
+  g_clear_pointer (&message->edits, message_edits_unref);
+  g_clear_pointer (&message->original, g_bytes_unref);
+  g_free (message);
+}
+
+guint64
+worker_message_size (const WorkerMessage *message)
+{
+  return message->size;
+}
+
+static MessageSource
+source_of (GBytes *bytes)
+{
+  gsize length = 0;
+  const guint8 *data = g_bytes_get_data (bytes, &length);
+
+  return message_source_from_memory (data, length);
+}
+
+GBytes *
+worker_message_bytes (WorkerMessage *message, GError **error)
+{
+  MessageSource source = source_of (message->original);
+
+  if (message->edits == NULL)
+    return message->original;
+  if (message->bytes == NULL)
+    message->bytes = message_edits_apply (message->edits, &source, error);
+  return message->bytes;
+}
+
+/* Pieces up to the end of the header block, and no further. */
+static GBytes *
+make_block (const WorkerMessage *message)
+{
+  GByteArray *block = g_byte_array_new ();
+  const guint8 *original = g_bytes_get_data (message->original, NULL);
+  MessagePieceIter iter;
+  MessagePiece piece;
+  gsize scanned = 0;
+
+  message_piece_iter_init (&iter, message->edits, g_bytes_get_size (message->original));
+  while (message_piece_iter_next (&iter, &piece))
+    {
+      const guint8 *bytes = piece.inserted != NULL ? piece.inserted : original + piece.offset;
+
+      for (guint64 at = 0; at < piece.length; at += 16 * 1024)
+        {
+          g_byte_array_append (block, bytes + at, (guint) MIN (piece.length - at, 16 * 1024));
+          if (message_headers_find_end (block->data, block->len, &scanned) != G_MAXSIZE)
+            return g_byte_array_free_to_bytes (block);
+        }
+    }
+  return g_byte_array_free_to_bytes (block);
+}
+
+GBytes *
+worker_message_header_block (WorkerMessage *message)
+{
+  if (message->edits == NULL)
+    return message->original;
+  if (message->bytes != NULL)
+    return message->bytes;
+  if (message->block == NULL)
+    message->block = make_block (message);
+  return message->block;
+}
+
+MimeView *
+worker_message_view (WorkerMessage *message)
+{
+  GBytes *bytes = message->view == NULL ? worker_message_bytes (message, NULL) : NULL;
+
+  if (bytes != NULL)
+    message->view = mime_view_new (bytes);
+  return message->view;
+}
+
+gboolean
+worker_message_apply (WorkerMessage *message, const MessageEdits *edits)
+{
+  guint64 original = g_bytes_get_size (message->original);
+  MessageEdits *both = NULL;
+
+  if (!message_edits_fit (edits, message->size))
+    return FALSE;
+  if (message->edits == NULL)
+    {
+      g_autoptr (MessageEdits) none = message_edits_new ();
+
+      both = message_edits_compose (none, edits, original);
+    }
+  else
+    both = message_edits_compose (message->edits, edits, original);
+  g_clear_pointer (&message->edits, message_edits_unref);
+  message->edits = both;
+  message->size = message_edits_result_size (edits, message->size);
+  forget (message);
+  return TRUE;
+}

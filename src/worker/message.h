@@ -1,0 +1,26 @@
+/* The message between two filters: the original's bytes and the edits of the filters so far. What
+ * is asked for is made on demand and kept until the next edit: the header block, the whole current
+ * bytes, GMime's view. */
+#pragma once
+
+#include "ipc/request.h"
+#include "mime/view.h"
+#include "worker/headers.h"
+
+typedef struct _WorkerMessage WorkerMessage;
+
+/* Maps the request's message (or takes a reference when it is inline). NULL: error. */
+WorkerMessage *worker_message_new (const IpcRequest *request, GError **error);
+void worker_message_free (WorkerMessage *message); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (WorkerMessage, worker_message_free)
+
+guint64 worker_message_size (const WorkerMessage *message);
+/* The current bytes; header edits alone do not copy the body until this is called. NULL: error.
+ * Borrowed. */
+GBytes *worker_message_bytes (WorkerMessage *message, GError **error);
+/* At least the current header block, from the first byte on. Never NULL. Borrowed. */
+GBytes *worker_message_header_block (WorkerMessage *message);
+/* NULL: the bytes can not be had. Borrowed. */
+MimeView *worker_message_view (WorkerMessage *message);
+/* `edits` refers to the current bytes. FALSE: it does not fit, nothing is changed. */
+gboolean worker_message_apply (WorkerMessage *message, const MessageEdits *edits);

@@ -1,0 +1,402 @@
+/* One request through the chain: which filters run, which of their hooks, what a verdict or a
+ * failure does to the rest. A filter's fault becomes its record's `failed`; only a request that
+ * makes no sense, or whose message can not be mapped, fails as a whole: the first filter's record
+ * then says so. */
+#include "worker/run.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "mime/guard.h"
+#include "worker/context.h"
+#include "worker/hooks.h"
+
+struct _Worker
+{
+  const Config *config;
+  const WorkerModules *modules;
+  guint started; /* filters whose `start` was called */
+};
+
+/* One call of worker_run_request(). */
+typedef struct
+{
+  Worker *worker;
+  const IpcRequest *request;
+  const ConfigListener *listener;
+  WorkerRecordFunc func;
+  gpointer data;
+  guint32 hooks;          /* one of them makes a filter run */
+  WorkerMessage *message; /* NULL: none */
+  gboolean unread;
+  BasePath *sender; /* as the filters so far have it */
+  GPtrArray *recipients;
+  GPtrArray *notes;
+} Run;
+
+Worker *
+worker_new (const Config *config, const WorkerModules *modules)
+{
+  Worker *worker = g_new0 (Worker, 1);
+
+  worker->config = config;
+  worker->modules = modules;
+  mime_init ();
+  return worker;
+}
+
+gboolean
+worker_start (Worker *worker, GError **error)
+{
+  for (; worker->started < worker_modules_count (worker->modules); worker->started++)
+    {
+      const WorkerFilter *filter = worker_modules_nth (worker->modules, worker->started);
+
+      if (filter->filter->start == NULL || filter->filter->start (filter->block, error))
+        continue;
+      if (error != NULL && *error == NULL)
+        g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "did not say why");
+      g_prefix_error (error, "filter \"%s\" does not start: ", filter->config->name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+void
+worker_free (Worker *worker)
+{
+  if (worker == NULL)
+    return;
+  while (worker->started > 0)
+    {
+      const WorkerFilter *filter = worker_modules_nth (worker->modules, --worker->started);
+
+      if (filter->filter->stop != NULL)
+        filter->filter->stop (filter->block);
+    }
+  g_free (worker);
+}
+
+static const WorkerFilter *
+filter_at (const Run *run, guint index)
+{
+  return worker_modules_nth (run->worker->modules, run->listener->filters[index]->index);
+}
+
+/* The next filter from `index` on that subscribes and is not spared; the chain's length when there
+ * is none. */
+static guint
+next_filter (const Run *run, guint index)
+{
+  for (; index < run->listener->n_filters; index++)
+    {
+      const IpcFilterState *state = &g_array_index (run->request->filters, IpcFilterState, index);
+
+      if (!state->skip && (filter_at (run, index)->facts.hooks & run->hooks) != 0)
+        break;
+    }
+  return index;
+}
+
+static IpcRecord *
+new_record (const Run *run, guint index)
+{
+  IpcRecord *record = ipc_record_new ();
+
+  record->serial = run->request->serial;
+  record->filter = index;
+  return record;
+}
+
+static void
+hand_on (const Run *run, IpcRecord *record)
+{
+  run->func (record, run->data);
+  ipc_record_free (record);
+}
+
+static void
+hand_on_last (const Run *run, guint index, const gchar *failure, const gchar *limit)
+{
+  IpcRecord *record = new_record (run, index);
+
+  record->last = TRUE;
+  record->failed = failure != NULL;
+  record->reason = g_strdup (failure);
+  record->limit = limit != NULL;
+  if (limit != NULL)
+    {
+      record->verdict = IPC_VERDICT_REPLY;
+      record->reply = base_reply_new (554, 5, 6, 0, limit);
+    }
+  hand_on (run, record);
+}
+
+/* What a filter's record brings to those behind it. */
+static void
+take_over (Run *run, const IpcRecord *record)
+{
+  if (record->edits != NULL && !worker_message_apply (run->message, record->edits))
+    g_assert_not_reached ();
+  if (record->sender != NULL)
+    {
+      base_path_free (run->sender);
+      run->sender = base_path_copy (record->sender);
+    }
+  if (record->recipients != NULL)
+    {
+      g_ptr_array_set_size (run->recipients, 0);
+      for (guint i = 0; i < record->recipients->len; i++)
+        g_ptr_array_add (run->recipients,
+                         base_path_copy (g_ptr_array_index (record->recipients, i)));
+    }
+}
+
+static void
+take_notes (GPtrArray *notes, const GPtrArray *more)
+{
+  for (guint i = 0; more != NULL && i < more->len; i++)
+    {
+      const IpcNote *from = g_ptr_array_index (more, i);
+      IpcNote *note = g_new0 (IpcNote, 1);
+
+      note->name = g_strdup (from->name);
+      note->value = g_strdup (from->value);
+      for (guint j = 0; j < notes->len; j++)
+        if (strcmp (((IpcNote *) g_ptr_array_index (notes, j))->name, note->name) == 0)
+          {
+            g_ptr_array_remove_index (notes, j);
+            break;
+          }
+      g_ptr_array_add (notes, note);
+    }
+}
+
+static void
+drop_edits (IpcRecord *record)
+{
+  g_clear_pointer (&record->edits, message_edits_unref);
+  g_clear_pointer (&record->sender, base_path_free);
+  g_clear_pointer (&record->recipients, g_ptr_array_unref);
+}
+
+static gboolean
+ends_chain (const IpcRecord *record, const ConfigFilter *config)
+{
+  if (!config->enforce)
+    return FALSE;
+  if (record->failed)
+    return config->on_failure != CONFIG_ON_FAILURE_PASS;
+  switch (record->verdict)
+    {
+    case IPC_VERDICT_PASS:
+    case IPC_VERDICT_SKIP:
+      return FALSE;
+    case IPC_VERDICT_REPLY:
+      return record->reply->code >= 400;
+    case IPC_VERDICT_CLOSE:
+    case IPC_VERDICT_DISCARD:
+    case IPC_VERDICT_QUARANTINE:
+      return TRUE;
+    }
+  return TRUE;
+}
+
+static gboolean
+refuses (const IpcRecord *record)
+{
+  return record->verdict > IPC_VERDICT_REPLY
+         || (record->verdict == IPC_VERDICT_REPLY && record->reply->code >= 400);
+}
+
+static void
+fail_record (IpcRecord *record, const gchar *reason)
+{
+  record->failed = TRUE;
+  record->verdict = IPC_VERDICT_PASS;
+  g_clear_pointer (&record->reply, base_reply_free);
+  g_free (record->reason);
+  record->reason = g_strdup (reason);
+  g_clear_pointer (&record->notes, g_ptr_array_unref);
+  drop_edits (record);
+}
+
+static void
+init_context (const Run *run, guint index, WeirContext *context)
+{
+  *context = (WeirContext){ .config = run->worker->config,
+                            .listener = run->listener,
+                            .filter = filter_at (run, index),
+                            .request = run->request,
+                            .index = index,
+                            .hook = run->request->hook,
+                            .unread = run->unread,
+                            .message = run->message,
+                            .sender = run->sender,
+                            .recipients = run->recipients,
+                            .notes = run->notes };
+  worker_context_init (context);
+}
+
+/* TRUE: the chain goes on. */
+static gboolean
+run_filter (Run *run, guint index)
+{
+  WeirContext context;
+  gint64 start = g_get_monotonic_time ();
+  const ConfigFilter *config = filter_at (run, index)->config;
+  IpcRecord *record = NULL;
+  gboolean more = FALSE;
+
+  init_context (run, index, &context);
+  worker_hooks_run (&context);
+  if (!worker_context_finish (&context))
+    fail_record (context.record, context.failure);
+  record = g_steal_pointer (&context.record);
+  worker_context_clear (&context);
+  record->microseconds = (guint32) MIN (g_get_monotonic_time () - start, G_MAXUINT32);
+  if (refuses (record))
+    drop_edits (record);
+  record->last
+      = ends_chain (record, config) || next_filter (run, index + 1) == run->listener->n_filters;
+  more = !record->last;
+  if (more && config->enforce)
+    take_over (run, record);
+  if (more)
+    take_notes (run->notes, record->notes);
+  hand_on (run, record);
+  return more;
+}
+
+static MimeLimits
+limits_of (const Config *config)
+{
+  return (MimeLimits){ .header_bytes = config->limit_header_block,
+                       .field_bytes = config->limit_header_field,
+                       .fields = (guint) config->limit_header_fields,
+                       .address_field_bytes = config->limit_address_field,
+                       .address_colons = (guint) config->limit_address_colons,
+                       .depth = (guint) config->limit_depth,
+                       .parts = (guint) config->limit_parts };
+}
+
+static gboolean
+needs_body (const Run *run, guint index)
+{
+  for (; index < run->listener->n_filters; index = next_filter (run, index + 1))
+    if ((filter_at (run, index)->facts.hooks & IPC_HOOKS_OF_BODY) != 0)
+      return run->request->hook == IPC_HOOK_END_OF_MESSAGE;
+  return FALSE;
+}
+
+/* FALSE: the message is over a limit, or can not be read, and a record has said so. */
+static gboolean
+check_limits (Run *run, guint first)
+{
+  MimeLimits limits = limits_of (run->worker->config);
+  MimeProblem problem;
+  g_autofree gchar *text = NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean whole = needs_body (run, first);
+  GBytes *bytes = whole ? worker_message_bytes (run->message, &error)
+                        : worker_message_header_block (run->message);
+  gsize length = 0;
+  const guint8 *data = bytes == NULL ? NULL : g_bytes_get_data (bytes, &length);
+
+  if (bytes == NULL)
+    {
+      hand_on_last (run, first, error->message, NULL);
+      return FALSE;
+    }
+  if (run->unread || length == 0
+      || (whole ? mime_guard_check (data, length, &limits, &problem)
+                : mime_guard_check_headers (data, length, &limits, &problem)))
+    return TRUE;
+  text = mime_problem_text (&problem);
+  if (run->worker->config->over_limit == CONFIG_OVER_LIMIT_PASS)
+    {
+      base_log (BASE_LOG_NOTICE, "%s: %s: passed unread", run->request->session.session_id, text);
+      run->unread = TRUE;
+      return TRUE;
+    }
+  hand_on_last (run, first, NULL, text);
+  return FALSE;
+}
+
+/* FALSE: there is no message to be had, or it is refused; a record has said so. */
+static gboolean
+open_message (Run *run, guint first)
+{
+  g_autoptr (GError) error = NULL;
+
+  if ((IPC_HOOK_BIT (run->request->hook) & (IPC_HOOKS_OF_HEADERS | IPC_HOOKS_OF_BODY)) == 0)
+    return TRUE;
+  run->message = worker_message_new (run->request, &error);
+  if (run->message != NULL)
+    return check_limits (run, first);
+  hand_on_last (run, first, error->message, NULL);
+  return FALSE;
+}
+
+static guint32
+hooks_of_request (IpcHook hook)
+{
+  if (hook == IPC_HOOK_END_OF_MESSAGE)
+    return IPC_HOOKS_OF_HEADERS | IPC_HOOKS_OF_BODY;
+  if (hook == IPC_HOOK_END_OF_HEADERS)
+    return IPC_HOOKS_OF_HEADERS;
+  return IPC_HOOK_BIT (hook);
+}
+
+static gboolean
+is_sensible (const Worker *worker, const IpcRequest *request)
+{
+  const ConfigListener *listener = NULL;
+
+  if (request->listener >= worker->config->listeners->len || request->filters == NULL)
+    return FALSE;
+  listener = g_ptr_array_index (worker->config->listeners, request->listener);
+  return request->filters->len == listener->n_filters && request->first <= listener->n_filters;
+}
+
+static void
+run_chain (Run *run)
+{
+  guint index = next_filter (run, run->request->first);
+
+  if (index == run->listener->n_filters)
+    {
+      hand_on_last (run, run->request->first, NULL, NULL);
+      return;
+    }
+  if (!open_message (run, index))
+    return;
+  while (run_filter (run, index))
+    index = next_filter (run, index + 1);
+}
+
+void
+worker_run_request (Worker *worker, const IpcRequest *request, WorkerRecordFunc func, gpointer data)
+{
+  Run run = { .worker = worker, .request = request, .func = func, .data = data };
+
+  if (!is_sensible (worker, request))
+    {
+      hand_on_last (&run, request->first, "the request does not fit the configuration", NULL);
+      return;
+    }
+  run.listener = g_ptr_array_index (worker->config->listeners, request->listener);
+  run.hooks = hooks_of_request (request->hook);
+  run.unread = request->unread;
+  run.sender = request->sender == NULL ? NULL : base_path_copy (request->sender);
+  run.recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);
+  for (guint i = 0; request->recipients != NULL && i < request->recipients->len; i++)
+    g_ptr_array_add (run.recipients, base_path_copy (g_ptr_array_index (request->recipients, i)));
+  run.notes = g_ptr_array_new_with_free_func ((GDestroyNotify) ipc_note_free);
+  take_notes (run.notes, request->notes);
+  run_chain (&run);
+  worker_message_free (run.message);
+  base_path_free (run.sender);
+  g_ptr_array_unref (run.recipients);
+  g_ptr_array_unref (run.notes);
+}
