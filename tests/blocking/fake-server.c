@@ -153,6 +153,8 @@ answer (Connection *connection, GString *line)
       say (connection, "221 bye\r\n");
       connection->open = FALSE;
     }
+  else if (strstr (line->str, "<bad@") != NULL)
+    say (connection, "550-5.1.1 bad\r\n550 5.1.1 address\r\n");
   else
     say (connection, "250 2.1.0 fine\r\n");
 }

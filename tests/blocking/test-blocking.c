@@ -197,6 +197,37 @@ test_8bit (void)
   g_clear_pointer (&client, blocking_client_free);
 }
 
+/* One bad recipient does not fail the others; a message without a good one leaves the connection
+ * fit for the next. */
+static void
+test_recipients (void)
+{
+  g_autoptr (FakeServer) server = fake_server_start (0);
+  BlockingOptions options = options_for (server, BLOCKING_TLS_POLICY_OFF);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (BlockingClient) client = blocking_client_connect (&options, &error);
+  g_autoptr (BasePath) bad = base_path_new ("bad@example.org", NULL);
+  g_autoptr (BasePath) good = base_path_new ("good@example.org", NULL);
+  const BasePath *recipients[] = { bad, good };
+  const guint8 *text = (const guint8 *) "x\r\n";
+
+  for (guint count = 2; count > 0; count--)
+    {
+      g_autoptr (BlockingResult) result
+          = blocking_client_send (client, good, recipients, count, text, 3, &error);
+      const BaseReply *first;
+
+      g_assert_no_error (error);
+      g_assert_cmpuint (result->recipients->len, ==, count);
+      first = result->recipients->pdata[0];
+      g_assert_cmpuint (first->code, ==, 550);
+      g_assert_cmpstr (first->text, ==, "bad\naddress");
+      g_assert_cmpint (result->message != NULL, ==, count == 2);
+    }
+  g_assert_true (blocking_client_quit (client, &error));
+  g_clear_pointer (&client, blocking_client_free);
+}
+
 static void
 test_no_server (void)
 {
@@ -266,6 +297,7 @@ main (int argc, char **argv)
   g_test_add_func ("/blocking/lost-answer", test_lost_answer);
   g_test_add_func ("/blocking/refused-in-data", test_refused_in_data);
   g_test_add_func ("/blocking/8bit", test_8bit);
+  g_test_add_func ("/blocking/recipients", test_recipients);
   g_test_add_func ("/blocking/no-server", test_no_server);
   return g_test_run ();
 }
