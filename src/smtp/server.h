@@ -1,24 +1,32 @@
-/* The server side of SMTP as a machine without sockets: bytes in, events out, replies in, bytes out
- * (RFC 5321).
+/* The server side of SMTP as a machine without sockets (RFC 5321): bytes in, events out, replies
+ * in, bytes out. What a client does wrong is answered, what a host does wrong is a critical
+ * warning.
  *
  * How it is driven:
- *   smtp_server_feed (server, bytes, length);          the machine borrows the bytes
+ *   smtp_server_feed (server, bytes, length);   the machine borrows the bytes
  *   while ((event = smtp_server_next (server)) != NULL)
- *     ... act on it; answer now or later with smtp_server_answer() ...
- *   smtp_server_settle (server);                       what was not consumed is copied; the bytes
- * are yours again write what stands in smtp_server_output (server), consume it
+ *     act on it, answer it now or later with smtp_server_answer()
+ *   smtp_server_settle (server);                the rest is copied; the bytes are yours again
+ *   write what stands in smtp_server_output (server), consume it
  *
  * Rules of the contract:
- *  - An event stays valid until the next call of smtp_server_next() or smtp_server_settle();
- * strings in it belong to the machine.
+ *  - An event stays valid until the next call of smtp_server_next(), smtp_server_settle() or
+ *    smtp_server_tls_started(); its strings belong to the machine.
  *  - smtp_server_next() returns NULL when it needs more input, or when an answer must come first.
- * Not pulling is back-pressure: smtp_server_backlog() says how much the machine holds.
- *  - Every event but CHUNK is answered exactly once, in the order of the events. Only RCPT may
- *    be pulled while earlier RCPTs are unanswered (at most SMTP_SERVER_MAX_PENDING): so a pipelined
- * batch goes upstream together.
- *  - The machine answers by itself what needs nobody's opinion: syntax errors (500, 501, 555),
- * wrong sequence (503), too many bad commands (421, close), too long lines (500 5.5.2), a declared
- * SIZE over the limit (552 5.3.4).
+ *    Not pulling is back-pressure: what was fed is kept, and smtp_server_backlog() says how much.
+ *  - Every event but CHUNK is answered exactly once, in the order of the events. Only RCPT may be
+ *    pulled while earlier RCPTs are unanswered (at most SMTP_SERVER_MAX_PENDING, our own replies
+ *    counted): so a pipelined batch goes upstream together. An RCPT that would pass the limit on
+ *    recipients if all those before it are accepted waits for their answers.
+ *  - The machine answers by itself what needs nobody's opinion, in the order of the commands:
+ *    syntax (500, 501, 555), sequence (503), too many bad commands (421, close), too long lines
+ *    (500 5.5.2), a declared SIZE over the limit (552 5.3.4), a recipient too many (452 4.5.3),
+ *    addresses that need SMTPUTF8 (553 5.6.7), DATA without a valid recipient (554 5.5.1), no TLS
+ *    yet (530 5.7.0).
+ *  - A command line ends at its LF. One that has no CR before it is 500 5.5.2, or passes where bare
+ *    newlines are normalised; a NUL or a CR inside the line is 500 5.5.2 always.
+ *  - Any reply of 421, whoever gave it, closes. After closing nothing is read and answers to events
+ *    that were open are ignored.
  *  - Nothing calls back. The clock and all limits are the host's. */
 #pragma once
 
@@ -33,10 +41,12 @@
 
 typedef enum
 {
-  SMTP_SERVER_CONNECT, /* first of all: answer 220 (greeting) or 4xx/5xx; with 554 the session goes
-                          on as RFC 5321 section 3.1 asks (only QUIT is served, all else 503) */
+  SMTP_SERVER_CONNECT, /* first of all: answer 220 (greeting) or 4xx/5xx; after a refusal the
+                          session goes on as RFC 5321 section 3.1 asks (only QUIT is served, all
+                          else 503), unless it was 421 or answered with _answer_close() */
   SMTP_SERVER_HELO,    /* argument: the domain */
-  SMTP_SERVER_EHLO,    /* argument: the domain; answer positively with smtp_server_answer_ehlo() */
+  SMTP_SERVER_EHLO,    /* argument: the domain; answer positively with smtp_server_answer_ehlo();
+                          a refusal of HELO or EHLO leaves everything as it was */
   SMTP_SERVER_MAIL,    /* path */
   SMTP_SERVER_RCPT,    /* path */
   SMTP_SERVER_DATA,    /* answer 354 to receive CHUNKs and END */
@@ -52,15 +62,15 @@ typedef enum
   SMTP_SERVER_QUIT,  /* answer 221; closed after it */
   SMTP_SERVER_STARTTLS, /* answer 220: then smtp_server_wants_tls(); plaintext that was pipelined
                            behind it is dropped (RFC 3207 section 4.2) */
-  SMTP_SERVER_UNKNOWN /* argument: the whole line, as received; the default answer is 500 5.5.1 and
-                         it counts as bad */
+  SMTP_SERVER_UNKNOWN   /* argument: the whole line, as received; the default answer is 500 5.5.1.
+                           Answers of 500 to 504, 530 and 555 count it as a bad command */
 } SmtpServerEventType;
 
 typedef enum
 {
   SMTP_FAULT_NONE,
-  SMTP_FAULT_BARE_CR,    /* 550 5.6.11; close after the answer */
-  SMTP_FAULT_BARE_LF,    /* 550 5.6.11; close after the answer */
+  SMTP_FAULT_BARE_CR,    /* 550 5.6.11; the machine closes after any answer */
+  SMTP_FAULT_BARE_LF,    /* the same */
   SMTP_FAULT_TOO_BIG,    /* 552 5.3.4 */
   SMTP_FAULT_LINE_LENGTH /* 500 5.6.0 */
 } SmtpFault;
@@ -72,27 +82,27 @@ typedef struct
   const BasePath *path;  /* MAIL, RCPT */
   guint8 *bytes;         /* CHUNK */
   gsize length;          /* CHUNK */
-  SmtpFault
-      fault;    /* END: bytes behind the fault were read to the true end of the data and dropped */
-  guint64 size; /* END: octets of the message as received, dot-unstuffed (all of them, also those
-                   that were dropped) */
+  SmtpFault fault;       /* END: the first one; from there on the data was read and dropped */
+  guint64 size;          /* END: octets of the message, dot-unstuffed, those that were dropped
+                            too; a newline that was normalised counts two */
 } SmtpServerEvent;
 
 typedef enum
 {
   SMTP_NEWLINES_REFUSE,
   SMTP_NEWLINES_NORMALIZE /* a bare CR or LF becomes CRLF; it still never ends the data together
-                             with a dot */
+                             with a dot: a dot behind it is content, and is not unstuffed */
 } SmtpNewlines;
 
 /* All limits are stated; the struct is shared by all sessions of a listener and outlives them. */
 typedef struct
 {
   guint64 message_size; /* octets; 0: no limit */
-  guint recipients;     /* in one transaction; one more hears 452 4.5.3 */
+  guint recipients;     /* accepted in one transaction; one more hears 452 4.5.3 */
   guint line_length; /* of a command, with CRLF; longer: 500 5.5.2, read to its end and dropped */
   guint text_line_length; /* of a line of data, without CRLF; 0: no limit */
-  guint bad_commands; /* in one session (syntax, sequence, unknown); one more: 421 4.7.0, close */
+  guint bad_commands;     /* in one session (syntax, sequence, unknown); one more: 421 4.7.0, close.
+                             RCPT and DATA pipelined behind a refused MAIL do not count */
   SmtpNewlines newlines;
   gboolean require_helo; /* MAIL before HELO or EHLO: 503 5.5.1 */
   gboolean require_tls;  /* anything but EHLO, HELO, NOOP, QUIT, STARTTLS, RSET, HELP before TLS:
@@ -111,7 +121,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SmtpServer, smtp_server_free)
 void smtp_server_feed (SmtpServer *server, guint8 *bytes, gsize length);
 const SmtpServerEvent *smtp_server_next (SmtpServer *server);
 void smtp_server_settle (SmtpServer *server);
-/* Bytes that were fed and not yet consumed. */
+/* Bytes that were fed and not yet consumed; 0 once it is closing or waits for TLS. */
 gsize smtp_server_backlog (const SmtpServer *server);
 /* Whether the unconsumed input contains a complete QUIT line: the client said good-bye before it
  * closed (rule 7 of the design). */
@@ -119,14 +129,15 @@ gboolean smtp_server_backlog_has_quit (const SmtpServer *server);
 
 /* Answers the oldest unanswered event. `reply` is copied into the output at once. A refusal of MAIL
  * leaves no transaction; a refusal of DATA leaves the transaction as RFC 5321 section 4.1.1.4 has
- * it; any answer to END ends the transaction. */
+ * it (only 354 opens the data); any answer to END ends the transaction. */
 void smtp_server_answer (SmtpServer *server, const BaseReply *reply);
 /* The same, then nothing more is read and smtp_server_is_closing() is TRUE. Also allowed while no
  * event is open (421 at any moment). */
 void smtp_server_answer_close (SmtpServer *server, const BaseReply *reply);
 /* 250 to EHLO: `greeting` is its first line, then the keywords of `offered`, then `extra` lines
  * (separated by '\n', or NULL). The offered capabilities decide which parameters MAIL and RCPT
- * accept and whether enhanced codes are written. */
+ * accept and whether enhanced codes are written; STARTTLS is left out once TLS is active. To a HELO
+ * it is 250 with the greeting alone. An EHLO answered by smtp_server_answer() offers nothing. */
 void smtp_server_answer_ehlo (SmtpServer *server, const gchar *greeting, SmtpCapabilities offered,
                               const gchar *extra);
 
@@ -136,7 +147,7 @@ BaseOutput *smtp_server_output (SmtpServer *server);
  * handshake. */
 gboolean smtp_server_wants_tls (const SmtpServer *server);
 /* The handshake is complete (also for implicit TLS, right after _new): everything learnt in
- * plaintext is forgotten (RFC 3207 section 4.2). */
+ * plaintext is forgotten, and bytes that were fed before are dropped (RFC 3207 section 4.2). */
 void smtp_server_tls_started (SmtpServer *server);
 gboolean smtp_server_is_closing (const SmtpServer *server); /* close once the output is written */
 gboolean
@@ -144,5 +155,5 @@ smtp_server_in_transaction (const SmtpServer *server);   /* MAIL was accepted, a
 gboolean smtp_server_in_data (const SmtpServer *server); /* between the 354 and END */
 gboolean smtp_server_awaits_answer (const SmtpServer *server);
 /* The default replies of the originals, for hosts without an opinion: 214, 250, 252, 502, 500
- * naming the line, … Static or newly made; caller frees. */
+ * naming the line, … NULL for CHUNK. Caller frees. */
 BaseReply *smtp_server_default_reply (const SmtpServerEvent *event, const gchar *hostname);
