@@ -37,8 +37,10 @@ fail (GError **error, const gchar *what, const gchar *where)
 {
   gint code = errno;
 
-  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (code), "%s%s%s: %s", what,
-               where == NULL ? "" : " in ", where == NULL ? "" : where, g_strerror (code));
+  /* A quota is a full disk to everybody above; GLib has no code for it. */
+  GFileError number = code == EDQUOT ? G_FILE_ERROR_NOSPC : g_file_error_from_errno (code);
+  g_set_error (error, G_FILE_ERROR, (gint) number, "%s%s%s: %s", what, where == NULL ? "" : " in ",
+               where == NULL ? "" : where, g_strerror (code));
   return FALSE;
 }
 
