@@ -121,6 +121,25 @@ test_random (void)
   g_rand_free (random);
 }
 
+/* A lone line-opening dot at every place of a few kilobytes of prose: none is lost at the edge of a
+ * block. */
+static void
+test_places (void)
+{
+  GRand *random = g_rand_new_with_seed (1);
+  gsize length = 2300;
+  g_autofree gchar *text = g_strnfill (length, 'x');
+
+  text[1] = '.';
+  for (gsize i = 2; i + 3 < length; i++)
+    {
+      memcpy (text + i, "\r\n.", 3);
+      check_stuffing ((const guint8 *) text, length, random, 100000);
+      memcpy (text + i, "xxx", 3);
+    }
+  g_rand_free (random);
+}
+
 static void
 test_borrowed (void)
 {
@@ -163,6 +182,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/client-data/forms", test_forms);
   g_test_add_func ("/client-data/random", test_random);
+  g_test_add_func ("/client-data/places", test_places);
   g_test_add_func ("/client-data/borrowed", test_borrowed);
   g_test_add_func ("/client-data/twice", test_twice);
   return g_test_run ();

@@ -219,6 +219,22 @@ test_starttls (void)
                          policies[i]);
 }
 
+/* What TLS was required for is had: behind it, HELO will do. */
+static void
+test_starttls_helo (void)
+{
+  client_driver_check (OFFERS_TLS "C: STARTTLS\n"
+                                  "S: 220 go\n"
+                                  "E: START_TLS STARTTLS\n"
+                                  "H: tls\n"
+                                  "C: EHLO gw.example.org\n"
+                                  "S: 502 what\n"
+                                  "C: HELO gw.example.org\n"
+                                  "S: 250 mx\n"
+                                  "E: READY HELO 250 mx\n",
+                       SMTP_CLIENT_TLS_REQUIRED);
+}
+
 static void
 test_starttls_refused (void)
 {
@@ -439,6 +455,7 @@ main (int argc, char **argv)
   g_test_add_func ("/client/helo", test_helo);
   g_test_add_func ("/client/refused-handshake", test_refused_handshake);
   g_test_add_func ("/client/starttls", test_starttls);
+  g_test_add_func ("/client/starttls-helo", test_starttls_helo);
   g_test_add_func ("/client/starttls-refused", test_starttls_refused);
   g_test_add_func ("/client/starttls-not-offered", test_starttls_not_offered);
   g_test_add_func ("/client/starttls-injected", test_starttls_injected);
