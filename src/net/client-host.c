@@ -1,0 +1,196 @@
+/* What a session asks of the world (gateway/host.h), answered by the loop's pool, workers and
+ * disks. No method calls back into the session: later answers come from the loop. */
+#include "base/log.h"
+#include "net/client.h"
+#include "net/deliver.h"
+#include "net/service.h"
+
+static gint64
+host_now (gpointer host)
+{
+  return g_get_monotonic_time ();
+}
+
+static gint64
+host_wall_clock (gpointer host)
+{
+  return g_get_real_time () / G_USEC_PER_SEC;
+}
+
+static gboolean
+host_client_is_gone (gpointer host)
+{
+  return net_client_is_gone (host);
+}
+
+static gboolean
+host_count_message (gpointer host)
+{
+  NetClient *client = host;
+  gboolean fine
+      = net_admission_message (client->loop->service->admission, client->listener->listener,
+                               &client->endpoint, g_get_monotonic_time ());
+
+  if (fine)
+    NET_COUNT (client->loop, messages);
+  else
+    NET_COUNT (client->loop, refused_messages);
+  return fine;
+}
+
+/* ---- capabilities ---- */
+
+static void
+on_capabilities (NetCapabilityWait *wait, SmtpCapabilities capabilities)
+{
+  NetClient *client = NET_OWNER (wait, NetClient, capability_wait);
+
+  if (client->session == NULL)
+    return;
+  gateway_session_capabilities (client->session, capabilities);
+  net_client_step (client);
+}
+
+static gboolean
+host_capabilities (gpointer host, SmtpCapabilities *capabilities)
+{
+  NetClient *client = host;
+
+  client->capability_wait.known = on_capabilities;
+  return net_pool_capabilities (client->loop->pool, &client->capability_wait,
+                                client->listener->listener, capabilities);
+}
+
+/* ---- upstreams ---- */
+
+static void
+on_take_ready (NetTake *take, NetUpstream *upstream)
+{
+  NetClient *client = NET_OWNER (take, NetClient, take);
+
+  net_upstream_lease (upstream, net_client_on_upstream, client);
+  gateway_session_upstream_ready (client->session, &upstream->base);
+  net_client_step (client);
+}
+
+static void
+on_take_failed (NetTake *take, const BaseReply *reply)
+{
+  NetClient *client = NET_OWNER (take, NetClient, take);
+
+  gateway_session_upstream_failed (client->session, reply);
+  net_client_step (client);
+}
+
+static GatewayUpstream *
+host_take_upstream (gpointer host, const ConfigRoute *route, guint32 needs, gboolean fresh)
+{
+  NetClient *client = host;
+  NetUpstream *upstream;
+
+  client->take.ready = on_take_ready;
+  client->take.failed = on_take_failed;
+  upstream = net_pool_take (client->loop->pool, &client->take, route, needs, fresh);
+  if (upstream == NULL)
+    return NULL;
+  net_upstream_lease (upstream, net_client_on_upstream, client);
+  return &upstream->base;
+}
+
+static void
+host_cancel_upstream (gpointer host)
+{
+  NetClient *client = host;
+
+  net_pool_cancel (client->loop->pool, &client->take);
+}
+
+static void
+host_give_upstream (gpointer host, GatewayUpstream *upstream, gboolean reusable)
+{
+  NetClient *client = host;
+
+  net_pool_give (client->loop->pool, (NetUpstream *) upstream, reusable);
+}
+
+/* ---- workers ---- */
+
+static void
+on_started (gpointer owner)
+{
+  NetClient *client = owner;
+
+  gateway_session_worker_started (client->session);
+  net_client_step (client);
+}
+
+static void
+on_record (gpointer owner, IpcRecord *record)
+{
+  NetClient *client = owner;
+
+  if (record->last)
+    client->request = NULL;
+  gateway_session_worker_record (client->session, record);
+  net_client_step (client);
+}
+
+static void
+on_worker_failed (gpointer owner, const gchar *why)
+{
+  NetClient *client = owner;
+
+  client->request = NULL;
+  gateway_session_worker_failed (client->session, why);
+  net_client_step (client);
+}
+
+static void
+on_worker_refused (gpointer owner, const gchar *why)
+{
+  NetClient *client = owner;
+
+  client->request = NULL;
+  gateway_session_worker_refused (client->session, why);
+  net_client_step (client);
+}
+
+static const NetRequestEvents request_events
+    = { on_started, on_record, on_worker_failed, on_worker_refused };
+
+static gboolean
+host_ask_worker (gpointer host, const IpcRequest *request)
+{
+  NetClient *client = host;
+
+  g_assert (client->request == NULL);
+  client->request = net_workers_ask (client->loop->workers, request, &request_events, client);
+  return client->request != NULL;
+}
+
+static void
+host_cancel_worker (gpointer host)
+{
+  NetClient *client = host;
+
+  if (client->request != NULL)
+    net_workers_cancel (client->loop->workers, g_steal_pointer (&client->request));
+}
+
+static void
+host_deliver (gpointer host, GatewayDelivery *job)
+{
+  net_deliver (host, job);
+}
+
+const GatewayHost net_client_host = { .now = host_now,
+                                      .wall_clock = host_wall_clock,
+                                      .client_is_gone = host_client_is_gone,
+                                      .count_message = host_count_message,
+                                      .capabilities = host_capabilities,
+                                      .take_upstream = host_take_upstream,
+                                      .cancel_upstream = host_cancel_upstream,
+                                      .give_upstream = host_give_upstream,
+                                      .ask_worker = host_ask_worker,
+                                      .cancel_worker = host_cancel_worker,
+                                      .deliver = host_deliver };

@@ -1,0 +1,546 @@
+/* Drives one session over one socket. What the client does wrong is the session's affair; what its
+ * socket does wrong ends it here, but for a session whose final dot is out: that one waits for its
+ * answer without the client. */
+#include "net/client.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "net/deliver.h"
+#include "net/service.h"
+
+#define HANDSHAKE_WAIT (60 * G_TIME_SPAN_SECOND)
+#define FLUSH_WAIT (10 * G_TIME_SPAN_SECOND)
+#define LINGER_WAIT (2 * G_TIME_SPAN_SECOND)
+#define LINGER_MOST (1024 * 1024)
+#define FIRST_READ                                                                                 \
+  (64 * 1024)     /* a command, a small message; more of the buffer only once data flows */
+#define ROUNDS 16 /* of writing and pumping before other sessions have their turn */
+#define PEEK 4096
+
+static void after (NetClient *client);
+
+/* ---- the end ---- */
+
+static void
+unref_handle (NetClient *client)
+{
+  if (--client->open > 0)
+    return;
+  g_free (client->name);
+  g_free (client);
+}
+
+static void
+on_watch_closed (uv_handle_t *handle)
+{
+  unref_handle (NET_OWNER (handle, NetClient, watch.poll));
+}
+
+static void
+on_timer_closed (uv_handle_t *handle)
+{
+  unref_handle (NET_OWNER (handle, NetClient, timer.handle));
+}
+
+static void
+free_session (NetClient *client)
+{
+  GatewaySession *session = g_steal_pointer (&client->session);
+
+  if (session != NULL)
+    gateway_session_free (session);
+  net_deliver_forget (client);
+  net_pool_cancel (client->loop->pool, &client->take);
+  net_pool_cancel_capabilities (client->loop->pool, &client->capability_wait);
+  if (client->request != NULL)
+    net_workers_cancel (client->loop->workers, g_steal_pointer (&client->request));
+}
+
+void
+net_client_destroy (NetClient *client)
+{
+  NetLoop *loop = client->loop;
+
+  if (client->state == NET_CLIENT_CLOSED)
+    return;
+  client->state = NET_CLIENT_CLOSED;
+  net_names_cancel (&client->name_wait);
+  free_session (client);
+  net_watch_close (&client->watch, on_watch_closed);
+  net_timer_close (&client->timer, on_timer_closed);
+  net_stream_close (&client->stream);
+  net_admission_leave (loop->service->admission, client->listener->listener, &client->endpoint);
+  g_queue_unlink (&loop->clients, &client->link);
+  NET_UNCOUNT (loop, sessions_now);
+  if (loop->draining && loop->clients.length == 0)
+    net_service_loop_is_empty (loop);
+}
+
+/* Nothing more is to be said. A close with unread bytes makes the kernel send a reset, which can
+ * overtake our last reply: then read on a little. */
+static void
+hang_up (NetClient *client)
+{
+  guint8 bytes[PEEK];
+  gssize got;
+
+  if (client->gone)
+    {
+      net_client_destroy (client);
+      return;
+    }
+  net_stream_shutdown (&client->stream);
+  got = recv (client->stream.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  if (got <= 0)
+    {
+      net_client_destroy (client);
+      return;
+    }
+  free_session (client);
+  client->state = NET_CLIENT_LINGER;
+  client->lingered = (gsize) got;
+  net_timer_set (&client->timer, g_get_monotonic_time () + LINGER_WAIT);
+  net_watch_set (&client->watch, UV_READABLE);
+}
+
+static void
+linger (NetClient *client)
+{
+  gssize got = recv (client->stream.fd, client->loop->receive, FIRST_READ, MSG_DONTWAIT);
+
+  if (got < 0 && errno == EAGAIN)
+    return;
+  client->lingered += (gsize) MAX (got, 0);
+  if (got <= 0 || client->lingered > LINGER_MOST)
+    net_client_destroy (client);
+}
+
+/* ---- writing ---- */
+
+static void
+client_gone (NetClient *client)
+{
+  client->eof = TRUE;
+  if (client->gone)
+    return;
+  client->gone = TRUE;
+  NET_COUNT (client->loop, client_gone);
+  gateway_session_client_gone (client->session);
+}
+
+/* TRUE: something was written and nothing is left, so the session may have more to say. */
+static gboolean
+flush_client (NetClient *client)
+{
+  BaseOutput *output = smtp_server_output (gateway_session_server (client->session));
+  gint status;
+
+  if (output->length == 0 || client->state == NET_CLIENT_HANDSHAKE)
+    return FALSE;
+  if (client->gone)
+    {
+      base_output_clear (output);
+      return TRUE;
+    }
+  status = net_stream_flush (&client->stream, output);
+  if (status < 0 && status != -EAGAIN)
+    {
+      base_output_clear (output);
+      client_gone (client);
+      return TRUE;
+    }
+  base_output_settle (output);
+  return status == 0;
+}
+
+static NetUpstream *
+upstream_of (NetClient *client)
+{
+  return (NetUpstream *) gateway_session_upstream (client->session);
+}
+
+static gboolean
+flush_upstream (NetClient *client)
+{
+  NetUpstream *upstream = upstream_of (client);
+
+  return upstream != NULL && net_upstream_flush (upstream);
+}
+
+/* The upstream first: what it gets may stand in the receive buffer, and its answer is what
+ * everybody waits for. */
+static void
+write_and_pump (NetClient *client)
+{
+  gboolean moved;
+
+  for (guint i = 0; i < ROUNDS; i++)
+    {
+      moved = flush_upstream (client);
+      moved = flush_client (client) || moved;
+      if (!moved)
+        return;
+      gateway_session_pump (client->session);
+    }
+}
+
+static void
+settle_outputs (NetClient *client)
+{
+  NetUpstream *upstream = upstream_of (client);
+
+  if (upstream != NULL)
+    base_output_settle (smtp_client_output (upstream->base.client));
+  base_output_settle (smtp_server_output (gateway_session_server (client->session)));
+}
+
+void
+net_client_step (NetClient *client)
+{
+  if (client->session == NULL || client->state == NET_CLIENT_FLUSH)
+    return;
+  write_and_pump (client);
+  after (client);
+}
+
+/* ---- reading ---- */
+
+static void
+read_input (NetClient *client)
+{
+  gsize most = client->flowing ? NET_LOOP_RECEIVE : FIRST_READ;
+  gssize got = net_stream_read (&client->stream, client->loop->receive, most);
+
+  if (got == -EAGAIN)
+    {
+      after (client);
+      return;
+    }
+  if (got <= 0)
+    {
+      client->eof = TRUE;
+      /* A QUIT that waits behind what we are still busy with is a good-bye, and its sender listens
+       * for the answers. */
+      if (got < 0 || !smtp_server_backlog_has_quit (gateway_session_server (client->session)))
+        client_gone (client);
+      net_client_step (client);
+      return;
+    }
+  client->flowing = (gsize) got + NET_STREAM_RECORD > most;
+  gateway_session_input (client->session, client->loop->receive, (gsize) got);
+  write_and_pump (client);
+  settle_outputs (client);
+  gateway_session_settle (client->session);
+  after (client);
+}
+
+static gboolean
+contains_quit (const guint8 *bytes, gsize length)
+{
+  static const gchar quit[] = "QUIT\r\n";
+  gboolean line_begins = TRUE;
+
+  for (gsize i = 0; i + sizeof quit - 1 <= length; i++)
+    {
+      if (line_begins
+          && g_ascii_strncasecmp ((const gchar *) bytes + i, quit, sizeof quit - 1) == 0)
+        return TRUE;
+      line_begins = bytes[i] == '\n';
+    }
+  return FALSE;
+}
+
+gboolean
+net_client_is_gone (NetClient *client)
+{
+  guint8 bytes[PEEK];
+  gsize length = sizeof bytes;
+
+  if (client->eof || client->state == NET_CLIENT_HANDSHAKE)
+    return client->gone;
+  switch (net_stream_peek (&client->stream, bytes, &length))
+    {
+    case NET_STREAM_OPEN:
+      return FALSE;
+    case NET_STREAM_RESET:
+      return TRUE;
+    case NET_STREAM_ENDED:
+      break;
+    }
+  return !contains_quit (bytes, length)
+         && !smtp_server_backlog_has_quit (gateway_session_server (client->session));
+}
+
+/* The client's socket moved while its bytes are not wanted. */
+static void
+look_at_end (NetClient *client)
+{
+  if (net_client_is_gone (client))
+    client_gone (client);
+  else
+    client->leaving = TRUE;
+  net_client_step (client);
+}
+
+/* ---- TLS ---- */
+
+static void begin_session (NetClient *client);
+
+static void
+handshake (NetClient *client)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *address = NULL;
+  gint status = net_stream_handshake (&client->stream, &error);
+
+  if (status == -EAGAIN)
+    {
+      net_watch_set (&client->watch, client->stream.wants_write ? UV_WRITABLE : UV_READABLE);
+      return;
+    }
+  if (status != 0)
+    {
+      address = base_endpoint_address (&client->endpoint);
+      base_log (BASE_LOG_INFO, "client %s: %s", address, error->message);
+      NET_COUNT (client->loop, tls_failed);
+      client->gone = TRUE;
+      net_client_destroy (client);
+      return;
+    }
+  client->state = NET_CLIENT_SESSION;
+  if (client->session == NULL)
+    {
+      begin_session (client);
+      return;
+    }
+  gateway_session_tls_started (client->session, net_stream_protocol (&client->stream),
+                               net_stream_cipher (&client->stream));
+  net_client_step (client);
+}
+
+static void
+start_handshake (NetClient *client)
+{
+  NetTlsServer *tls = client->loop->service->tls;
+
+  if (tls == NULL || !net_stream_start_server (&client->stream, net_tls_server_context (tls)))
+    {
+      net_client_destroy (client);
+      return;
+    }
+  client->state = NET_CLIENT_HANDSHAKE;
+  net_timer_set (&client->timer, g_get_monotonic_time () + HANDSHAKE_WAIT);
+  net_watch_set (&client->watch, UV_READABLE);
+}
+
+/* ---- what the loop is asked for next ---- */
+
+static void
+end_session (NetClient *client)
+{
+  BaseOutput *output = smtp_server_output (gateway_session_server (client->session));
+
+  if (output->length == 0 || client->gone)
+    {
+      hang_up (client);
+      return;
+    }
+  client->state = NET_CLIENT_FLUSH;
+  net_timer_set (&client->timer, g_get_monotonic_time () + FLUSH_WAIT);
+  net_watch_set (&client->watch, UV_WRITABLE);
+}
+
+static int
+wanted_events (NetClient *client)
+{
+  gboolean write = smtp_server_output (gateway_session_server (client->session))->length > 0
+                   || client->stream.wants_write;
+  int mask = write && !client->gone ? UV_WRITABLE : 0;
+
+  if (client->eof)
+    return mask;
+  if (gateway_session_wants_input (client->session))
+    return mask | UV_READABLE;
+  return client->leaving ? mask : mask | UV_DISCONNECT;
+}
+
+static void
+after (NetClient *client)
+{
+  NetUpstream *upstream;
+
+  if (client->state != NET_CLIENT_SESSION)
+    return;
+  if (gateway_session_is_over (client->session))
+    {
+      end_session (client);
+      return;
+    }
+  upstream = upstream_of (client);
+  if (upstream != NULL)
+    net_upstream_watch (upstream);
+  if (gateway_session_wants_tls (client->session)
+      && smtp_server_output (gateway_session_server (client->session))->length == 0)
+    {
+      start_handshake (client);
+      return;
+    }
+  net_timer_set (&client->timer, gateway_session_timeout (client->session));
+  net_watch_set (&client->watch, wanted_events (client));
+}
+
+static void
+flush_rest (NetClient *client)
+{
+  BaseOutput *output = smtp_server_output (gateway_session_server (client->session));
+  gint status = net_stream_flush (&client->stream, output);
+
+  if (status == -EAGAIN)
+    return;
+  client->gone = client->gone || status != 0;
+  hang_up (client);
+}
+
+static void
+session_event (NetClient *client, int events)
+{
+  if ((events & UV_READABLE) != 0 && !client->eof && gateway_session_wants_input (client->session))
+    read_input (client);
+  else if ((events & UV_DISCONNECT) != 0 && !client->eof)
+    look_at_end (client);
+  else
+    net_client_step (client);
+}
+
+static void
+on_watch (NetWatch *watch, int events)
+{
+  NetClient *client = NET_OWNER (watch, NetClient, watch);
+
+  switch (client->state)
+    {
+    case NET_CLIENT_HANDSHAKE:
+      handshake (client);
+      break;
+    case NET_CLIENT_SESSION:
+      session_event (client, events);
+      break;
+    case NET_CLIENT_FLUSH:
+      flush_rest (client);
+      break;
+    case NET_CLIENT_LINGER:
+      linger (client);
+      break;
+    case NET_CLIENT_NAME:
+    case NET_CLIENT_CLOSED:
+      break;
+    }
+}
+
+static void
+on_timer (NetTimer *timer)
+{
+  NetClient *client = NET_OWNER (timer, NetClient, timer);
+
+  if (client->state != NET_CLIENT_SESSION)
+    {
+      net_client_destroy (client);
+      return;
+    }
+  gateway_session_timer (client->session);
+  net_client_step (client);
+}
+
+void
+net_client_on_upstream (NetUpstream *upstream, int events)
+{
+  NetClient *client = upstream->owner;
+
+  if (client->session == NULL)
+    return;
+  if ((events & UV_READABLE) != 0 && net_upstream_receive (upstream))
+    {
+      gateway_session_pump (client->session);
+      write_and_pump (client);
+      /* The struct lives until the loop's next turn, even if the session has given it back
+       * meanwhile. */
+      smtp_client_settle (upstream->base.client);
+      after (client);
+      return;
+    }
+  net_client_step (client);
+}
+
+/* ---- the beginning ---- */
+
+static void
+begin_session (NetClient *client)
+{
+  GatewayClient facts = { .client = client->endpoint,
+                          .client_name = client->name,
+                          .tls_protocol = net_stream_protocol (&client->stream),
+                          .tls_cipher = net_stream_cipher (&client->stream) };
+
+  client->state = NET_CLIENT_SESSION;
+  client->session = gateway_session_new (client->listener, &facts, &net_client_host, client);
+  if (client->loop->draining)
+    gateway_session_drain (client->session, client->loop->hurry);
+  gateway_session_pump (client->session);
+  net_client_step (client);
+}
+
+static void
+continue_with_name (NetClient *client, const gchar *name)
+{
+  client->name = g_strdup (name);
+  if (client->listener->listener->tls == CONFIG_TLS_IMPLICIT)
+    start_handshake (client);
+  else
+    begin_session (client);
+}
+
+static void
+on_name (NetNameWait *wait, const gchar *name)
+{
+  NetClient *client = NET_OWNER (wait, NetClient, name_wait);
+
+  if (client->state == NET_CLIENT_NAME)
+    continue_with_name (client, name);
+}
+
+void
+net_client_accept (NetLoop *loop, const GatewayListener *listener, gint fd,
+                   const BaseEndpoint *endpoint)
+{
+  NetClient *client = g_new0 (NetClient, 1);
+  const gchar *name = NULL;
+
+  client->loop = loop;
+  client->listener = listener;
+  client->endpoint = *endpoint;
+  client->state = NET_CLIENT_NAME;
+  client->link.data = client;
+  client->open = 2;
+  net_stream_init (&client->stream, fd);
+  net_timer_init (&client->timer, &loop->uv, on_timer);
+  if (!net_watch_init (&client->watch, &loop->uv, fd, on_watch))
+    g_error ("an accepted socket cannot be polled");
+  g_queue_push_tail_link (&loop->clients, &client->link);
+  NET_COUNT (loop, sessions);
+  NET_COUNT (loop, sessions_now);
+  if (net_names_find (loop->names, endpoint, &client->name_wait, on_name, &name))
+    continue_with_name (client, name);
+}
+
+void
+net_client_drain (NetClient *client, gboolean hurry)
+{
+  if (client->session == NULL || client->state == NET_CLIENT_FLUSH)
+    return;
+  gateway_session_drain (client->session, hurry);
+  gateway_session_pump (client->session);
+  net_client_step (client);
+}

@@ -1,0 +1,62 @@
+/* One client connection: its socket, and the session that is driven over it. It is the host that
+ * the session asks for everything. */
+#pragma once
+
+#include "gateway/session.h"
+#include "net/loop.h"
+#include "net/names.h"
+#include "net/pool.h"
+#include "net/stream.h"
+#include "net/workers.h"
+
+typedef enum
+{
+  NET_CLIENT_NAME,      /* its name is looked up */
+  NET_CLIENT_HANDSHAKE, /* TLS, before the session or in it */
+  NET_CLIENT_SESSION,
+  NET_CLIENT_FLUSH,  /* the session is over, its last reply on the way */
+  NET_CLIENT_LINGER, /* all is said; what the client still sends is read and dropped, so that no
+                        reset overtakes the reply */
+  NET_CLIENT_CLOSED
+} NetClientState;
+
+typedef struct
+{
+  NetLoop *loop;
+  const GatewayListener *listener;
+  NetClientState state;
+  NetStream stream;
+  NetWatch watch;
+  NetTimer timer;
+  guint open; /* handles that are not closed yet */
+  GList link; /* in the loop's clients */
+  BaseEndpoint endpoint;
+  gchar *name;
+  GatewaySession *session; /* NULL before the greeting and after the end */
+  NetNameWait name_wait;
+  NetTake take;
+  NetCapabilityWait capability_wait;
+  NetRequest *request;
+  GSList *deliveries; /* of NetDelivery, under way */
+  gsize lingered;     /* octets read and dropped */
+  gboolean eof;       /* nothing more comes from the client */
+  gboolean leaving;   /* it has closed its side behind a QUIT that is not read yet */
+  gboolean gone;      /* the session knows that nobody listens */
+  gboolean flowing;   /* the last read filled what it was given: data flows, read more at once */
+} NetClient;
+
+extern const GatewayHost net_client_host;
+
+/* Takes over a connected descriptor that the limits have counted. */
+void net_client_accept (NetLoop *loop, const GatewayListener *listener, gint fd,
+                        const BaseEndpoint *endpoint);
+/* After every call into the session: writes, pumps, re-arms; ends the client when the session is
+ * over. */
+void net_client_step (NetClient *client);
+void net_client_drain (NetClient *client, gboolean hurry);
+/* Ends it now, whatever it is at. The struct goes from the loop. */
+void net_client_destroy (NetClient *client);
+/* The descriptor of the upstream on lease says something. A NetLeaseFunc. */
+void net_client_on_upstream (NetUpstream *upstream, int events);
+/* Looks at the socket: reset, or closed without a complete QUIT. */
+gboolean net_client_is_gone (NetClient *client);

@@ -1,0 +1,201 @@
+/* What is known of the upstream hosts. Fails only when made, over a TLS context. */
+#include "net/hosts.h"
+
+#include "net/tls.h"
+
+static void
+host_free (gpointer data)
+{
+  NetHost *host = data;
+
+  SSL_CTX_free (host->context);
+  g_mutex_clear (&host->mutex);
+  g_free (host);
+}
+
+static gboolean
+add_host (NetHosts *hosts, const ConfigRoute *route, guint index, ConfigSources *secrets,
+          GError **error)
+{
+  NetHost *host = g_new0 (NetHost, 1);
+
+  g_mutex_init (&host->mutex);
+  host->number = hosts->all->len;
+  host->index = index;
+  host->route = route;
+  host->destination = &route->destinations[index];
+  g_ptr_array_add (hosts->all, host);
+  host->context = net_tls_client_context_new (route, secrets, error);
+  return host->context != NULL;
+}
+
+static gboolean
+speaks_smtp (const ConfigDestination *destination)
+{
+  return destination->kind == CONFIG_DESTINATION_SMTP
+         || destination->kind == CONFIG_DESTINATION_SMTPS;
+}
+
+NetHosts *
+net_hosts_new (const Config *config, ConfigSources *secrets, GError **error)
+{
+  g_autoptr (NetHosts) hosts = g_new0 (NetHosts, 1);
+
+  hosts->all = g_ptr_array_new_with_free_func (host_free);
+  for (guint i = 0; i < config->routes->len; i++)
+    {
+      const ConfigRoute *route = g_ptr_array_index (config->routes, i);
+      for (guint j = 0; j < route->n_destinations; j++)
+        if (speaks_smtp (&route->destinations[j]) && !add_host (hosts, route, j, secrets, error))
+          return NULL;
+    }
+  return g_steal_pointer (&hosts);
+}
+
+void
+net_hosts_free (NetHosts *hosts)
+{
+  if (hosts == NULL)
+    return;
+  g_ptr_array_unref (hosts->all);
+  g_free (hosts);
+}
+
+NetHost *
+net_hosts_find (const NetHosts *hosts, const ConfigRoute *route, guint index)
+{
+  for (guint i = 0; i < hosts->all->len; i++)
+    {
+      NetHost *host = g_ptr_array_index (hosts->all, i);
+      if (host->route == route && host->index == index)
+        return host;
+    }
+  return NULL;
+}
+
+gboolean
+net_host_take_slot (NetHost *host)
+{
+  if (g_atomic_int_add (&host->connections, 1) < host->route->connections
+      || host->route->connections <= 0)
+    return TRUE;
+  g_atomic_int_add (&host->connections, -1);
+  return FALSE;
+}
+
+void
+net_host_free_slot (NetHost *host)
+{
+  g_atomic_int_add (&host->connections, -1);
+}
+
+gboolean
+net_host_answered (NetHost *host, SmtpCapabilities capabilities, gint64 now)
+{
+  gboolean changed;
+
+  g_mutex_lock (&host->mutex);
+  changed = host->state != NET_HOST_KNOWN || host->avoid_until > now;
+  host->state = NET_HOST_KNOWN;
+  host->capabilities = capabilities;
+  host->avoid_until = 0;
+  host->tried = now;
+  g_mutex_unlock (&host->mutex);
+  return changed;
+}
+
+gboolean
+net_host_failed (NetHost *host, gint64 now)
+{
+  gboolean changed;
+
+  g_mutex_lock (&host->mutex);
+  changed = host->state == NET_HOST_UNASKED;
+  if (changed)
+    host->state = NET_HOST_FAILED;
+  host->avoid_until = now + NET_HOST_AVOIDED;
+  host->tried = now;
+  g_mutex_unlock (&host->mutex);
+  return changed;
+}
+
+gboolean
+net_host_is_avoided (NetHost *host, gint64 now)
+{
+  gboolean avoided;
+
+  g_mutex_lock (&host->mutex);
+  avoided = host->avoid_until > now;
+  g_mutex_unlock (&host->mutex);
+  return avoided;
+}
+
+gboolean
+net_host_is_due (NetHost *host, gint64 before)
+{
+  gboolean due;
+
+  g_mutex_lock (&host->mutex);
+  due = host->tried == 0 || host->tried <= before;
+  g_mutex_unlock (&host->mutex);
+  return due;
+}
+
+NetHostState
+net_host_state (NetHost *host)
+{
+  NetHostState state;
+
+  g_mutex_lock (&host->mutex);
+  state = host->state;
+  g_mutex_unlock (&host->mutex);
+  return state;
+}
+
+typedef struct
+{
+  SmtpCapabilities common;
+  guint known, unasked, failed;
+} Survey;
+
+static void
+survey_add (Survey *survey, SmtpCapabilities capabilities)
+{
+  survey->common = survey->known == 0 ? capabilities
+                                      : smtp_capabilities_intersect (survey->common, capabilities);
+  survey->known++;
+}
+
+static void
+survey_host (Survey *survey, NetHost *host)
+{
+  g_mutex_lock (&host->mutex);
+  if (host->state == NET_HOST_KNOWN)
+    survey_add (survey, host->capabilities);
+  else if (host->state == NET_HOST_FAILED)
+    survey->failed++;
+  else
+    survey->unasked++;
+  g_mutex_unlock (&host->mutex);
+}
+
+gboolean
+net_hosts_capabilities (const NetHosts *hosts, const ConfigListener *listener,
+                        SmtpCapabilities *capabilities)
+{
+  static const SmtpCapabilities local
+      = { SMTP_CAP_PIPELINING | SMTP_CAP_8BITMIME | SMTP_CAP_SIZE | SMTP_CAP_SMTPUTF8, 0 };
+  Survey survey = { 0 };
+
+  for (guint i = 0; i < listener->n_routes; i++)
+    for (guint j = 0; j < listener->routes[i]->n_destinations; j++)
+      {
+        NetHost *host = net_hosts_find (hosts, listener->routes[i], j);
+        if (host != NULL)
+          survey_host (&survey, host);
+        else
+          survey_add (&survey, local);
+      }
+  *capabilities = survey.known > 0 ? survey.common : (SmtpCapabilities){ 0 };
+  return survey.unasked == 0;
+}

@@ -1,0 +1,194 @@
+/* The accepting side. A client over a limit hears 421 and is closed. When descriptors run out, one
+ * that was kept in reserve serves to say 421, and accepting rests for a moment: the sessions that
+ * are under way go on. */
+#include "net/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/client.h"
+#include "net/service.h"
+
+#define REST (100 * G_TIME_SPAN_MILLISECOND)
+#define COMPLAIN_AGAIN (60 * G_TIME_SPAN_SECOND)
+
+struct _NetListener
+{
+  NetLoop *loop;
+  const GatewayListener *listener;
+  gint fd;
+  gint spare; /* -1: it is lost until a descriptor is free */
+  NetWatch watch;
+  NetTimer timer;
+  gint64 complained;
+  guint open;
+  GList link;
+};
+
+static gint
+open_spare (void)
+{
+  return open ("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* One write that may fail: the client is told if it can be told at once. Under implicit TLS there
+ * is nobody to read plaintext. */
+static void
+turn_away (const NetListener *listener, gint fd, const gchar *reply)
+{
+  if (listener->listener->listener->tls != CONFIG_TLS_IMPLICIT)
+    send (fd, reply, strlen (reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+  shutdown (fd, SHUT_WR);
+  close (fd);
+}
+
+static void
+out_of_descriptors (NetListener *listener, gint reason)
+{
+  gint64 now = g_get_monotonic_time ();
+  gint fd;
+
+  NET_COUNT (listener->loop, refused_descriptors);
+  if (listener->complained == 0 || now - listener->complained > COMPLAIN_AGAIN)
+    {
+      base_log (BASE_LOG_ERROR, "listener %s: cannot accept: %s",
+                listener->listener->listener->name, g_strerror (reason));
+      listener->complained = now;
+    }
+  if (listener->spare >= 0)
+    {
+      close (listener->spare);
+      fd = accept4 (listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd >= 0)
+        turn_away (listener, fd, "421 4.3.2 Out of resources, try again later\r\n");
+      listener->spare = open_spare ();
+    }
+  net_watch_set (&listener->watch, 0);
+  net_timer_set (&listener->timer, now + REST);
+}
+
+static void
+on_timer (NetTimer *timer)
+{
+  NetListener *listener = NET_OWNER (timer, NetListener, timer);
+
+  if (listener->spare < 0)
+    listener->spare = open_spare ();
+  net_watch_set (&listener->watch, UV_READABLE);
+}
+
+static void
+admit (NetListener *listener, gint fd, const BaseEndpoint *client)
+{
+  NetLoop *loop = listener->loop;
+
+  switch (net_admission_enter (loop->service->admission, listener->listener->listener, client))
+    {
+    case NET_ADMISSION_FINE:
+      net_client_accept (loop, listener->listener, fd, client);
+      break;
+    case NET_ADMISSION_CONNECTIONS:
+      NET_COUNT (loop, refused_connections);
+      turn_away (listener, fd, "421 4.7.0 Too many connections, try again later\r\n");
+      break;
+    case NET_ADMISSION_CONNECTIONS_PER_CLIENT:
+      NET_COUNT (loop, refused_per_client);
+      turn_away (listener, fd, "421 4.7.0 Too many connections from you, try again later\r\n");
+      break;
+    }
+}
+
+/* FALSE: nobody is there any more, or nobody can be taken. */
+static gboolean
+accept_one (NetListener *listener)
+{
+  BaseEndpoint client = { .length = sizeof client.address };
+  gint fd
+      = accept4 (listener->fd, &client.address.any, &client.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+  if (fd >= 0)
+    {
+      client.length = MIN (client.length, sizeof client.address);
+      admit (listener, fd, &client);
+      return TRUE;
+    }
+  if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+    out_of_descriptors (listener, errno);
+  /* A client that left while it waited (ECONNABORTED) hides nobody behind it. */
+  return errno == ECONNABORTED || errno == EINTR;
+}
+
+static void
+on_watch (NetWatch *watch, int events)
+{
+  NetListener *listener = NET_OWNER (watch, NetListener, watch);
+
+  for (guint i = 0; i < NET_LISTENER_BURST && accept_one (listener); i++)
+    ;
+  if (listener->watch.mask == 0 && listener->timer.deadline == 0)
+    net_timer_set (&listener->timer, g_get_monotonic_time () + REST);
+}
+
+gboolean
+net_listener_add (NetLoop *loop, const GatewayListener *source, gint fd, GError **error)
+{
+  NetListener *listener = g_new0 (NetListener, 1);
+
+  listener->loop = loop;
+  listener->listener = source;
+  listener->link.data = listener;
+  listener->fd = fcntl (fd, F_DUPFD_CLOEXEC, 3);
+  if (listener->fd < 0 || !net_watch_init (&listener->watch, &loop->uv, listener->fd, on_watch))
+    {
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),
+                   "listener %s cannot be watched: %s", source->listener->name, g_strerror (errno));
+      if (listener->fd >= 0)
+        close (listener->fd);
+      g_free (listener);
+      return FALSE;
+    }
+  listener->open = 2;
+  listener->spare = open_spare ();
+  net_timer_init (&listener->timer, &loop->uv, on_timer);
+  net_watch_set (&listener->watch, UV_READABLE);
+  g_queue_push_tail_link (&loop->listeners, &listener->link);
+  return TRUE;
+}
+
+static void
+unref_handle (NetListener *listener)
+{
+  if (--listener->open == 0)
+    g_free (listener);
+}
+
+static void
+on_watch_closed (uv_handle_t *handle)
+{
+  unref_handle (NET_OWNER (handle, NetListener, watch.poll));
+}
+
+static void
+on_timer_closed (uv_handle_t *handle)
+{
+  unref_handle (NET_OWNER (handle, NetListener, timer.handle));
+}
+
+void
+net_listener_close_all (NetLoop *loop)
+{
+  while (loop->listeners.length > 0)
+    {
+      NetListener *listener = loop->listeners.head->data;
+      g_queue_unlink (&loop->listeners, &listener->link);
+      net_watch_close (&listener->watch, on_watch_closed);
+      net_timer_close (&listener->timer, on_timer_closed);
+      close (listener->fd);
+      if (listener->spare >= 0)
+        close (listener->spare);
+    }
+}

@@ -1,0 +1,15 @@
+/* Accepting: each loop watches a duplicate of each listening socket. */
+#pragma once
+
+#include "gateway/session.h"
+#include "net/loop.h"
+
+#define NET_LISTENER_BURST                                                                         \
+  16 /* connections accepted at one waking, so that sessions have their turn */
+
+typedef struct _NetListener NetListener;
+
+/* Duplicates the descriptor. FALSE: it cannot be watched, error is set. */
+gboolean net_listener_add (NetLoop *loop, const GatewayListener *listener, gint fd, GError **error);
+/* Stops accepting on all listeners of the loop. */
+void net_listener_close_all (NetLoop *loop);

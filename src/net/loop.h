@@ -1,0 +1,86 @@
+/* One event-loop thread: its libuv loop, the work that others post to it, its shared receive buffer
+ * and the parts that live on it.
+ *
+ * Everything of a loop is touched by its own thread alone; other threads post tasks. Counters are
+ * read by anybody. */
+#pragma once
+
+#include "net/timer.h"
+
+#define NET_LOOP_RECEIVE                                                                           \
+  (256 * 1024) /* octets of the receive buffer that all sessions of a loop share */
+
+typedef struct _NetLoop NetLoop;
+typedef void (*NetTask) (NetLoop *loop, gpointer data);
+
+/* Since the start, but for those that say "now". Written by the loop's thread, read by the status.
+ */
+typedef struct
+{
+  guint64 sessions_now, sessions;
+  guint64 refused_connections, refused_per_client, refused_messages, refused_descriptors;
+  guint64 messages; /* transactions begun: counted against messages-per-minute */
+  guint64 client_gone, tls_failed;
+  guint64 upstream_connects, upstream_failures, upstream_reused;
+  guint64 workers_now, workers_idle, worker_queue, worker_requests, worker_failures,
+      worker_refusals, worker_passed;
+  guint64 deliveries, delivery_failures;
+} NetCounters;
+
+struct _NetLoop
+{
+  uv_loop_t uv;
+  guint index;
+  NetLoop **peers; /* all loops, this one included; borrowed */
+  guint n_peers;
+  guint8 *receive; /* NET_LOOP_RECEIVE bytes; whoever read into it settles before the next read */
+  NetCounters counters;
+
+  struct _NetService *service;
+  struct _NetNames *names;
+  struct _NetPool *pool;
+  struct _NetWorkers *workers;
+  GQueue clients;   /* of NetClient */
+  GQueue listeners; /* of NetListener */
+  gboolean draining, hurry;
+
+  uv_thread_t thread;
+  uv_async_t async;
+  uv_prepare_t prepare;
+  GMutex mutex;
+  GArray *tasks;
+};
+
+#define NET_COUNT(loop, field) net_counter_add (&(loop)->counters.field, 1)
+#define NET_UNCOUNT(loop, field) net_counter_add (&(loop)->counters.field, (guint64) -1)
+
+/* One writer, many readers: relaxed is enough. */
+static inline void
+net_counter_add (guint64 *counter, guint64 amount)
+{
+  __atomic_store_n (counter, __atomic_load_n (counter, __ATOMIC_RELAXED) + amount,
+                    __ATOMIC_RELAXED);
+}
+
+static inline guint64
+net_counter_get (const guint64 *counter)
+{
+  return __atomic_load_n (counter, __ATOMIC_RELAXED);
+}
+
+/* Not yet running. `peers` may be set until net_loop_start(). */
+NetLoop *net_loop_new (guint index);
+/* Runs in a thread of its own until net_loop_stop(). FALSE: no thread. */
+gboolean net_loop_start (NetLoop *loop, GError **error);
+/* Runs in the calling thread. */
+void net_loop_run (NetLoop *loop);
+/* From any thread: `task` runs in the loop's thread. Tasks of one poster keep their order. */
+void net_loop_post (NetLoop *loop, NetTask task, gpointer data);
+/* To all loops, this one included. */
+void net_loop_broadcast (NetLoop *loop, NetTask task, gpointer data);
+/* In the loop's own thread: closes its handles (the parts on it must have been closed);
+ * net_loop_run() returns once all are. */
+void net_loop_stop (NetLoop *loop);
+/* Waits for the thread, then frees. NULL is fine. */
+void net_loop_join (NetLoop *loop);
+void net_loop_free (NetLoop *loop);

@@ -1,0 +1,635 @@
+/* The pool of a loop. Failures of hosts leave as the 451 of the last one that was tried; a limit
+ * that gave nothing in time as 451 4.3.2. */
+#include "net/pool.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+#define REPROBE                                                                                    \
+  (5 * G_TIME_SPAN_SECOND) /* how soon a host that failed is asked again when somebody wants to    \
+                              know */
+
+struct _NetPool
+{
+  NetLoop *loop;
+  NetHosts *hosts;
+  const gchar *hello;
+  GQueue *idle;    /* one for each host, by its number; the most recently used first */
+  GQueue takes;    /* of NetTake that wait for a free connection, oldest first */
+  GQueue waits;    /* of NetCapabilityWait */
+  GQueue attempts; /* of NetUpstream that are being made */
+  NetTimer timer;  /* the next deadline of takes and waits */
+  gboolean dirty;  /* something became free or known */
+  gboolean closed;
+};
+
+static const NetUpstreamEvents upstream_events;
+
+static void advance (NetPool *pool, NetTake *take);
+
+static NetPool *
+pool_of (const NetUpstream *upstream)
+{
+  return upstream->loop->pool;
+}
+
+/* ---- deadlines ---- */
+
+static void
+note_deadline (NetPool *pool, gint64 deadline)
+{
+  if (pool->timer.deadline == 0 || deadline < pool->timer.deadline)
+    net_timer_set (&pool->timer, deadline);
+}
+
+static void
+on_timer (NetTimer *timer)
+{
+  NET_OWNER (timer, NetPool, timer)->dirty = TRUE;
+}
+
+/* ---- idle connections ---- */
+
+static NetUpstream *
+find_idle (NetPool *pool, const NetHost *host, guint32 needs)
+{
+  for (GList *link = pool->idle[host->number].head; link != NULL; link = link->next)
+    {
+      NetUpstream *upstream = link->data;
+      if ((smtp_client_capabilities (upstream->base.client).flags & needs) == needs)
+        return upstream;
+    }
+  return NULL;
+}
+
+static void
+unlink_idle (NetPool *pool, NetUpstream *upstream)
+{
+  g_queue_unlink (&pool->idle[upstream->host->number], &upstream->link);
+  g_atomic_int_add (&upstream->host->idle, -1);
+}
+
+static void
+rest (NetPool *pool, NetUpstream *upstream)
+{
+  g_queue_push_head_link (&pool->idle[upstream->host->number], &upstream->link);
+  g_atomic_int_add (&upstream->host->idle, 1);
+  net_upstream_rest (upstream, g_get_monotonic_time () + upstream->host->route->keep * 1000);
+  pool->dirty = pool->takes.length > 0;
+}
+
+static void
+on_spoiled (NetUpstream *upstream)
+{
+  unlink_idle (pool_of (upstream), upstream);
+}
+
+guint
+net_pool_idle (const NetPool *pool)
+{
+  guint count = 0;
+
+  for (guint i = 0; i < pool->hosts->all->len; i++)
+    count += pool->idle[i].length;
+  return count;
+}
+
+/* ---- between loops ---- */
+
+static void
+task_look (NetLoop *loop, gpointer data)
+{
+  if (loop->pool != NULL)
+    loop->pool->dirty = TRUE;
+}
+
+/* Another loop has sessions that wait for this host: what idles here takes their place. */
+static void
+task_make_room (NetLoop *loop, gpointer data)
+{
+  const NetHost *host = data;
+  NetUpstream *upstream;
+
+  if (loop->pool == NULL || loop->pool->takes.length > 0)
+    return;
+  upstream = g_queue_peek_tail (&loop->pool->idle[host->number]);
+  if (upstream == NULL)
+    return;
+  unlink_idle (loop->pool, upstream);
+  net_upstream_retire (upstream);
+}
+
+static void
+on_gone (NetUpstream *upstream)
+{
+  if (g_atomic_int_get (&upstream->host->waiting) > 0)
+    net_loop_broadcast (upstream->loop, task_look, NULL);
+}
+
+/* ---- takes ---- */
+
+static void
+count_waiting (NetPool *pool, NetTake *take, gint change)
+{
+  for (guint i = 0; i < take->route->n_destinations; i++)
+    {
+      NetHost *host = net_hosts_find (pool->hosts, take->route, i);
+      if (host == NULL)
+        continue;
+      g_atomic_int_add (&host->waiting, change);
+      if (change > 0 && g_atomic_int_get (&host->idle) > 0)
+        net_loop_broadcast (pool->loop, task_make_room, host);
+    }
+}
+
+static void
+enqueue (NetPool *pool, NetTake *take)
+{
+  note_deadline (pool, take->deadline);
+  if (take->queued)
+    return;
+  take->queued = TRUE;
+  take->link = (GList){ .data = take };
+  g_queue_push_tail_link (&pool->takes, &take->link);
+}
+
+static void
+dequeue (NetPool *pool, NetTake *take)
+{
+  if (take->queued)
+    g_queue_unlink (&pool->takes, &take->link);
+  if (take->counted)
+    count_waiting (pool, take, -1);
+  take->queued = FALSE;
+  take->counted = FALSE;
+}
+
+/* The take waits for nothing any more. */
+static void
+finish (NetPool *pool, NetTake *take)
+{
+  dequeue (pool, take);
+  take->active = FALSE;
+  g_clear_pointer (&take->tried, g_free);
+  g_clear_pointer (&take->reply, base_reply_free);
+}
+
+static void
+fail (NetPool *pool, NetTake *take, const BaseReply *otherwise)
+{
+  g_autoptr (BaseReply) reply = base_reply_copy (take->reply != NULL ? take->reply : otherwise);
+
+  finish (pool, take);
+  take->failed (take, reply);
+}
+
+static void
+remember_reply (NetTake *take, const BaseReply *reply)
+{
+  base_reply_free (take->reply);
+  take->reply = base_reply_copy (reply);
+}
+
+static NetUpstream *
+connect_to (NetPool *pool, NetHost *host, gint64 deadline)
+{
+  NetUpstream *upstream
+      = net_upstream_new (pool->loop, host, pool->hello, deadline, &upstream_events);
+
+  g_queue_push_tail_link (&pool->attempts, &upstream->link);
+  NET_COUNT (pool->loop, upstream_connects);
+  return upstream;
+}
+
+/* A host that swallows packets must leave time for those after it. */
+static gint64
+attempt_deadline (const NetPool *pool, const NetTake *take, gint64 now)
+{
+  gint64 hosts = 0;
+
+  for (guint i = 0; i < take->route->n_destinations; i++)
+    if (!take->tried[i] && net_hosts_find (pool->hosts, take->route, i) != NULL)
+      hosts++;
+  return now + MAX (take->deadline - now, 0) / MAX (hosts, 1);
+}
+
+typedef enum
+{
+  CHOICE_NONE,   /* all have been tried */
+  CHOICE_FULL,   /* what is left has no connection free */
+  CHOICE_IDLE,   /* *idle is set */
+  CHOICE_CONNECT /* *host is set, its slot taken */
+} Choice;
+
+static Choice
+choose_among (NetPool *pool, const NetTake *take, gboolean avoided, gint64 now, NetHost **host,
+              NetUpstream **idle)
+{
+  Choice choice = CHOICE_NONE;
+
+  for (guint i = 0; i < take->route->n_destinations; i++)
+    {
+      NetHost *candidate = take->tried[i] ? NULL : net_hosts_find (pool->hosts, take->route, i);
+      if (candidate == NULL || net_host_is_avoided (candidate, now) != avoided)
+        continue;
+      *idle = take->fresh ? NULL : find_idle (pool, candidate, take->needs);
+      if (*idle != NULL)
+        return CHOICE_IDLE;
+      *host = candidate;
+      if (net_host_take_slot (candidate))
+        return CHOICE_CONNECT;
+      choice = CHOICE_FULL;
+    }
+  return choice;
+}
+
+static Choice
+choose (NetPool *pool, const NetTake *take, NetHost **host, NetUpstream **idle)
+{
+  gint64 now = g_get_monotonic_time ();
+  Choice choice = choose_among (pool, take, FALSE, now, host, idle);
+
+  return choice != CHOICE_NONE ? choice : choose_among (pool, take, TRUE, now, host, idle);
+}
+
+/* A fresh connection is asked for, or others' needs differ, and all slots are taken by our own idle
+ * ones: one of them makes room. */
+static void
+make_own_room (NetPool *pool, const NetTake *take)
+{
+  for (guint i = 0; i < take->route->n_destinations; i++)
+    {
+      NetHost *host = net_hosts_find (pool->hosts, take->route, i);
+      NetUpstream *upstream = host == NULL ? NULL : g_queue_peek_tail (&pool->idle[host->number]);
+      if (upstream == NULL)
+        continue;
+      unlink_idle (pool, upstream);
+      net_upstream_retire (upstream);
+      return;
+    }
+}
+
+static void
+begin_attempt (NetPool *pool, NetTake *take, NetHost *host)
+{
+  take->attempt = connect_to (pool, host, attempt_deadline (pool, take, g_get_monotonic_time ()));
+  take->attempt->owner = take;
+  dequeue (pool, take);
+}
+
+/* At the limit: wait, and let others know that somebody waits. */
+static void
+park (NetPool *pool, NetTake *take)
+{
+  enqueue (pool, take);
+  make_own_room (pool, take);
+  if (take->counted)
+    return;
+  take->counted = TRUE;
+  count_waiting (pool, take, 1);
+}
+
+/* From the loop: the next thing to try, until the take is answered or waits. */
+static void
+advance (NetPool *pool, NetTake *take)
+{
+  NetUpstream *idle = NULL;
+  NetHost *host = NULL;
+
+  if (g_get_monotonic_time () >= take->deadline)
+    {
+      fail (pool, take,
+            BASE_REPLY (451, 4, 3, 2, "No connection to the destination became free in time"));
+      return;
+    }
+  switch (choose (pool, take, &host, &idle))
+    {
+    case CHOICE_IDLE:
+      unlink_idle (pool, idle);
+      finish (pool, take);
+      NET_COUNT (pool->loop, upstream_reused);
+      take->ready (take, idle);
+      break;
+    case CHOICE_CONNECT:
+      begin_attempt (pool, take, host);
+      break;
+    case CHOICE_FULL:
+      park (pool, take);
+      break;
+    case CHOICE_NONE:
+      fail (pool, take, BASE_REPLY (451, 4, 4, 1, "No destination can be reached"));
+      break;
+    }
+}
+
+static void
+on_ready (NetUpstream *upstream)
+{
+  NetPool *pool = pool_of (upstream);
+  NetTake *take = upstream->owner;
+  SmtpCapabilities can = smtp_client_capabilities (upstream->base.client);
+
+  g_queue_unlink (&pool->attempts, &upstream->link);
+  g_atomic_int_set (&upstream->host->probing, 0);
+  if (net_host_answered (upstream->host, can, g_get_monotonic_time ()))
+    net_loop_broadcast (pool->loop, task_look, NULL);
+  if (take != NULL)
+    take->attempt = NULL;
+  if (take != NULL && (can.flags & take->needs) == take->needs)
+    {
+      finish (pool, take);
+      take->ready (take, upstream);
+      return;
+    }
+  rest (pool, upstream);
+  if (take == NULL)
+    return;
+  take->tried[upstream->host->index] = 1;
+  remember_reply (
+      take,
+      BASE_REPLY (451, 4, 3, 0, "The destination does not offer what this transaction has used"));
+  advance (pool, take);
+}
+
+static void
+on_failed (NetUpstream *upstream, const BaseReply *reply)
+{
+  NetPool *pool = pool_of (upstream);
+  NetTake *take = upstream->owner;
+  g_autofree gchar *text = base_reply_to_string (reply);
+
+  base_log (BASE_LOG_WARNING, "upstream %s: %s", upstream->base.name, text);
+  NET_COUNT (pool->loop, upstream_failures);
+  g_queue_unlink (&pool->attempts, &upstream->link);
+  g_atomic_int_set (&upstream->host->probing, 0);
+  if (net_host_failed (upstream->host, g_get_monotonic_time ()))
+    net_loop_broadcast (pool->loop, task_look, NULL);
+  upstream->owner = NULL;
+  if (take == NULL)
+    return;
+  take->attempt = NULL;
+  take->tried[upstream->host->index] = 1;
+  remember_reply (take, reply);
+  advance (pool, take);
+}
+
+static const NetUpstreamEvents upstream_events = { on_ready, on_failed, on_spoiled, on_gone };
+
+/* The usual case, without a detour: a healthy host's idle connection. */
+static NetUpstream *
+take_idle (NetPool *pool, const ConfigRoute *route, guint32 needs)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  for (guint i = 0; i < route->n_destinations; i++)
+    {
+      NetHost *host = net_hosts_find (pool->hosts, route, i);
+      NetUpstream *upstream
+          = host == NULL || net_host_is_avoided (host, now) ? NULL : find_idle (pool, host, needs);
+      if (upstream == NULL)
+        continue;
+      unlink_idle (pool, upstream);
+      NET_COUNT (pool->loop, upstream_reused);
+      return upstream;
+    }
+  return NULL;
+}
+
+NetUpstream *
+net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route, guint32 needs,
+               gboolean fresh)
+{
+  NetUpstream *upstream = fresh || pool->takes.length > 0 ? NULL : take_idle (pool, route, needs);
+
+  g_assert (!take->active);
+  if (upstream != NULL)
+    return upstream;
+  take->route = route;
+  take->needs = needs;
+  take->fresh = fresh;
+  take->deadline = g_get_monotonic_time () + route->connect * 1000;
+  take->tried = g_malloc0 (MAX (route->n_destinations, 1));
+  take->attempt = NULL;
+  take->active = TRUE;
+  enqueue (pool, take);
+  pool->dirty = TRUE;
+  return NULL;
+}
+
+void
+net_pool_cancel (NetPool *pool, NetTake *take)
+{
+  NetUpstream *attempt = g_steal_pointer (&take->attempt);
+
+  if (!take->active)
+    return;
+  /* The connection is made all the same: the next session will want one. */
+  if (attempt != NULL)
+    attempt->owner = NULL;
+  finish (pool, take);
+}
+
+static gboolean
+may_rest (const NetPool *pool, const NetUpstream *upstream)
+{
+  SmtpClient *client = upstream->base.client;
+
+  if (pool->closed || pool->loop->draining || !smtp_client_is_ready (client)
+      || !smtp_client_is_idle (client))
+    return FALSE;
+  /* Sessions of other loops wait for this host, and none of ours: its slot is for them. */
+  return pool->takes.length > 0 || g_atomic_int_get (&upstream->host->waiting) == 0;
+}
+
+void
+net_pool_give (NetPool *pool, NetUpstream *upstream, gboolean reusable)
+{
+  SmtpClient *client = upstream->base.client;
+
+  upstream->base.reused = TRUE;
+  if (reusable && may_rest (pool, upstream))
+    {
+      smtp_client_settle (client);
+      rest (pool, upstream);
+      return;
+    }
+  if (reusable)
+    net_upstream_retire (upstream);
+  else
+    net_upstream_close (upstream);
+}
+
+/* ---- capabilities ---- */
+
+static void
+probe (NetPool *pool, NetHost *host)
+{
+  if (!g_atomic_int_compare_and_exchange (&host->probing, 0, 1))
+    return;
+  if (!net_host_take_slot (host))
+    {
+      g_atomic_int_set (&host->probing, 0);
+      return;
+    }
+  connect_to (pool, host, g_get_monotonic_time () + host->route->connect * 1000);
+}
+
+void
+net_pool_probe (NetPool *pool, gint64 before)
+{
+  for (guint i = 0; i < pool->hosts->all->len; i++)
+    {
+      NetHost *host = g_ptr_array_index (pool->hosts->all, i);
+      if (net_host_is_due (host, before))
+        probe (pool, host);
+    }
+}
+
+/* Whoever asks makes us ask the hosts that have not answered. */
+static void
+probe_silent (NetPool *pool, const ConfigListener *listener)
+{
+  gint64 before = g_get_monotonic_time () - REPROBE;
+
+  for (guint i = 0; i < listener->n_routes; i++)
+    for (guint j = 0; j < listener->routes[i]->n_destinations; j++)
+      {
+        NetHost *host = net_hosts_find (pool->hosts, listener->routes[i], j);
+        if (host != NULL && net_host_state (host) != NET_HOST_KNOWN
+            && net_host_is_due (host, before))
+          probe (pool, host);
+      }
+}
+
+static gint64
+longest_connect (const ConfigListener *listener)
+{
+  gint64 longest = 0;
+
+  for (guint i = 0; i < listener->n_routes; i++)
+    longest = MAX (longest, listener->routes[i]->connect * 1000);
+  return longest;
+}
+
+gboolean
+net_pool_capabilities (NetPool *pool, NetCapabilityWait *wait, const ConfigListener *listener,
+                       SmtpCapabilities *capabilities)
+{
+  gboolean known = net_hosts_capabilities (pool->hosts, listener, capabilities);
+
+  probe_silent (pool, listener);
+  if (known)
+    return TRUE;
+  wait->listener = listener;
+  wait->deadline = g_get_monotonic_time () + longest_connect (listener);
+  wait->active = TRUE;
+  wait->link = (GList){ .data = wait };
+  g_queue_push_tail_link (&pool->waits, &wait->link);
+  note_deadline (pool, wait->deadline);
+  return FALSE;
+}
+
+void
+net_pool_cancel_capabilities (NetPool *pool, NetCapabilityWait *wait)
+{
+  if (!wait->active)
+    return;
+  g_queue_unlink (&pool->waits, &wait->link);
+  wait->active = FALSE;
+}
+
+/* ---- the loop's turn ---- */
+
+static void
+run_waits (NetPool *pool, gint64 now)
+{
+  SmtpCapabilities capabilities;
+  guint rounds = pool->waits.length;
+
+  while (rounds-- > 0 && pool->waits.length > 0)
+    {
+      NetCapabilityWait *wait = pool->waits.head->data;
+      g_queue_unlink (&pool->waits, &wait->link);
+      if (!net_hosts_capabilities (pool->hosts, wait->listener, &capabilities)
+          && wait->deadline > now)
+        {
+          g_queue_push_tail_link (&pool->waits, &wait->link);
+          note_deadline (pool, wait->deadline);
+          continue;
+        }
+      wait->active = FALSE;
+      wait->known (wait, capabilities);
+    }
+}
+
+/* Oldest first. Each is looked at once: one that stays parked goes to the tail and, all having been
+ * there, the order is as before. */
+static void
+run_takes (NetPool *pool)
+{
+  guint rounds = pool->takes.length;
+
+  while (rounds-- > 0 && pool->takes.length > 0)
+    {
+      NetTake *take = pool->takes.head->data;
+      g_queue_unlink (&pool->takes, &take->link);
+      g_queue_push_tail_link (&pool->takes, &take->link);
+      advance (pool, take);
+    }
+}
+
+void
+net_pool_run (NetPool *pool)
+{
+  if (!pool->dirty)
+    return;
+  pool->dirty = FALSE;
+  run_waits (pool, g_get_monotonic_time ());
+  run_takes (pool);
+}
+
+NetPool *
+net_pool_new (NetLoop *loop, NetHosts *hosts, const gchar *hello)
+{
+  NetPool *pool = g_new0 (NetPool, 1);
+
+  pool->loop = loop;
+  pool->hosts = hosts;
+  pool->hello = hello;
+  pool->idle = g_new0 (GQueue, MAX (hosts->all->len, 1));
+  net_timer_init (&pool->timer, &loop->uv, on_timer);
+  loop->pool = pool;
+  return pool;
+}
+
+static void
+on_closed (uv_handle_t *handle)
+{
+  NetPool *pool = NET_OWNER (handle, NetPool, timer.handle);
+
+  g_free (pool->idle);
+  g_free (pool);
+}
+
+void
+net_pool_close (NetPool *pool)
+{
+  NetUpstream *upstream;
+
+  pool->closed = TRUE;
+  g_assert (pool->takes.length == 0 && pool->waits.length == 0);
+  while ((upstream = g_queue_peek_head (&pool->attempts)) != NULL)
+    {
+      g_queue_unlink (&pool->attempts, &upstream->link);
+      net_upstream_close (upstream);
+    }
+  for (guint i = 0; i < pool->hosts->all->len; i++)
+    while ((upstream = g_queue_peek_head (&pool->idle[i])) != NULL)
+      {
+        unlink_idle (pool, upstream);
+        net_upstream_retire (upstream);
+      }
+  pool->loop->pool = NULL;
+  net_timer_close (&pool->timer, on_closed);
+}

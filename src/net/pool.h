@@ -1,0 +1,66 @@
+/* A loop's upstream connections: idle ones to be used again, new ones made, those that wait for
+ * one, and what the hosts can do.
+ *
+ * A take goes through the route's hosts in their order: those that failed lately last, an idle
+ * connection before a new one. At the limit of `connections` it waits, and idle connections of
+ * other loops to these hosts are closed for it. */
+#pragma once
+
+#include "net/upstream.h"
+
+typedef struct _NetPool NetPool;
+typedef struct _NetTake NetTake;
+typedef struct _NetCapabilityWait NetCapabilityWait;
+
+/* Stands in whoever takes. Zeroed at first; the functions are called from the loop, never from a
+ * call into the pool. */
+struct _NetTake
+{
+  void (*ready) (NetTake *take, NetUpstream *upstream); /* idle: lease it */
+  void (*failed) (NetTake *take, const BaseReply *reply);
+  const ConfigRoute *route;
+  guint32 needs;
+  gboolean fresh;
+  gint64 deadline;
+  guint8 *tried; /* one for each of the route's destinations */
+  NetUpstream *attempt;
+  BaseReply *reply; /* why the last host failed */
+  gboolean active;  /* waits for an attempt or, without one, for a free connection */
+  gboolean queued;  /* in the pool's queue */
+  gboolean counted; /* among the hosts' `waiting` */
+  GList link;
+};
+
+struct _NetCapabilityWait
+{
+  void (*known) (NetCapabilityWait *wait, SmtpCapabilities capabilities);
+  const ConfigListener *listener;
+  gint64 deadline;
+  gboolean active;
+  GList link;
+};
+
+/* `hosts` and `hello` are borrowed. */
+NetPool *net_pool_new (NetLoop *loop, NetHosts *hosts, const gchar *hello);
+/* Retires idle connections and gives up attempts; nobody may be waiting. Those on lease must have
+ * been given back. The memory goes from the loop. */
+void net_pool_close (NetPool *pool);
+
+/* An idle connection to lease, or NULL: `ready` or `failed` follows, within route->connect. */
+NetUpstream *net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route, guint32 needs,
+                            gboolean fresh);
+void net_pool_cancel (NetPool *pool, NetTake *take); /* fine when it waits for nothing */
+/* From lease. */
+void net_pool_give (NetPool *pool, NetUpstream *upstream, gboolean reusable);
+
+/* TRUE: known. FALSE: `known` follows, within the longest `connect` of the listener's routes. */
+gboolean net_pool_capabilities (NetPool *pool, NetCapabilityWait *wait,
+                                const ConfigListener *listener, SmtpCapabilities *capabilities);
+void net_pool_cancel_capabilities (NetPool *pool, NetCapabilityWait *wait);
+/* Asks every host of which nothing has been heard since `before`, by connecting; the connections
+ * stay idle for use. */
+void net_pool_probe (NetPool *pool, gint64 before);
+
+/* What could not be done from inside a call is done: from the loop, before it sleeps. */
+void net_pool_run (NetPool *pool);
+guint net_pool_idle (const NetPool *pool);

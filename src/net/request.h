@@ -1,0 +1,36 @@
+/* One encoded request on its way to a worker, possibly of another loop. Counted references: its
+ * home (the loop that asked) holds one while somebody waits for it, the loop whose worker runs or
+ * queues it holds another. */
+#pragma once
+
+#include "net/workers.h"
+
+struct _NetRequest
+{
+  gint references; /* atomic */
+  NetLoop *home;
+  /* Touched by the home's thread alone. */
+  const NetRequestEvents *events; /* NULL: nobody waits any more */
+  gpointer owner;
+  gboolean started_due; /* `started` is to be called before the loop sleeps */
+  NetLoop *place;       /* the loop that it was handed to; NULL: at home */
+  /* Touched by the thread of the loop that has it. */
+  guint32 serial;
+  gint64 deadline; /* in the queue */
+  BaseBuffer bytes;
+  GArray *descriptors; /* what travels along; NULL: none */
+  gboolean kept;       /* they are duplicates of our own */
+  gboolean queued;
+  GList link;
+};
+
+NetRequest *net_request_new (NetLoop *home, const IpcRequest *request,
+                             const NetRequestEvents *events, gpointer owner);
+NetRequest *net_request_ref (NetRequest *request);
+void net_request_unref (NetRequest *request);
+/* Duplicates the descriptors, which are only borrowed from the session until net_workers_ask()
+ * returns. FALSE: too many are open. */
+gboolean net_request_keep (NetRequest *request);
+/* Bytes and descriptors are not needed any more. */
+void net_request_drop_payload (NetRequest *request);
+gsize net_request_size (const NetRequest *request);

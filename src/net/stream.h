@@ -1,0 +1,63 @@
+/* A connected, non-blocking socket, in plaintext or with TLS on it: read, write what stands in an
+ * output, shake hands, look, hang up.
+ *
+ * Results are as libuv's: positive or 0 is fine, negative is an errno with its sign turned
+ * (-EAGAIN: later). */
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include "base/output.h"
+
+#define NET_STREAM_RECORD                                                                          \
+  16384 /* the largest TLS record: what is read at once under TLS is never less */
+
+typedef struct
+{
+  gint fd;  /* owned; -1: closed */
+  SSL *ssl; /* owned; NULL: plaintext */
+  gboolean
+      wants_write; /* the handshake, or TLS itself, can go on only when the socket is writable */
+  gboolean failed; /* TLS is broken: no close_notify may be sent any more */
+} NetStream;
+
+#define NET_STREAM_INIT                                                                            \
+  {                                                                                                \
+    -1, NULL, FALSE, FALSE                                                                         \
+  }
+
+/* Takes over the descriptor; TCP_NODELAY is set where the socket knows it. */
+void net_stream_init (NetStream *stream, gint fd);
+/* TLS from here on: as server or as client of `context`. `server_name`: SNI, NULL: none. FALSE: out
+ * of memory. */
+gboolean net_stream_start_server (NetStream *stream, SSL_CTX *context);
+gboolean net_stream_start_client (NetStream *stream, SSL_CTX *context, const gchar *server_name);
+/* 0: complete; -EAGAIN: later (see wants_write); else failed and `error` says why. */
+gint net_stream_handshake (NetStream *stream, GError **error);
+
+/* The number of bytes, 0 at the end of the stream, or negative. `length` must be at least
+ * NET_STREAM_RECORD under TLS, so that nothing stays behind in the TLS layer where no poll would
+ * see it. */
+gssize net_stream_read (NetStream *stream, guint8 *bytes, gsize length);
+/* Writes what stands in the output and consumes it. 0: all of it; -EAGAIN: the socket is full, wait
+ * until it is writable. */
+gint net_stream_flush (NetStream *stream, BaseOutput *output);
+
+typedef enum
+{
+  NET_STREAM_OPEN,  /* nothing to read, or only bytes */
+  NET_STREAM_ENDED, /* the peer closed its side; `length` bytes stand before the end */
+  NET_STREAM_RESET
+} NetStreamState;
+
+/* Looks without taking: what the peer has sent (up to `*length` bytes, under TLS decrypted) and
+ * whether it has closed. */
+NetStreamState net_stream_peek (NetStream *stream, guint8 *bytes, gsize *length);
+
+/* Says good-bye (close_notify, FIN) without waiting. */
+void net_stream_shutdown (NetStream *stream);
+void net_stream_close (NetStream *stream);
+
+/* "TLSv1.3" and "TLS_AES_256_GCM_SHA384", static; NULL in plaintext. */
+const gchar *net_stream_protocol (const NetStream *stream);
+const gchar *net_stream_cipher (const NetStream *stream);

@@ -1,0 +1,77 @@
+/* One connection to an upstream host: looked up, connected, TLS as its route says, greeted, EHLO
+ * done; then idle or on lease; then closed.
+ *
+ * Made and owned by a pool. It holds one of the host's slots from the start until `gone`. */
+#pragma once
+
+#include "gateway/host.h"
+#include "net/hosts.h"
+#include "net/loop.h"
+#include "net/stream.h"
+
+typedef struct _NetUpstream NetUpstream;
+
+typedef enum
+{
+  NET_UPSTREAM_LOOKUP,
+  NET_UPSTREAM_CONNECT,
+  NET_UPSTREAM_HANDSHAKE,
+  NET_UPSTREAM_GREET, /* greeting, EHLO, STARTTLS, EHLO */
+  NET_UPSTREAM_IDLE,
+  NET_UPSTREAM_LEASED,
+  NET_UPSTREAM_QUIT, /* good-bye is said, its answer awaited for a moment */
+  NET_UPSTREAM_CLOSED
+} NetUpstreamState;
+
+/* All are called from the loop. */
+typedef struct
+{
+  void (*ready) (NetUpstream *upstream);                          /* it is idle now */
+  void (*failed) (NetUpstream *upstream, const BaseReply *reply); /* closed; `reply` is a 451 */
+  void (*spoiled) (
+      NetUpstream *upstream);           /* idle, but readable or kept too long: it is closed next */
+  void (*gone) (NetUpstream *upstream); /* its slot is free again */
+} NetUpstreamEvents;
+
+typedef void (*NetLeaseFunc) (NetUpstream *upstream, int events);
+
+struct _NetUpstream
+{
+  GatewayUpstream base;
+  NetLoop *loop;
+  NetHost *host;
+  NetUpstreamState state;
+  NetStream stream;
+  NetWatch watch;
+  NetTimer timer;
+  guint open; /* handles and requests that are not closed yet */
+  gboolean watching;
+  GList link;     /* in the pool's idle list */
+  gpointer owner; /* the pool's: who waits for it; the lessee while leased */
+  NetLeaseFunc lease;
+  const NetUpstreamEvents *events;
+  struct _NetUpstreamSetup *setup; /* what only the making needs; NULL later */
+};
+
+/* Begins to connect; `hello` is our name in EHLO. The host's slot is taken over. `deadline`
+ * (monotonic microseconds) covers all its addresses. */
+NetUpstream *net_upstream_new (NetLoop *loop, NetHost *host, const gchar *hello, gint64 deadline,
+                               const NetUpstreamEvents *events);
+/* Hands an idle one out: the socket's events go to `lease` from now on. */
+void net_upstream_lease (NetUpstream *upstream, NetLeaseFunc lease, gpointer owner);
+/* Makes it idle until `until`. */
+void net_upstream_rest (NetUpstream *upstream, gint64 until);
+/* Says QUIT if the machine stands still, else just hangs up; what stands in its output is not sent.
+ * The struct goes from the loop. */
+void net_upstream_retire (NetUpstream *upstream);
+/* Hangs up at once. */
+void net_upstream_close (NetUpstream *upstream);
+
+/* Reads once into the loop's buffer and feeds the machine (or its end); the caller pulls events,
+ * then calls smtp_client_settle(). FALSE: nothing was there. */
+gboolean net_upstream_receive (NetUpstream *upstream);
+/* Writes what stands in the machine's output. TRUE: all of it is out, and there was some. A broken
+ * connection shows in the machine. */
+gboolean net_upstream_flush (NetUpstream *upstream);
+/* Asks to be told what the state of stream and output needs. */
+void net_upstream_watch (NetUpstream *upstream);

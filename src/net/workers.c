@@ -1,0 +1,677 @@
+/* Workers of one loop, their queue, and the passing of requests between loops. A failure of a
+ * worker costs its request; a full queue is told to the caller; a request past its deadline is
+ * refused. */
+#include "net/workers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/request.h"
+
+#define RECORDS_AT_ONCE 64
+#define WANT_AGAIN (100 * G_TIME_SPAN_MILLISECOND) /* when the generation's channel was full */
+
+typedef struct
+{
+  NetWorkers *set;
+  gint socket, pidfd;
+  guint32 pid;
+  NetWatch watch;
+  gboolean open;
+  NetRequest *request; /* referenced; NULL: idle */
+  gint64 idle_since;
+  GList link;      /* in all */
+  GList idle_link; /* in idle */
+} Worker;
+
+struct _NetWorkers
+{
+  NetLoop *loop;
+  NetWorkersShared *shared;
+  GQueue all;         /* of Worker */
+  GQueue idle;        /* the most recently used first */
+  GQueue queue;       /* of NetRequest, oldest first */
+  GQueue due;         /* of NetRequest: `started` is to be called */
+  gboolean wanting;   /* the generation was asked and has not answered */
+  gboolean exhausted; /* its last answer was: none */
+  gint64 want_after;
+  NetTimer timer;
+  gboolean dirty;
+  gboolean closed;
+};
+
+/* ---- events towards whoever asked ---- */
+
+typedef struct
+{
+  NetRequest *request; /* referenced */
+  IpcRecord *record;
+  gchar *why;
+} Passed;
+
+/* The request's owner is told nothing any more; its reference goes. */
+static gpointer
+release_owner (NetRequest *request)
+{
+  request->events = NULL;
+  net_request_unref (request);
+  return request->owner;
+}
+
+static void
+tell_started (NetLoop *loop, gpointer data)
+{
+  NetRequest *request = data;
+
+  if (request->events != NULL)
+    request->events->started (request->owner);
+  net_request_unref (request);
+}
+
+static void
+tell_record (NetLoop *loop, gpointer data)
+{
+  Passed *passed = data;
+  const NetRequestEvents *events = passed->request->events;
+  gpointer owner = passed->request->owner;
+
+  if (events != NULL)
+    {
+      if (passed->record->last)
+        release_owner (passed->request);
+      events->record (owner, passed->record);
+    }
+  ipc_record_free (passed->record);
+  net_request_unref (passed->request);
+  g_free (passed);
+}
+
+static void
+tell_end (Passed *passed, gboolean refused)
+{
+  const NetRequestEvents *events = passed->request->events;
+
+  if (events != NULL)
+    {
+      gpointer owner = release_owner (passed->request);
+      if (refused)
+        events->refused (owner, passed->why);
+      else
+        events->failed (owner, passed->why);
+    }
+  net_request_unref (passed->request);
+  g_free (passed->why);
+  g_free (passed);
+}
+
+static void
+tell_failed (NetLoop *loop, gpointer data)
+{
+  tell_end (data, FALSE);
+}
+
+static void
+tell_refused (NetLoop *loop, gpointer data)
+{
+  tell_end (data, TRUE);
+}
+
+/* At once when the request is at home, else in the mailbox of the loop that asked. */
+static void
+tell (NetWorkers *workers, NetRequest *request, NetTask task, IpcRecord *record, const gchar *why)
+{
+  Passed *passed = g_new0 (Passed, 1);
+
+  passed->request = net_request_ref (request);
+  passed->record = record;
+  passed->why = g_strdup (why);
+  if (request->home == workers->loop)
+    task (workers->loop, passed);
+  else
+    net_loop_post (request->home, task, passed);
+}
+
+/* ---- the end of a worker ---- */
+
+static void
+on_watch_closed (uv_handle_t *handle)
+{
+  g_free (NET_OWNER (handle, Worker, watch.poll));
+}
+
+/* The worker leads a process group, so that programs which a filter started go with it; the group
+ * is only named while the pidfd proves that the number still is the worker's. */
+static void
+kill_worker (const Worker *worker)
+{
+  if (worker->pidfd < 0)
+    return;
+  if (worker->pid > 1 && syscall (SYS_pidfd_send_signal, worker->pidfd, 0, NULL, 0) == 0)
+    kill (-(pid_t) worker->pid, SIGKILL);
+  syscall (SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0);
+}
+
+static void
+set_idle (Worker *worker, gboolean idle)
+{
+  NetWorkers *workers = worker->set;
+
+  if (idle)
+    {
+      worker->idle_since = g_get_monotonic_time ();
+      g_queue_push_head_link (&workers->idle, &worker->idle_link);
+      NET_COUNT (workers->loop, workers_idle);
+      return;
+    }
+  g_queue_unlink (&workers->idle, &worker->idle_link);
+  NET_UNCOUNT (workers->loop, workers_idle);
+}
+
+/* Out of all lists, its descriptors closed. Its request is the caller's. */
+static NetRequest *
+remove_worker (Worker *worker)
+{
+  NetWorkers *workers = worker->set;
+  NetRequest *request = g_steal_pointer (&worker->request);
+
+  if (request == NULL)
+    set_idle (worker, FALSE);
+  worker->open = FALSE;
+  g_queue_unlink (&workers->all, &worker->link);
+  net_watch_close (&worker->watch, on_watch_closed);
+  close (worker->socket);
+  if (worker->pidfd >= 0)
+    close (worker->pidfd);
+  g_atomic_int_add (&workers->shared->workers, -1);
+  NET_UNCOUNT (workers->loop, workers_now);
+  workers->dirty = TRUE;
+  return request;
+}
+
+static void
+fail_worker (Worker *worker, const gchar *why)
+{
+  NetWorkers *workers = worker->set;
+  NetRequest *request;
+
+  kill_worker (worker);
+  base_log (worker->request != NULL ? BASE_LOG_WARNING : BASE_LOG_INFO, "worker %u: %s",
+            worker->pid, why);
+  request = remove_worker (worker);
+  if (request == NULL)
+    return;
+  NET_COUNT (workers->loop, worker_failures);
+  tell (workers, request, tell_failed, NULL, why);
+  net_request_unref (request);
+}
+
+/* ---- answers ---- */
+
+static void
+take_record (Worker *worker, IpcRecord *record)
+{
+  NetWorkers *workers = worker->set;
+  NetRequest *request = worker->request;
+
+  if (!record->last)
+    {
+      tell (workers, request, tell_record, record, NULL);
+      return;
+    }
+  /* Free before the session hears of it: its next request usually comes from within. */
+  worker->request = NULL;
+  set_idle (worker, TRUE);
+  workers->dirty = TRUE;
+  tell (workers, request, tell_record, record, NULL);
+  net_request_unref (request);
+}
+
+/* One packet. FALSE: nothing more is there, or the worker is gone. */
+static gboolean
+read_packet (Worker *worker)
+{
+  g_autoptr (GArray) descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) packet = NULL;
+  gboolean closed = FALSE;
+  IpcRecord *record;
+  gsize length;
+  const guint8 *bytes;
+
+  packet = ipc_channel_receive (worker->socket, descriptors, &closed, &error);
+  if (packet == NULL)
+    {
+      if (closed || error != NULL)
+        fail_worker (worker, error != NULL ? error->message : "ended");
+      return FALSE;
+    }
+  bytes = g_bytes_get_data (packet, &length);
+  record = ipc_record_decode (bytes, length, descriptors, &error);
+  if (record == NULL)
+    fail_worker (worker, error->message);
+  else if (worker->request == NULL || record->serial != worker->request->serial)
+    {
+      ipc_record_free (record);
+      fail_worker (worker, "sent a record that nobody asked for");
+    }
+  else
+    take_record (worker, record);
+  return worker->open;
+}
+
+static void
+on_worker (NetWatch *watch, int events)
+{
+  Worker *worker = NET_OWNER (watch, Worker, watch);
+
+  for (guint i = 0; i < RECORDS_AT_ONCE && worker->open; i++)
+    if (!read_packet (worker) || worker->request == NULL)
+      return;
+}
+
+/* ---- requests on their way ---- */
+
+static void
+note_deadline (NetWorkers *workers, gint64 deadline)
+{
+  if (workers->timer.deadline == 0 || deadline < workers->timer.deadline)
+    net_timer_set (&workers->timer, deadline);
+}
+
+/* FALSE: this worker could not take it, and is gone. */
+static gboolean
+send_to (Worker *worker, NetRequest *request)
+{
+  NetWorkers *workers = worker->set;
+  g_autoptr (GError) error = NULL;
+
+  if (!ipc_channel_send (worker->socket, base_buffer_bytes (&request->bytes),
+                         base_buffer_length (&request->bytes), request->descriptors, &error))
+    {
+      fail_worker (worker, error->message);
+      return FALSE;
+    }
+  set_idle (worker, FALSE);
+  worker->request = net_request_ref (request);
+  net_request_drop_payload (request);
+  NET_COUNT (workers->loop, worker_requests);
+  if (request->home == workers->loop)
+    g_queue_push_tail (&workers->due, net_request_ref (request));
+  else
+    net_loop_post (request->home, tell_started, net_request_ref (request));
+  return TRUE;
+}
+
+static gboolean
+send_to_idle (NetWorkers *workers, NetRequest *request)
+{
+  while (workers->idle.length > 0)
+    if (send_to (workers->idle.head->data, request))
+      return TRUE;
+  return FALSE;
+}
+
+static void
+count_queued (NetWorkers *workers, const NetRequest *request, gint sign)
+{
+  g_atomic_int_add (&workers->shared->queued, sign);
+  g_atomic_int_add (&workers->shared->queued_bytes, sign * (gint) net_request_size (request));
+  if (sign > 0)
+    NET_COUNT (workers->loop, worker_queue);
+  else
+    NET_UNCOUNT (workers->loop, worker_queue);
+}
+
+/* The queue holds a reference of its own. */
+static void
+enqueue (NetWorkers *workers, NetRequest *request)
+{
+  request->queued = TRUE;
+  g_queue_push_tail_link (&workers->queue, &net_request_ref (request)->link);
+  count_queued (workers, request, 1);
+  note_deadline (workers, request->deadline);
+  workers->dirty = TRUE;
+}
+
+/* The caller gets the queue's reference. */
+static NetRequest *
+dequeue (NetWorkers *workers, NetRequest *request)
+{
+  g_queue_unlink (&workers->queue, &request->link);
+  request->queued = FALSE;
+  count_queued (workers, request, -1);
+  return request;
+}
+
+static gboolean
+has_room (const NetWorkers *workers, const NetRequest *request)
+{
+  const NetWorkersShared *shared = workers->shared;
+
+  return g_atomic_int_get (&shared->queued) < shared->queue
+         && g_atomic_int_get (&shared->queued_bytes) + (gint64) net_request_size (request)
+                <= NET_WORKERS_MAX_QUEUED_BYTES;
+}
+
+NetRequest *
+net_workers_ask (NetWorkers *workers, const IpcRequest *source, const NetRequestEvents *events,
+                 gpointer owner)
+{
+  NetRequest *request = net_request_new (workers->loop, source, events, owner);
+
+  if (workers->queue.length == 0 && send_to_idle (workers, request))
+    return request;
+  if (has_room (workers, request) && net_request_keep (request))
+    {
+      enqueue (workers, request);
+      return request;
+    }
+  NET_COUNT (workers->loop, worker_refusals);
+  net_request_unref (request);
+  return NULL;
+}
+
+/* In the thread of the loop that has the request. */
+static void
+stop_request (NetWorkers *workers, NetRequest *request)
+{
+  if (request->queued)
+    {
+      net_request_unref (dequeue (workers, request));
+      return;
+    }
+  for (GList *link = workers->all.head; link != NULL; link = link->next)
+    {
+      Worker *worker = link->data;
+      if (worker->request != request)
+        continue;
+      kill_worker (worker);
+      net_request_unref (remove_worker (worker));
+      return;
+    }
+}
+
+static void
+task_stop (NetLoop *loop, gpointer data)
+{
+  if (loop->workers != NULL)
+    stop_request (loop->workers, data);
+  net_request_unref (data);
+}
+
+void
+net_workers_cancel (NetWorkers *workers, NetRequest *request)
+{
+  request->events = NULL;
+  if (request->place != NULL)
+    net_loop_post (request->place, task_stop, net_request_ref (request));
+  else
+    stop_request (workers, request);
+  net_request_unref (request);
+}
+
+/* ---- passing on ---- */
+
+static void
+task_guest (NetLoop *loop, gpointer data)
+{
+  NetRequest *request = data;
+  Passed *passed;
+
+  if (loop->workers != NULL)
+    {
+      enqueue (loop->workers, request);
+      net_request_unref (request);
+      return;
+    }
+  passed = g_new0 (Passed, 1);
+  passed->request = request;
+  passed->why = g_strdup ("no worker");
+  net_loop_post (request->home, tell_refused, passed);
+}
+
+/* The loop that can serve a request soonest; NULL: none better than ourselves. Other loops'
+ * counters may be a moment old. */
+static NetLoop *
+find_host (const NetWorkers *workers)
+{
+  NetLoop *best = NULL;
+  guint64 least = G_MAXUINT64;
+
+  for (guint i = 0; i < workers->loop->n_peers; i++)
+    {
+      NetLoop *peer = workers->loop->peers[i];
+      guint64 idle = net_counter_get (&peer->counters.workers_idle);
+      guint64 queued = net_counter_get (&peer->counters.worker_queue);
+      gboolean able = workers->all.length > 0 ? idle > queued
+                                              : net_counter_get (&peer->counters.workers_now) > 0;
+      if (peer == workers->loop || !able || queued >= least + idle)
+        continue;
+      best = peer;
+      least = queued;
+    }
+  return best;
+}
+
+static void
+pass_on (NetWorkers *workers)
+{
+  GList *next;
+
+  for (GList *link = workers->queue.head; link != NULL; link = next)
+    {
+      NetRequest *request = link->data;
+      NetLoop *host = request->home == workers->loop ? find_host (workers) : NULL;
+      next = link->next;
+      if (host == NULL)
+        continue;
+      request->place = host;
+      NET_COUNT (workers->loop, worker_passed);
+      net_loop_post (host, task_guest, dequeue (workers, request));
+      if (workers->all.length > 0)
+        return; /* the host's counters do not know of this one yet */
+    }
+}
+
+/* The workers that this loop keeps whatever happens. */
+static guint
+own_share (const NetWorkers *workers)
+{
+  guint minimum = workers->shared->minimum, loops = MAX (workers->loop->n_peers, 1);
+
+  return minimum / loops + (workers->loop->index < minimum % loops ? 1 : 0);
+}
+
+static void
+want (NetWorkers *workers, gint64 now)
+{
+  g_autoptr (IpcControl) control = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (workers->wanting || workers->shared->control < 0)
+    return;
+  if (workers->want_after > now)
+    {
+      note_deadline (workers, workers->want_after);
+      return;
+    }
+  control = ipc_control_new (IPC_CONTROL_WANT);
+  control->number = workers->loop->index;
+  workers->wanting = ipc_control_send (workers->shared->control, control, &error);
+  if (workers->wanting)
+    return;
+  workers->want_after = now + WANT_AGAIN;
+  note_deadline (workers, workers->want_after);
+}
+
+/* ---- the loop's turn ---- */
+
+static void
+run_due (NetWorkers *workers)
+{
+  NetRequest *request;
+
+  while ((request = g_queue_pop_head (&workers->due)) != NULL)
+    tell_started (workers->loop, request);
+}
+
+static void
+run_queue (NetWorkers *workers)
+{
+  while (workers->queue.length > 0 && workers->idle.length > 0)
+    {
+      NetRequest *request = dequeue (workers, workers->queue.head->data);
+      if (!send_to_idle (workers, request))
+        enqueue (workers, request);
+      net_request_unref (request);
+    }
+}
+
+void
+net_workers_run (NetWorkers *workers)
+{
+  run_due (workers);
+  if (!workers->dirty)
+    return;
+  workers->dirty = FALSE;
+  run_queue (workers);
+  if (workers->exhausted && workers->queue.length > 0)
+    pass_on (workers);
+  if (workers->queue.length > 0 || workers->all.length < own_share (workers))
+    want (workers, g_get_monotonic_time ());
+  else if (workers->idle.length > 0 && workers->all.length > own_share (workers))
+    note_deadline (workers, ((Worker *) workers->idle.tail->data)->idle_since + NET_WORKERS_IDLE);
+  run_due (workers);
+}
+
+static void
+refuse_late (NetWorkers *workers, gint64 now)
+{
+  GList *next;
+
+  for (GList *link = workers->queue.head; link != NULL; link = next)
+    {
+      NetRequest *request = link->data;
+      next = link->next;
+      if (request->deadline > now)
+        {
+          note_deadline (workers, request->deadline);
+          continue;
+        }
+      dequeue (workers, request);
+      NET_COUNT (workers->loop, worker_refusals);
+      tell (workers, request, tell_refused, NULL, "no worker was free in time");
+      net_request_unref (request);
+      /* The session may have asked for something else meanwhile: begin anew. */
+      next = workers->queue.head;
+    }
+}
+
+static void
+let_go_idle (NetWorkers *workers, gint64 now)
+{
+  while (workers->idle.length > 0 && workers->all.length > own_share (workers))
+    {
+      Worker *worker = workers->idle.tail->data;
+      if (worker->idle_since + NET_WORKERS_IDLE > now)
+        {
+          note_deadline (workers, worker->idle_since + NET_WORKERS_IDLE);
+          return;
+        }
+      remove_worker (worker);
+    }
+}
+
+static void
+on_timer (NetTimer *timer)
+{
+  NetWorkers *workers = NET_OWNER (timer, NetWorkers, timer);
+  gint64 now = g_get_monotonic_time ();
+
+  refuse_late (workers, now);
+  let_go_idle (workers, now);
+  workers->dirty = TRUE;
+}
+
+void
+net_workers_add (NetWorkers *workers, gint socket, gint pidfd, guint32 pid)
+{
+  Worker *worker = g_new0 (Worker, 1);
+
+  workers->wanting = FALSE;
+  workers->exhausted = FALSE;
+  worker->set = workers;
+  worker->socket = socket;
+  worker->pidfd = pidfd;
+  worker->pid = pid;
+  worker->link.data = worker;
+  worker->idle_link.data = worker;
+  if (!net_watch_init (&worker->watch, &workers->loop->uv, socket, on_worker))
+    {
+      kill_worker (worker);
+      close (socket);
+      close (pidfd);
+      g_free (worker);
+      return;
+    }
+  worker->open = TRUE;
+  net_watch_set (&worker->watch, UV_READABLE);
+  g_queue_push_tail_link (&workers->all, &worker->link);
+  g_atomic_int_inc (&workers->shared->workers);
+  NET_COUNT (workers->loop, workers_now);
+  set_idle (worker, TRUE);
+  workers->dirty = TRUE;
+}
+
+void
+net_workers_none (NetWorkers *workers, guint32 delay)
+{
+  workers->wanting = FALSE;
+  workers->exhausted = TRUE;
+  workers->want_after = g_get_monotonic_time () + MAX ((gint64) delay * 1000, WANT_AGAIN);
+  workers->dirty = TRUE;
+}
+
+NetWorkers *
+net_workers_new (NetLoop *loop, NetWorkersShared *shared)
+{
+  NetWorkers *workers = g_new0 (NetWorkers, 1);
+
+  workers->loop = loop;
+  workers->shared = shared;
+  net_timer_init (&workers->timer, &loop->uv, on_timer);
+  workers->dirty = TRUE; /* its share of workers-min is wanted at once */
+  loop->workers = workers;
+  return workers;
+}
+
+static void
+on_closed (uv_handle_t *handle)
+{
+  g_free (NET_OWNER (handle, NetWorkers, timer.handle));
+}
+
+void
+net_workers_close (NetWorkers *workers)
+{
+  workers->closed = TRUE;
+  while (workers->due.length > 0)
+    net_request_unref (g_queue_pop_head (&workers->due));
+  while (workers->queue.length > 0)
+    net_request_unref (dequeue (workers, workers->queue.head->data));
+  while (workers->all.length > 0)
+    {
+      Worker *worker = workers->all.head->data;
+      NetRequest *request;
+      if (worker->request != NULL)
+        kill_worker (worker);
+      request = remove_worker (worker);
+      if (request != NULL)
+        net_request_unref (request);
+    }
+  workers->loop->workers = NULL;
+  net_timer_close (&workers->timer, on_closed);
+}
