@@ -21,6 +21,7 @@ typedef struct
                          for yet */
   gsize tail;         /* where the multipart's own lines end: the closing delimiter, or its end */
   gboolean closed;
+  gboolean ambiguous; /* a multipart around or inside has the same boundary */
 } Place;
 
 struct _MimeView
@@ -97,6 +98,22 @@ note_children (MimeView *view, GMimeObject *part)
 }
 
 static void
+note_boundary (MimeView *view, GMimeObject *part, Place *place)
+{
+  const gchar *boundary = GMIME_IS_MULTIPART (part) ? mime_view_boundary (part) : NULL;
+  Place *around = NULL;
+
+  for (GMimeObject *at = place->parent; boundary != NULL && at != NULL; at = around->parent)
+    {
+      const gchar *other = GMIME_IS_MULTIPART (at) ? mime_view_boundary (at) : NULL;
+
+      around = g_hash_table_lookup (view->places, at);
+      if (other != NULL && strcmp (boundary, other) == 0)
+        around->ambiguous = place->ambiguous = TRUE;
+    }
+}
+
+static void
 note_part (MimeView *view, GMimeObject *part, GMimeObject *parent, guint index, gboolean root)
 {
   Place *place = NULL;
@@ -107,6 +124,7 @@ note_part (MimeView *view, GMimeObject *part, GMimeObject *parent, guint index, 
   place->parent = parent;
   place->index = index;
   place->root = root;
+  note_boundary (view, part, place);
   g_hash_table_insert (view->places, part, place);
   note_children (view, part);
 }
@@ -339,8 +357,8 @@ open_multipart (MimeView *view, GMimeObject *multipart, Place *place, GError **e
 
   if (!locate (view, multipart, error))
     return FALSE;
-  if (boundary == NULL)
-    return fail (error, "a multipart without a boundary can not be edited");
+  if (boundary == NULL || place->ambiguous)
+    return fail (error, "a multipart without a boundary of its own can not be edited");
   if (place->delimiters == NULL)
     find_delimiters (view, place, boundary);
   if ((gint) place->delimiters->len != g_mime_multipart_get_count (GMIME_MULTIPART (multipart)))
