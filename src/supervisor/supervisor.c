@@ -261,6 +261,17 @@ current_died (Supervisor *supervisor, SupervisorChild *child, gint status)
 }
 
 static void
+log_end (const SupervisorChild *child, gint status)
+{
+  g_autofree gchar *how = supervisor_describe_death (status);
+
+  if (status == 0 || child->state == SUPERVISOR_CHILD_KILLED)
+    base_log (BASE_LOG_INFO, "generation %u has ended", child->number);
+  else
+    base_log (BASE_LOG_WARNING, "generation %u did not end well: %s", child->number, how);
+}
+
+static void
 generation_died (Supervisor *supervisor, SupervisorChild *child, gint status)
 {
   /* The kernel may show the death before the last words were read. */
@@ -270,7 +281,7 @@ generation_died (Supervisor *supervisor, SupervisorChild *child, gint status)
   else if (child == supervisor->current)
     current_died (supervisor, child, status);
   else
-    base_log (BASE_LOG_INFO, "generation %u has ended", child->number);
+    log_end (child, status);
   if (!supervisor_child_orphaned (child))
     g_ptr_array_remove_fast (supervisor->children, child);
 }
@@ -315,6 +326,10 @@ stop (Supervisor *supervisor)
       supervisor_notify_send (&supervisor->notify, "STOPPING=1\nSTATUS=Draining");
       supervisor_sockets_retain (supervisor->sockets, NULL, NULL, NULL);
     }
+  else
+    base_log (BASE_LOG_WARNING, "%s",
+              supervisor->stop == STOP_HURRY ? "hurrying: only final answers are awaited"
+                                             : "killing what is left");
   for (guint i = 0; i < supervisor->children->len; i++)
     {
       SupervisorChild *child = g_ptr_array_index (supervisor->children, i);
