@@ -122,7 +122,7 @@ test_values (void)
 {
   for (guint i = 0; i < G_N_ELEMENTS (values); i++)
     {
-      g_test_message ("%s", values[i].parameter);
+      g_test_message ("row %u", i);
       g_assert_cmpuint (check (values[i].side, values[i].parameter, values[i].flag), ==,
                         values[i].code);
       g_assert_cmpuint (check (values[i].side, values[i].parameter, 0), ==, 555);
