@@ -8,9 +8,7 @@
 
 #include <glib/gstdio.h>
 
-#include <mailweir/filter.h>
-
-#include "base/address.h"
+#include "chain/check.h"
 
 typedef struct
 {
@@ -138,12 +136,6 @@ hooks_of_request (IpcHook hook)
     }
 }
 
-static gboolean
-is_over_hook (IpcHook hook)
-{
-  return hook == IPC_HOOK_MESSAGE_OVER || hook == IPC_HOOK_SESSION_OVER;
-}
-
 static guint
 next_filter (const ChainState *state, guint from)
 {
@@ -151,7 +143,8 @@ next_filter (const ChainState *state, guint from)
   for (guint i = from; i < state->chain->n_filters; i++)
     {
       const Slot *slot = &state->slots[i];
-      gboolean spared = (slot->skip_session || slot->skip_message) && !is_over_hook (state->hook);
+      gboolean spared
+          = (slot->skip_session || slot->skip_message) && !ipc_hook_is_over (state->hook);
       if ((state->chain->filters[i].hooks & hooks) != 0 && !spared)
         return i;
     }
@@ -191,7 +184,7 @@ chain_fill_request (ChainState *state, IpcRequest *request)
     {
       const Slot *slot = &state->slots[i];
       IpcFilterState filter
-          = { .skip = (slot->skip_session || slot->skip_message) && !is_over_hook (state->hook),
+          = { .skip = (slot->skip_session || slot->skip_message) && !ipc_hook_is_over (state->hook),
               .state = slot->state,
               .descriptor = slot->descriptor };
       g_array_append_val (request->filters, filter);
@@ -210,134 +203,6 @@ chain_clear_request (IpcRequest *request)
   g_clear_pointer (&request->filters, g_array_unref);
   g_clear_pointer (&request->notes, g_ptr_array_unref);
   request->edits = NULL;
-}
-
-/* ---- Checking a record ---- */
-
-static gboolean
-hook_is_of_transaction (IpcHook hook)
-{
-  return hook == IPC_HOOK_MAIL || hook == IPC_HOOK_RCPT || hook == IPC_HOOK_DATA
-         || hook == IPC_HOOK_END_OF_HEADERS || hook == IPC_HOOK_END_OF_MESSAGE;
-}
-
-static gboolean
-hook_may_edit_envelope (IpcHook hook)
-{
-  return hook == IPC_HOOK_DATA || hook == IPC_HOOK_END_OF_HEADERS
-         || hook == IPC_HOOK_END_OF_MESSAGE;
-}
-
-static const gchar *
-bad_reply (IpcHook hook, IpcVerdict verdict, const BaseReply *reply)
-{
-  if (reply == NULL || !base_reply_is_valid (reply))
-    return "a reply that can not be sent";
-  if (reply->code / 100 == 3)
-    return "a 3xx reply";
-  if (verdict == IPC_VERDICT_CLOSE && reply->code < 400 && hook != IPC_HOOK_QUIT)
-    return "close with a positive reply";
-  return NULL;
-}
-
-static const gchar *
-bad_verdict (IpcHook hook, const IpcRecord *record)
-{
-  if (is_over_hook (hook))
-    return record->verdict == IPC_VERDICT_PASS ? NULL : "a verdict where none is asked for";
-  switch (record->verdict)
-    {
-    case IPC_VERDICT_PASS:
-    case IPC_VERDICT_SKIP:
-      return NULL;
-    case IPC_VERDICT_REPLY:
-    case IPC_VERDICT_CLOSE:
-      return bad_reply (hook, record->verdict, record->reply);
-    case IPC_VERDICT_DISCARD:
-    case IPC_VERDICT_QUARANTINE:
-      return hook_is_of_transaction (hook) ? NULL : "discard or quarantine outside a transaction";
-    }
-  return "an unknown verdict";
-}
-
-static gboolean
-address_is_good (const BasePath *path, BasePathFlags flags)
-{
-  g_autofree gchar *bracketed = g_strdup_printf ("<%s>", path->address);
-  gsize used = 0;
-  g_autofree gchar *address
-      = base_path_parse (bracketed, strlen (bracketed), flags | BASE_PATH_UTF8, &used, NULL);
-  return address != NULL && used == strlen (bracketed);
-}
-
-static const gchar *
-bad_envelope (const ChainState *state, const ChainFilter *filter, const IpcRecord *record)
-{
-  if (record->sender == NULL && record->recipients == NULL)
-    return NULL;
-  if (!hook_may_edit_envelope (state->hook))
-    return "an edited envelope before data";
-  if (record->sender != NULL && (filter->edits & WEIR_EDIT_SENDER) == 0)
-    return "an edit of the sender, which it does not declare";
-  if (record->recipients != NULL && (filter->edits & WEIR_EDIT_RECIPIENTS) == 0)
-    return "an edit of the recipients, which it does not declare";
-  if (record->sender != NULL && !address_is_good (record->sender, BASE_PATH_NULL))
-    return "a sender that is no address";
-  for (guint i = 0; record->recipients != NULL && i < record->recipients->len; i++)
-    if (!address_is_good (record->recipients->pdata[i], BASE_PATH_POSTMASTER))
-      return "a recipient that is no address";
-  return NULL;
-}
-
-/* Only whole CRLF pairs: what is wrong only at a seam is found by the writer (message/writer.h). */
-static gboolean
-insertion_is_clean (GBytes *inserted)
-{
-  gsize length = 0;
-  const gchar *bytes = inserted == NULL ? NULL : g_bytes_get_data (inserted, &length);
-  for (gsize i = 0; i < length; i++)
-    {
-      if (bytes[i] == '\n')
-        return FALSE;
-      if (bytes[i] != '\r')
-        continue;
-      if (i + 1 >= length || bytes[i + 1] != '\n')
-        return FALSE;
-      i++;
-    }
-  return TRUE;
-}
-
-static const gchar *
-bad_edits (const ChainState *state, const ChainFilter *filter, const IpcRecord *record)
-{
-  const guint32 content = WEIR_EDIT_HEADERS | WEIR_EDIT_PARTS | WEIR_EDIT_BODY | WEIR_EDIT_MESSAGE;
-  if (record->edits == NULL)
-    return NULL;
-  if (state->hook != IPC_HOOK_END_OF_HEADERS && state->hook != IPC_HOOK_END_OF_MESSAGE)
-    return "an edited message where there is none";
-  if ((filter->edits & content) == 0)
-    return "an edit of the message, which it does not declare";
-  if (!message_edits_fit (record->edits, state->current_size))
-    return "an edit outside the message";
-  for (guint i = 0; i < message_edits_count (record->edits); i++)
-    if (!insertion_is_clean (message_edits_nth (record->edits, i)->inserted))
-      return "an edit that brings in a bare CR or LF";
-  return NULL;
-}
-
-static const gchar *
-bad_record (const ChainState *state, const ChainFilter *filter, const IpcRecord *record)
-{
-  const gchar *why = bad_verdict (state->hook, record);
-  if (why == NULL)
-    why = bad_envelope (state, filter, record);
-  if (why == NULL)
-    why = bad_edits (state, filter, record);
-  if (why == NULL && record->state != NULL
-      && g_bytes_get_size (record->state) != filter->state_size)
-    why = "a state of another size";
-  return why;
 }
 
 /* ---- Taking a record in ---- */
@@ -495,7 +360,8 @@ fail_awaited (ChainState *state, const gchar *why, gboolean worker_goes_on)
   slot->verdict = "failed";
   g_free (state->failure);
   state->failure = g_strdup_printf ("%s: %s", filter->name, why);
-  if (is_over_hook (state->hook) || !filter->enforce || filter->on_failure == CHAIN_ON_FAILURE_PASS)
+  if (ipc_hook_is_over (state->hook) || !filter->enforce
+      || filter->on_failure == CHAIN_ON_FAILURE_PASS)
     {
       slot->skip_message
           = TRUE; /* its state is in doubt: it is not asked about this message again */
@@ -516,7 +382,7 @@ chain_accept (ChainState *state, IpcRecord *record)
   const ChainFilter *filter = &state->chain->filters[state->awaited];
   Slot *slot = &state->slots[state->awaited];
   slot->microseconds += record->microseconds;
-  const gchar *why = bad_record (state, filter, record);
+  const gchar *why = chain_check_record (filter, state->hook, state->current_size, record);
   if (why != NULL)
     return chain_fail (state, why);
   if (record->failed)

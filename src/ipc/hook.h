@@ -39,14 +39,33 @@ typedef enum
   (IPC_HOOK_BIT (IPC_HOOK_HEADER) | IPC_HOOK_BIT (IPC_HOOK_END_OF_HEADERS))
 #define IPC_HOOKS_OF_BODY (IPC_HOOK_BIT (IPC_HOOK_BODY) | IPC_HOOK_BIT (IPC_HOOK_END_OF_MESSAGE))
 
+/* Hooks that are told what has happened, and asked for nothing. */
+static inline gboolean
+ipc_hook_is_over (IpcHook hook)
+{
+  return hook == IPC_HOOK_MESSAGE_OVER || hook == IPC_HOOK_SESSION_OVER;
+}
+
 /* "connect", "end_of_message", …: for logs. */
 const gchar *ipc_hook_name (IpcHook hook);
+
+/* What a filter may edit: the numbers of WeirEdits. */
+typedef enum
+{
+  IPC_EDIT_SENDER = 1 << 0,
+  IPC_EDIT_RECIPIENTS = 1 << 1,
+  IPC_EDIT_HEADERS = 1 << 2,
+  IPC_EDIT_PARTS = 1 << 3,
+  IPC_EDIT_BODY = 1 << 4,
+  IPC_EDIT_MESSAGE = 1 << 5
+} IpcEdit;
+#define IPC_EDITS_OF_CONTENT (IPC_EDIT_HEADERS | IPC_EDIT_PARTS | IPC_EDIT_BODY | IPC_EDIT_MESSAGE)
 
 /* What the generation tells the gateway about one configured filter once its module is loaded. */
 typedef struct
 {
   guint32 hooks; /* of IPC_HOOK_BIT */
-  guint32 edits; /* of WeirEdits */
+  guint32 edits; /* of IpcEdit */
   guint32 state_size;
   GPtrArray *commands; /* of IpcCommand, owned; NULL: none */
 } IpcFilterFacts;

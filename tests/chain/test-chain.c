@@ -6,10 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <mailweir/filter.h>
-
 #define AT_END IPC_HOOK_BIT (IPC_HOOK_END_OF_MESSAGE)
-#define ALL_EDITS (WEIR_EDIT_SENDER | WEIR_EDIT_RECIPIENTS | WEIR_EDIT_HEADERS)
+#define ALL_EDITS (IPC_EDIT_SENDER | IPC_EDIT_RECIPIENTS | IPC_EDIT_HEADERS)
 
 typedef struct
 {

@@ -80,3 +80,19 @@ void harness_upstream_closes (Harness *harness);
 void harness_upstream_comes (Harness *harness);
 void harness_answer_request (Harness *harness, HarnessFilter filter);
 void harness_disk_is_done (Harness *harness);
+
+/* ---- What most tests say and hear ---- */
+
+#define SAY_MAIL "MAIL FROM:<a@client.test>\n"
+#define SAY_RCPT "RCPT TO:<b@up.test>\n"
+#define SAY_BODY "Subject: hi\n\nhello\n.\n"
+
+/* Greeted, with HARNESS_CONFIG, or with two filters "one" and "two" (whose on-failure is "pass").
+ */
+Harness *harness_plain (void);
+Harness *harness_filtered (guint32 one, guint32 two, HarnessFilter filter);
+void harness_assert_heard (Harness *harness, const gchar *expected);
+/* The answer's first characters are enough where the wording is ours. */
+void harness_assert_code (Harness *harness, const gchar *code);
+/* The accepted message behind our trace field. */
+const gchar *harness_behind_received (const Harness *harness);
