@@ -384,6 +384,7 @@ live (Generation *generation)
   if (generation->signals < 0 || !start_gateway (generation))
     return EX_OSERR;
   close_handoff (generation->handoff);
+  (void) prctl (PR_SET_DUMPABLE, 1, 0, 0, 0);
   name_suspects (generation);
   if (!load_modules (generation))
     return EX_CONFIG;
@@ -422,6 +423,8 @@ supervisor_generation_main (int argc, char **argv)
   int status;
 
   (void) prctl (PR_SET_NAME, "mailweir-gen", 0, 0, 0);
+  /* Workers of an older generation run as the same user: no looking into us while we hold keys. */
+  (void) prctl (PR_SET_DUMPABLE, 0, 0, 0, 0);
   generation.handoff = ipc_handoff_parse (argc, argv, &error);
   if (generation.handoff == NULL)
     {
