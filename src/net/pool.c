@@ -359,7 +359,7 @@ on_failed (NetUpstream *upstream, const BaseReply *reply)
   NetTake *take = upstream->owner;
   g_autofree gchar *text = base_reply_to_string (reply);
 
-  base_log (BASE_LOG_WARNING, "upstream %s: %s", upstream->base.name, text);
+  base_log (BASE_LOG_WARNING, "upstream: %s", text);
   NET_COUNT (pool->loop, upstream_failures);
   g_queue_unlink (&pool->attempts, &upstream->link);
   g_atomic_int_set (&upstream->host->probing, 0);
