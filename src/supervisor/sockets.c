@@ -211,14 +211,12 @@ static void
 append_status (GArray *wants, const Config *config)
 {
   Want want = { .place = config_block_place_of (config->tree, "status-socket") };
-  g_autofree gchar *path = NULL;
 
-  if (config->status_socket == NULL)
+  /* The configuration has made sure that it is an absolute path and fits. */
+  if (config->status_socket == NULL
+      || !base_endpoint_parse (config->status_socket, &want.endpoint, NULL))
     return;
-  path = g_canonicalize_filename (config->status_socket, NULL);
-  /* A path too long for an address stays without one; binding says so. */
-  (void) base_endpoint_parse (path, &want.endpoint, NULL);
-  want.name = g_steal_pointer (&path);
+  want.name = g_strdup (config->status_socket);
   g_array_append_val (wants, want);
 }
 
@@ -245,15 +243,12 @@ static void
 satisfy (SupervisorSockets *sockets, const Want *want, const SupervisorIdentity *identity,
          ConfigErrors *errors)
 {
-  gint descriptor = find (sockets, want->name);
+  const mode_t mode = want->listener == NULL ? STATUS_MODE : LISTENER_MODE;
+  gint descriptor;
 
-  if (descriptor >= 0)
+  if (find (sockets, want->name) >= 0)
     return;
-  if (want->endpoint.length == 0)
-    errno = ENAMETOOLONG;
-  else
-    descriptor = open_socket (&want->endpoint, want->listener == NULL ? STATUS_MODE : LISTENER_MODE,
-                              identity);
+  descriptor = open_socket (&want->endpoint, mode, identity);
   if (descriptor >= 0)
     add (sockets, want->name, descriptor, TRUE);
   else
