@@ -1,0 +1,210 @@
+/* Base64 (RFC 2045 section 6.8), quoted-printable (section 6.7) and uuencode.
+ *
+ * A '=' ends a group of base64 and not the content: some programs read on behind it. */
+#include "decode.h"
+
+#include <string.h>
+
+static gboolean
+is_word_end (char c)
+{
+  return c == ';' || c == '(' || c == ',' || (guchar) c <= ' ';
+}
+
+guint
+decode_encodings (const char *value, gsize length)
+{
+  static const struct
+  {
+    const char *word;
+    guint encodings;
+  } words[] = {
+    { "7bit", DECODE_IDENTITY },
+    { "8bit", DECODE_IDENTITY },
+    { "binary", DECODE_IDENTITY },
+    { "base64", DECODE_BASE64 },
+    { "quoted-printable", DECODE_QUOTED_PRINTABLE },
+    { "x-uuencode", DECODE_UUENCODE },
+    { "uuencode", DECODE_UUENCODE },
+    { "x-uue", DECODE_UUENCODE },
+  };
+  gsize start = 0, end;
+
+  while (start < length && ((guchar) value[start] <= ' ' || value[start] == '"'))
+    start++;
+  for (end = start; end < length && !is_word_end (value[end]) && value[end] != '"'; end++)
+    ;
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    if (strlen (words[i].word) == end - start
+        && g_ascii_strncasecmp (words[i].word, value + start, end - start) == 0)
+      return words[i].encodings;
+  /* Empty, misspelt, or behind a comment: whoever reads it takes his pick. */
+  return DECODE_IDENTITY | DECODE_BASE64 | DECODE_QUOTED_PRINTABLE;
+}
+
+static gint
+base64_digit (guint8 c)
+{
+  if (c >= 'A' && c <= 'Z')
+    return c - 'A';
+  if (c >= 'a' && c <= 'z')
+    return c - 'a' + 26;
+  if (c >= '0' && c <= '9')
+    return c - '0' + 52;
+  return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+static void
+decode_base64 (GByteArray *out, const guint8 *bytes, gsize length, gsize most)
+{
+  guint32 group = 0;
+  guint bits = 0;
+
+  for (gsize i = 0; i < length && out->len < most; i++)
+    {
+      gint digit = base64_digit (bytes[i]);
+
+      if (bytes[i] == '=')
+        bits = 0;
+      if (digit < 0)
+        continue;
+      group = (group << 6 | (guint) digit) & 0xffffff;
+      bits += 6;
+      if (bits >= 8)
+        {
+          guint8 octet = (guint8) (group >> (bits - 8));
+
+          bits -= 8;
+          g_byte_array_append (out, &octet, 1);
+        }
+    }
+}
+
+/* How many octets of a soft line break stand at `bytes`, which begins with '='; 0: none. */
+static gsize
+soft_break (const guint8 *bytes, gsize length)
+{
+  gsize i = 1;
+
+  while (i < length && (bytes[i] == ' ' || bytes[i] == '\t' || bytes[i] == '\r'))
+    i++;
+  return i < length && bytes[i] == '\n' ? i + 1 : 0;
+}
+
+static void
+decode_quoted_printable (GByteArray *out, const guint8 *bytes, gsize length, gsize most)
+{
+  for (gsize i = 0; i < length && out->len < most;)
+    {
+      guint8 octet = bytes[i];
+      gsize used = 1;
+
+      if (octet == '=' && i + 2 < length && g_ascii_isxdigit (bytes[i + 1])
+          && g_ascii_isxdigit (bytes[i + 2]))
+        {
+          octet = (guint8) (g_ascii_xdigit_value (bytes[i + 1]) * 16
+                            + g_ascii_xdigit_value (bytes[i + 2]));
+          used = 3;
+        }
+      else if (octet == '=' && soft_break (bytes + i, length - i) > 0)
+        {
+          i += soft_break (bytes + i, length - i);
+          continue;
+        }
+      g_byte_array_append (out, &octet, 1);
+      i += used;
+    }
+}
+
+static void
+decode_uu_line (GByteArray *out, const guint8 *line, gsize length)
+{
+  gsize count = (line[0] - 32u) & 63u;
+
+  for (gsize i = 1; i + 1 < length && count > 0; i += 4)
+    {
+      guint32 group = 0;
+
+      for (gsize j = 0; j < 4; j++)
+        group = group << 6 | (i + j < length ? (line[i + j] - 32u) & 63u : 0);
+      for (guint j = 0; j < 3 && count > 0; j++, count--)
+        {
+          guint8 octet = (guint8) (group >> (16 - 8 * j));
+
+          g_byte_array_append (out, &octet, 1);
+        }
+    }
+}
+
+/* The octets of the line at `bytes` without its end, and in `next` with it. */
+static gsize
+line_length (const guint8 *bytes, gsize length, gsize *next)
+{
+  const guint8 *end = memchr (bytes, '\n', length);
+  gsize line = end == NULL ? length : (gsize) (end - bytes);
+
+  *next = end == NULL ? length : line + 1;
+  return line > 0 && bytes[line - 1] == '\r' ? line - 1 : line;
+}
+
+static void
+decode_uu (GByteArray *out, const guint8 *bytes, gsize length, gsize most)
+{
+  gboolean inside = FALSE;
+  gsize next;
+
+  for (; length > 0 && out->len < most; bytes += next, length -= next)
+    {
+      gsize name, name_length;
+      gsize line = line_length (bytes, length, &next);
+
+      if (decode_uu_begin (bytes, line, &name, &name_length))
+        inside = TRUE;
+      else if (line == 3 && memcmp (bytes, "end", 3) == 0)
+        inside = FALSE;
+      else if (inside && line > 1)
+        decode_uu_line (out, bytes, line);
+    }
+}
+
+GByteArray *
+decode_bytes (DecodeEncodings encoding, const guint8 *bytes, gsize length, gsize most)
+{
+  GByteArray *out = g_byte_array_new ();
+
+  if (encoding == DECODE_BASE64)
+    decode_base64 (out, bytes, length, most);
+  else if (encoding == DECODE_QUOTED_PRINTABLE)
+    decode_quoted_printable (out, bytes, length, most);
+  else if (encoding == DECODE_UUENCODE)
+    decode_uu (out, bytes, length, most);
+  else
+    g_byte_array_append (out, bytes, (guint) MIN (length, most));
+  return out;
+}
+
+gboolean
+decode_uu_begin (const guint8 *line, gsize length, gsize *name, gsize *name_length)
+{
+  gsize i = 5, digits = 0;
+
+  if (length < 11 || memcmp (line, "begin", 5) != 0)
+    return FALSE;
+  if (length > 12 && memcmp (line + 5, "-base64", 7) == 0)
+    i += 7;
+  if (line[i] != ' ')
+    return FALSE;
+  while (i < length && line[i] == ' ')
+    i++;
+  for (; i < length && line[i] >= '0' && line[i] <= '7'; i++)
+    digits++;
+  if (digits < 3 || digits > 4 || i >= length || line[i] != ' ')
+    return FALSE;
+  while (i < length && line[i] == ' ')
+    i++;
+  while (length > i && (line[length - 1] == '\r' || line[length - 1] == '\n'))
+    length--;
+  *name = i;
+  *name_length = length - i;
+  return length > i;
+}

@@ -1,0 +1,24 @@
+/* Transfer encodings, read as generously as the most generous mail program would. Nothing here can
+ * fail: what is no code is skipped. Output is bounded by `most`. */
+#pragma once
+
+#include <glib.h>
+
+/* A set: an entity may name several encodings, or one that nobody knows. */
+typedef enum
+{
+  DECODE_IDENTITY = 1 << 0,
+  DECODE_BASE64 = 1 << 1,
+  DECODE_QUOTED_PRINTABLE = 1 << 2,
+  DECODE_UUENCODE = 1 << 3
+} DecodeEncodings;
+
+/* The readings of a Content-Transfer-Encoding field's raw value. */
+guint decode_encodings (const char *value, gsize length);
+
+/* At most `most` decoded octets by one encoding; caller frees with g_byte_array_unref(). */
+GByteArray *decode_bytes (DecodeEncodings encoding, const guint8 *bytes, gsize length, gsize most);
+
+/* "begin 644 name" at the start of a line (RFC-less, as uuencode writes it): the name's place, and
+ * how long the line is. FALSE: it is no such line. */
+gboolean decode_uu_begin (const guint8 *line, gsize length, gsize *name, gsize *name_length);

@@ -1,0 +1,368 @@
+/* The scanner of parameters (RFC 2045 section 5.1, RFC 2231) that believes nobody: it takes every
+ * place where the key stands in front of a '=', whatever the grammar says about it. */
+#include "names.h"
+
+#include <string.h>
+
+#include "text.h"
+
+#define PLAIN G_MAXUINT
+
+typedef struct
+{
+  guint number;      /* of "name*0"; PLAIN: without */
+  gboolean extended; /* "name*=", "name*0*=" */
+  char *value;       /* without quotes and backslashes */
+} Piece;
+
+typedef struct
+{
+  GPtrArray *names;
+  GHashTable *known;
+  GArray *pieces; /* of Piece */
+} Readings;
+
+static void
+clear_piece (gpointer data)
+{
+  g_free (((Piece *) data)->value);
+}
+
+/* ---- One text, several readings ---- */
+
+static void
+add (Readings *readings, const char *name)
+{
+  if (name == NULL || *name == '\0' || g_hash_table_contains (readings->known, name))
+    return;
+  g_ptr_array_add (readings->names, g_strdup (name));
+  g_hash_table_add (readings->known, g_ptr_array_index (readings->names, readings->names->len - 1));
+}
+
+static void
+add_decoded (Readings *readings, const char *name)
+{
+  g_autofree char *words = text_decode_words (name);
+  g_autofree char *percent = text_decode_percent (name);
+  g_autofree char *words_percent = words == NULL ? NULL : text_decode_percent (words);
+  g_autofree char *percent_words = percent == NULL ? NULL : text_decode_words (percent);
+
+  add (readings, words);
+  add (readings, name);
+  add (readings, percent);
+  add (readings, words_percent);
+  add (readings, percent_words);
+}
+
+static char *
+without_backslashes (const char *text)
+{
+  GString *out = g_string_new (NULL);
+
+  for (; *text != '\0'; text++)
+    {
+      if (*text == '\\' && text[1] != '\0')
+        text++;
+      g_string_append_c (out, *text);
+    }
+  return g_string_free (out, FALSE);
+}
+
+static char *
+without_comments (const char *text)
+{
+  GString *out = g_string_new (NULL);
+  guint depth = 0;
+
+  for (; *text != '\0'; text++)
+    {
+      if (*text == '(')
+        depth++;
+      else if (*text == ')' && depth > 0)
+        depth--;
+      else if (depth == 0)
+        g_string_append_c (out, *text);
+    }
+  return g_string_free (out, FALSE);
+}
+
+/* charset'language'text: the text in UTF-8; NULL: it has no such prefix. */
+static char *
+from_charset (const char *text)
+{
+  const char *first = strchr (text, '\'');
+  const char *second = first == NULL ? NULL : strchr (first + 1, '\'');
+  g_autofree char *charset = NULL;
+  g_autofree char *octets = NULL;
+  g_autofree char *percent = NULL;
+
+  if (second == NULL)
+    return NULL;
+  charset = g_strndup (text, (gsize) (first - text));
+  percent = text_decode_percent (second + 1);
+  octets = percent != NULL ? g_steal_pointer (&percent) : g_strdup (second + 1);
+  if (strchr (octets, TEXT_NUL) != NULL) /* a wide charset, or a trick: keep what can be compared */
+    return g_steal_pointer (&octets);
+  return text_to_utf8 (octets, strlen (octets), charset);
+}
+
+static void
+add_extended (Readings *readings, const char *text)
+{
+  g_autofree char *converted = from_charset (text);
+
+  if (converted != NULL)
+    add_decoded (readings, converted);
+  add_decoded (readings, text);
+}
+
+/* ---- Finding the pieces ---- */
+
+static gboolean
+is_space (char c)
+{
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static const char *
+skip_space (const char *p)
+{
+  while (is_space (*p))
+    p++;
+  return p;
+}
+
+/* "name", "name*", "name*0", "name*0*" and a '=' at `p`: what stands behind it; NULL: no. */
+static const char *
+read_key (const char *p, const char *key, Piece *piece)
+{
+  guint digits = 0;
+
+  if (g_ascii_strncasecmp (p, key, strlen (key)) != 0)
+    return NULL;
+  p = skip_space (p + strlen (key));
+  piece->number = PLAIN;
+  piece->extended = FALSE;
+  if (*p == '*')
+    {
+      guint number = 0;
+
+      for (p = skip_space (p + 1); g_ascii_isdigit (*p) && digits < 6; p++, digits++)
+        number = number * 10 + (guint) g_ascii_digit_value (*p);
+      if (digits > 0)
+        piece->number = number;
+      p = skip_space (p);
+      if (digits == 0 || *p == '*')
+        {
+          piece->extended = TRUE;
+          p = *p == '*' ? skip_space (p + 1) : p;
+        }
+    }
+  while (*p == '(') /* a comment in front of the '=' */
+    {
+      const char *end = strchr (p, ')');
+
+      if (end == NULL)
+        return NULL;
+      p = skip_space (end + 1);
+    }
+  return *p == '=' ? skip_space (p + 1) : NULL;
+}
+
+/* The text up to the closing quote; `*end` is behind it, or NULL when there is none. */
+static char *
+read_quoted (const char *p, const char **end)
+{
+  const char *start = p;
+
+  while (*p != '\0' && *p != '"')
+    p += *p == '\\' && p[1] != '\0' ? 2 : 1;
+  *end = *p == '"' ? p + 1 : NULL;
+  return g_strndup (start, (gsize) (p - start));
+}
+
+static void
+drop_line_breaks (char *text)
+{
+  char *to = text;
+
+  for (; *text != '\0'; text++)
+    if (*text != '\r' && *text != '\n')
+      *to++ = *text;
+  *to = '\0';
+}
+
+static void
+keep (Readings *readings, Piece piece, char *value)
+{
+  piece.value = value;
+  drop_line_breaks (value);
+  if (piece.number == PLAIN && piece.extended)
+    add_extended (readings, value);
+  else
+    add_decoded (readings, value);
+  g_array_append_val (readings->pieces, piece);
+}
+
+/* Where to look for the next piece. */
+static const char *
+take_quoted (Readings *readings, Piece piece, const char *p)
+{
+  const char *end;
+  g_autofree char *raw = read_quoted (p, &end);
+
+  if (end == NULL) /* never closed: to the next ';' as well */
+    keep (readings, piece, g_strndup (raw, strcspn (raw, ";")));
+  keep (readings, piece, without_backslashes (raw));
+  if (strchr (raw, '\\') != NULL) /* "C:\new.exe" of those who do not escape */
+    add_decoded (readings, raw);
+  return end == NULL ? p : end;
+}
+
+static const char *
+take_token (Readings *readings, Piece piece, const char *p)
+{
+  g_autofree char *whole = g_strndup (p, strcspn (p, ";"));
+  g_autofree char *word = g_strndup (p, strcspn (p, "; \t\r\n"));
+  g_autofree char *bare = without_comments (whole);
+
+  g_strchomp (whole);
+  keep (readings, piece, g_strdup (word));
+  if (strcmp (whole, word) != 0)
+    keep (readings, piece, g_strdup (whole));
+  if (strcmp (whole, bare) != 0)
+    keep (readings, piece, g_strdup (g_strstrip (bare)));
+  return p + strlen (word);
+}
+
+static gboolean
+is_key_start (const char *start, const char *p)
+{
+  return p == start || !(g_ascii_isalnum (p[-1]) || p[-1] == '-' || p[-1] == '_' || p[-1] == '*');
+}
+
+static gboolean
+find_pieces (Readings *readings, const char *text, const char *key)
+{
+  char initials[] = { g_ascii_tolower (*key), g_ascii_toupper (*key), '\0' };
+
+  for (const char *p = strpbrk (text, initials); p != NULL && *p != '\0';)
+    {
+      Piece piece;
+      const char *value = is_key_start (text, p) ? read_key (p, key, &piece) : NULL;
+
+      if (value == NULL)
+        p++;
+      else if (readings->pieces->len >= NAMES_MAX_PIECES)
+        return FALSE;
+      else if (*value == '"')
+        p = take_quoted (readings, piece, value + 1);
+      else
+        p = take_token (readings, piece, value);
+      p = strpbrk (p, initials);
+    }
+  return TRUE;
+}
+
+/* ---- Joining the pieces of RFC 2231 section 3 ---- */
+
+static gint
+by_number (gconstpointer a, gconstpointer b)
+{
+  guint left = (*(const Piece *const *) a)->number, right = (*(const Piece *const *) b)->number;
+
+  if (left == PLAIN || right == PLAIN) /* a plain one may stand for the first */
+    return left == right ? 0 : left == PLAIN ? -1 : 1;
+  return left < right ? -1 : left > right;
+}
+
+/* `last`: of two pieces with one number, the last wins. `decode`: percent in every piece. */
+static void
+join (Readings *readings, GPtrArray *order, gboolean unique, gboolean last, gboolean decode)
+{
+  g_autoptr (GString) out = g_string_new (NULL);
+
+  for (guint i = 0; i < order->len; i++)
+    {
+      const Piece *piece = g_ptr_array_index (order, i);
+      const Piece *other = NULL;
+      g_autofree char *percent = NULL;
+
+      if (unique && last && i + 1 < order->len)
+        other = g_ptr_array_index (order, i + 1);
+      else if (unique && !last && i > 0)
+        other = g_ptr_array_index (order, i - 1);
+      if (other != NULL && other->number == piece->number)
+        continue;
+      if (decode && (piece->extended || out->len > 0) && strchr (piece->value, '\'') == NULL)
+        percent = text_decode_percent (piece->value);
+      g_string_append (out, percent != NULL ? percent : piece->value);
+    }
+  add_extended (readings, out->str);
+}
+
+static void
+join_pieces (Readings *readings)
+{
+  g_autoptr (GPtrArray) order = g_ptr_array_new ();
+  gboolean numbered = FALSE;
+
+  for (guint i = 0; i < readings->pieces->len; i++)
+    {
+      Piece *piece = &g_array_index (readings->pieces, Piece, i);
+
+      numbered |= piece->number != PLAIN;
+      g_ptr_array_add (order, piece);
+    }
+  if (!numbered)
+    return;
+  join (readings, order, FALSE, FALSE, TRUE); /* as they stand */
+  g_ptr_array_sort (order, by_number);        /* stable */
+  for (guint variant = 0; variant < 4; variant++)
+    join (readings, order, TRUE, (variant & 1) != 0, (variant & 2) != 0);
+  while (order->len > 0 && ((Piece *) g_ptr_array_index (order, 0))->number == PLAIN)
+    g_ptr_array_remove_index (order, 0);
+  for (guint variant = 0; variant < 4; variant++)
+    join (readings, order, TRUE, (variant & 1) != 0, (variant & 2) != 0);
+}
+
+static GPtrArray *
+finish (Readings *readings)
+{
+  g_hash_table_unref (readings->known);
+  g_array_unref (readings->pieces);
+  return readings->names;
+}
+
+static Readings
+begin (void)
+{
+  Readings readings = { .names = g_ptr_array_new_with_free_func (g_free),
+                        .known = g_hash_table_new (g_str_hash, g_str_equal),
+                        .pieces = g_array_new (FALSE, FALSE, sizeof (Piece)) };
+
+  g_array_set_clear_func (readings.pieces, clear_piece);
+  return readings;
+}
+
+GPtrArray *
+names_read (const char *value, gsize length, const char *key, gboolean *too_many)
+{
+  g_autofree char *text = text_copy (value, length);
+  Readings readings = begin ();
+
+  if (!find_pieces (&readings, text, key))
+    *too_many = TRUE;
+  join_pieces (&readings);
+  return finish (&readings);
+}
+
+GPtrArray *
+names_read_plain (const char *name, gsize length)
+{
+  g_autofree char *text = text_copy (name, length);
+  Readings readings = begin ();
+
+  add_decoded (&readings, text);
+  return finish (&readings);
+}

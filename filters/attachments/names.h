@@ -1,0 +1,15 @@
+/* All readings of a parameter of a raw Content-Type or Content-Disposition field: quoted or not,
+ * terminated or not, RFC 2231 pieces in any order, encoded-words, percent encoding. A superset of
+ * what any one program makes of it, so that a rule holds whoever reads. */
+#pragma once
+
+#include <glib.h>
+
+#define NAMES_MAX_PIECES 200 /* parameters of one name in one field; real mail has under ten */
+
+/* Readings of the parameter `key`, as octets without NUL (see TEXT_NUL), without doubles, in no
+ * order but that the first is a plausible one to show. Caller frees with g_ptr_array_unref().
+ * `*too_many` is set when there were more than NAMES_MAX_PIECES. */
+GPtrArray *names_read (const char *value, gsize length, const char *key, gboolean *too_many);
+/* The readings of a name that stands alone, as behind "begin 644". */
+GPtrArray *names_read_plain (const char *name, gsize length);

@@ -1,0 +1,198 @@
+/* Comparing names as the system that opens the file will: the last extension decides, whatever
+ * dots, spaces and unseen characters stand behind it, and whatever path stands in front. */
+#include "rules.h"
+
+#include <string.h>
+
+#include "text.h"
+
+#define MAX_NAME 1024 /* octets at each end of a name that are compared */
+
+static char *
+fold_extension (const char *extension)
+{
+  if (g_str_has_prefix (extension, "*."))
+    extension++;
+  return text_fold (*extension == '.' ? extension + 1 : extension);
+}
+
+const char *
+rules_check_extension (const char *extension)
+{
+  g_autofree char *folded = fold_extension (extension);
+
+  if (*folded == '\0')
+    return "is empty";
+  if (strpbrk (folded, "/\\:*? ") != NULL || g_str_has_suffix (folded, "."))
+    return "is no extension (\"exe\", \".exe\" and \"tar.gz\" are)";
+  return NULL;
+}
+
+const char *
+rules_check_type (const char *type)
+{
+  if (strchr (type, '/') == NULL && strchr (type, '*') == NULL)
+    return "is no type (\"application/x-dosexec\" and \"application/x-*\" are)";
+  for (; *type != '\0'; type++)
+    if (!g_ascii_isgraph (*type))
+      return "has a character that stands in no type";
+  return NULL;
+}
+
+Rules *
+rules_new (const char *const *extensions, const char *const *types)
+{
+  Rules *rules = g_new0 (Rules, 1);
+
+  rules->extensions = g_ptr_array_new_with_free_func (g_free);
+  rules->types = g_ptr_array_new_with_free_func (g_free);
+  for (; *extensions != NULL; extensions++)
+    {
+      g_autofree char *folded = fold_extension (*extensions);
+
+      g_ptr_array_add (rules->extensions, g_strconcat (".", folded, NULL));
+    }
+  for (; *types != NULL; types++)
+    g_ptr_array_add (rules->types, g_ascii_strdown (*types, -1));
+  return rules;
+}
+
+void
+rules_free (Rules *rules)
+{
+  if (rules == NULL)
+    return;
+  g_ptr_array_unref (rules->extensions);
+  g_ptr_array_unref (rules->types);
+  g_free (rules);
+}
+
+/* ---- Names ---- */
+
+static const char *
+match_suffix (const Rules *rules, const char *name)
+{
+  for (guint i = 0; i < rules->extensions->len; i++)
+    {
+      const char *extension = g_ptr_array_index (rules->extensions, i);
+
+      if (g_str_has_suffix (name, extension))
+        return extension + 1;
+    }
+  return NULL;
+}
+
+static void
+remove_spaces (char *text)
+{
+  char *to = text;
+
+  for (; *text != '\0'; text++)
+    if (*text != ' ')
+      *to++ = *text;
+  *to = '\0';
+}
+
+/* One file name without a path. */
+static const char *
+match_segment (const Rules *rules, const char *segment, gsize length)
+{
+  g_autofree char *name = g_strndup (segment, length);
+  gsize end = strlen (name);
+  const char *found;
+
+  while (end > 0 && strchr (" ./\\\"'`<>()[]{},;", name[end - 1]) != NULL)
+    name[--end] = '\0';
+  found = match_suffix (rules, name);
+  if (found != NULL)
+    return found;
+  remove_spaces (name);
+  return match_suffix (rules, name);
+}
+
+/* "a.exe:stream" and "a.exe::$DATA" name a.exe on NTFS. */
+static const char *
+match_path (const Rules *rules, const char *path)
+{
+  const char *found = NULL;
+
+  for (const char *p = path; *p != '\0'; p++)
+    if ((*p == '/' || *p == '\\') && p[1 + strspn (p + 1, "/\\ .")] != '\0')
+      path = p + 1;
+  while (found == NULL && *path != '\0')
+    {
+      gsize length = strcspn (path, ":");
+
+      found = match_segment (rules, path, length);
+      path += path[length] == '\0' ? length : length + 1;
+    }
+  return found;
+}
+
+static const char *
+match_octets (const Rules *rules, const char *name, gsize length)
+{
+  g_autofree char *octets = NULL;
+  g_autofree char *folded = NULL;
+
+  while (length > 0 && ((guchar) name[length - 1] <= ' ' || name[length - 1] == '.'))
+    length--;
+  if (length > MAX_NAME)
+    {
+      name += length - MAX_NAME;
+      length = MAX_NAME;
+    }
+  octets = g_strndup (name, length);
+  folded = text_fold (octets);
+  return match_path (rules, folded);
+}
+
+const char *
+rules_match_name (const Rules *rules, const char *name)
+{
+  gsize length = strlen (name);
+  gsize cut = strcspn (name, (const char[]){ TEXT_NUL, '\0' });
+  const char *found;
+
+  if (rules->extensions->len == 0)
+    return NULL;
+  found = match_octets (rules, name, length);
+  if (found == NULL && cut < length) /* a program in C stops at the NUL */
+    found = match_octets (rules, name, cut);
+  if (found == NULL && length > MAX_NAME) /* or where its buffer ends, at the latest */
+    found = match_octets (rules, name, MAX_NAME);
+  return found;
+}
+
+/* ---- Types ---- */
+
+const char *
+rules_match_type (const Rules *rules, const char *type)
+{
+  for (guint i = 0; i < rules->types->len; i++)
+    if (g_pattern_match_simple (g_ptr_array_index (rules->types, i), type))
+      return g_ptr_array_index (rules->types, i);
+  return NULL;
+}
+
+char *
+rules_type_of (const char *value, gsize length)
+{
+  GString *type = g_string_new (NULL);
+  guint depth = 0;
+
+  for (gsize i = 0; i < length && type->len < 200; i++)
+    {
+      char c = value[i];
+
+      if (c == '(')
+        depth++;
+      else if (c == ')' && depth > 0)
+        depth--;
+      else if (depth == 0 && (c == ';' || c == ','))
+        break;
+      else if (depth == 0 && (guchar) c > ' ' && c != '"' && (guchar) c < 0x7f)
+        g_string_append_c (type, g_ascii_tolower (c));
+    }
+  return g_string_free (type, FALSE);
+}

@@ -1,0 +1,678 @@
+/* The filter "attachments" on hostile messages, each a way past a filter that reads names or
+ * structure in one way only; on harmless ones, which pass byte for byte; and on what strip leaves.
+ */
+#include <string.h>
+
+#include "decode.h"
+#include "harness.h"
+
+#define DENY "deny = [\"exe\", \".scr\", \"tar.gz\"]\n"
+#define TYPES "deny-types = [\"application/x-dosexec\", \"application/*portable-executable\"]\n"
+/* The start of a DOS program, which libmagic knows. */
+#define PROGRAM                                                                                    \
+  "TVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"                 \
+  "AAAAQAAAAFBFAABMAQAAAAAAAAAAAAAAAAAA4AAAAAsBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+#define PROGRAM_QP                                                                                 \
+  "MZ=\n"                                                                                          \
+  "=90=00=03=00=00=00=04=00=00=00=FF=FF=00=00=B8=00=00=00=00=00=00=00=40=00=\n"                    \
+  "=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=\n"                    \
+  "=00=00=00=00=00=00=00=00=00=00=40=00=00=00=50=45=00=00=4C=01=00=00=00=00=\n"                    \
+  "=00=00=00=00=00=00=00=00=00=00=E0=00=00=00=0B=01=00=00=00=00=00=00=00=00=\n"                    \
+  "=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00=00\n"
+#define PROGRAM_UU                                                                                 \
+  "M35J0  ,    $    __\\  +@         0                           \n"                               \
+  "M                    0    %!%  !, 0                  X     L!\n"                                \
+  "8                                \n"
+
+static HarnessResult *
+run_bytes (const char *options, const char *message, gsize length)
+{
+  g_autofree char *filter
+      = g_strdup_printf ("filter \"f\" { module = \"attachments\"\n%s\n}", options);
+  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
+
+  return harness_run (harness, message, length);
+}
+
+static HarnessResult *
+run (const char *options, const char *message)
+{
+  g_autofree char *wire = harness_crlf (message);
+
+  return run_bytes (options, wire, strlen (wire));
+}
+
+static void
+assert_refused (const HarnessResult *result, const char *what)
+{
+  if (result->verdict == HARNESS_REFUSED && g_str_has_prefix (result->reply, "550 5.7.1 "))
+    return;
+  g_test_message ("verdict %d, reply %s: %s", result->verdict, result->reply, what);
+  g_test_fail ();
+}
+
+static void
+check_harmless (Harness *harness, const char *message)
+{
+  g_autofree char *wire = harness_crlf (message);
+  g_autoptr (HarnessResult) result = harness_run (harness, wire, strlen (wire));
+
+  if (result->verdict != HARNESS_PASS)
+    g_error ("verdict %d, reply %s: %s", result->verdict, result->reply, message);
+  g_assert_cmpuint (result->n_edits, ==, 0);
+  harness_assert_message (result, wire, strlen (wire));
+}
+
+/* ---- Names ---- */
+
+/* Fields of a part that must be refused. Line breaks are written as such. */
+static const char *const names[] = {
+  "Content-Disposition: attachment; filename=evil.exe",
+  "Content-Disposition: attachment; filename=\"evil.exe\"",
+  "Content-Type: application/octet-stream; name=\"evil.exe\"",
+  "CONTENT-TYPE:application/octet-stream;NAME = evil.EXE",
+  "Content-Disposition: attachment; FileName=\"EVIL.ExE\"; size=3",
+  "Content-Disposition: attachment filename=evil.exe",
+  "Content-Disposition: attachment; filename=evil.exe (comment)",
+  "Content-Disposition: attachment; filename=evil(x).exe",
+  "Content-Disposition: attachment; filename=ev(.txt)il.exe(.txt)",
+  "Content-Disposition: attachment; (c) filename (d) = evil.exe",
+  "Content-Disposition: attachment; filename='evil.exe'",
+  "Content-Disposition: attachment; filename=\"evil.exe",
+  "Content-Disposition: attachment; filename=\"evil.exe; x=y",
+  "Content-Disposition: attachment; filename=evil.exe .txt.exe",
+  "Content-Disposition: attachment; filename=\"my evil.exe\"",
+  "Content-Disposition: attachment; filename=my evil.exe",
+  "Content-Disposition: attachment;\n filename=\"evil.\n exe\"",
+  "Content-Disposition: attachment;\n\tfilename\n\t=\n\t\"evil.exe\"",
+  /* quoted pairs, paths */
+  "Content-Disposition: attachment; filename=\"evil.e\\x\\e\"",
+  "Content-Disposition: attachment; filename=\"evil\\.exe\"",
+  "Content-Disposition: attachment; filename=\"C:\\new\\evil.exe\"",
+  "Content-Disposition: attachment; filename=\"a.txt/../evil.exe\"",
+  "Content-Disposition: attachment; filename=\"evil.exe/\"",
+  "Content-Disposition: attachment; filename=\"evil.exe::$DATA\"",
+  "Content-Disposition: attachment; filename=\"evil.exe:a.txt\"",
+  /* ends */
+  "Content-Disposition: attachment; filename=\"evil.exe.\"",
+  "Content-Disposition: attachment; filename=\"evil.exe . \"",
+  "Content-Disposition: attachment; filename=\"evil.exe \t\"",
+  "Content-Disposition: attachment; filename=\"evil. exe\"",
+  "Content-Disposition: attachment; filename=\"evil.exe\x01\"",
+  "Content-Disposition: attachment; filename=\"evil.exe\u202e\"",
+  "Content-Disposition: attachment; filename=\"evil\u202etxt.exe\"",
+  "Content-Disposition: attachment; filename=\"evil.e\u200bxe\"",
+  "Content-Disposition: attachment; filename=\"evil.exe\u00a0\u3000\"",
+  "Content-Disposition: attachment; filename=\"evil.e\u00adxe\"",
+  /* compatibility forms */
+  "Content-Disposition: attachment; filename=\"evil.\uff45\uff58\uff45\"",
+  "Content-Disposition: attachment; filename=\"evil\uff0eexe\"",
+  "Content-Disposition: attachment; filename=\"evil.\u24d4xe\"",
+  /* extensions */
+  "Content-Disposition: attachment; filename=\".exe\"",
+  "Content-Disposition: attachment; filename=\"report.pdf.exe\"",
+  "Content-Disposition: attachment; filename=\"report.pdf                 .exe\"",
+  "Content-Disposition: attachment; filename=\"evil.scr\"",
+  "Content-Disposition: attachment; filename=\"evil.tar.gz\"",
+  /* RFC 2231 */
+  "Content-Disposition: attachment; filename*=utf-8''evil%2Eexe",
+  "Content-Disposition: attachment; filename*=utf-8'en'%65%76%69%6C.e%78e",
+  "Content-Disposition: attachment; filename*=''evil.exe",
+  "Content-Disposition: attachment; filename*=evil.exe",
+  "Content-Disposition: attachment; filename*=no-such-charset''evil%2eexe",
+  "Content-Disposition: attachment; filename*=utf-7''evil.+AGU-xe",
+  "Content-Disposition: attachment; filename*=utf-16be''%00e%00.%00e%00x%00e",
+  "Content-Disposition: attachment; filename*=\"utf-8''evil.exe\"",
+  "Content-Disposition: attachment; filename*0=evil.; filename*1=exe",
+  "Content-Disposition: attachment; filename*1=exe; filename*0=evil.",
+  "Content-Disposition: attachment; filename*0*=utf-8''evil%2e; filename*1=exe",
+  "Content-Disposition: attachment; filename*0*=utf-8''evil; filename*1*=%2eex; filename*2=\"e\"",
+  "Content-Disposition: attachment; filename*0*=utf-8''ev; filename*1=\"il.\"; filename*2*=ex%65",
+  "Content-Disposition: attachment; filename*00=evil.; filename*01=exe",
+  "Content-Disposition: attachment; filename*1=evil.; filename*2=exe",
+  "Content-Disposition: attachment; filename*0=evil.; filename*5=exe",
+  "Content-Disposition: attachment; filename=evil.; filename*1=exe",
+  "Content-Disposition: attachment; filename*0=evil.; filename*0=x; filename*1=exe",
+  "Content-Disposition: attachment; filename*0=x.; filename*0=evil.; filename*1=txt; "
+  "filename*1=exe",
+  "Content-Type: application/octet-stream; name*0*=us-ascii'en'evil; name*1*=%2Eexe",
+  "Content-Disposition: attachment; filename=\"evil%2Eexe\"",
+  "Content-Disposition: attachment; filename=\"evil.exe%00.txt\"",
+  /* both readings */
+  "Content-Disposition: attachment; filename=ok.txt; filename*0=evil.exe",
+  "Content-Disposition: attachment; filename*0=ok.txt; filename=evil.exe",
+  "Content-Disposition: attachment; filename*=utf-8''ok.txt; filename=evil.exe",
+  "Content-Disposition: attachment; filename=ok.txt; filename*=utf-8''evil.exe",
+  "Content-Disposition: attachment; filename=ok.txt; filename=evil.exe",
+  "Content-Disposition: attachment; filename=evil.exe; filename=ok.txt",
+  "Content-Type: application/pdf; name=ok.pdf; name=evil.exe",
+  "Content-Disposition: attachment; filename=ok.txt\nContent-Type: text/plain; name=evil.exe",
+  "Content-Disposition: attachment; filename=ok.txt\nContent-Disposition: attachment; "
+  "filename=evil.exe",
+  "Content-Disposition: attachment; filename=evil.exe\nContent-Disposition: attachment; "
+  "filename=ok.txt",
+  "Content-Type: text/plain; name=evil.exe\nContent-Type: text/plain; name=ok.txt",
+  "Content-Type: text/plain; name=ok.txt\nContent-Type: text/plain; name=evil.exe",
+  "Content-Disposition : attachment; filename=evil.exe",
+  /* encoded-words */
+  "Content-Disposition: attachment; filename=\"=?utf-8?B?ZXZpbC5leGU=?=\"",
+  "Content-Disposition: attachment; filename==?utf-8?Q?evil=2Eexe?=",
+  "Content-Disposition: attachment; filename=\"=?utf-8?q?evil=2E?= =?utf-8?b?ZXhl?=\"",
+  "Content-Disposition: attachment; filename=\"=?utf-8?b?ZXZpbA==?= =?utf-8?q?.exe?=\"",
+  "Content-Disposition: attachment; filename=\"=?utf-8?q?evil?=\n =?utf-8?q?=2Eexe?=\"",
+  "Content-Disposition: attachment; filename=\"x=?utf-8?q?evil.ex?=e\"",
+  "Content-Disposition: attachment; filename=\"=?utf-8*en?q?evil.exe?=\"",
+  "Content-Disposition: attachment; filename=\"=?nonsense?q?evil=2Eexe?=\"",
+  "Content-Disposition: attachment; filename=\"=?utf-8?q?evil.exe\"",
+  "Content-Disposition: attachment; filename=\"=?utf-8?q?evil.exe=00.txt?=\"",
+  "Content-Disposition: attachment; filename=\"=?utf-8?q?evil=FF.exe?=\"",
+  "Content-Disposition: attachment; filename=\"=?utf-16be?b?AGUALgBlAHgAZQ==?=\"",
+  "Content-Disposition: attachment; filename*0=\"=?utf-8?q?evil\"; filename*1=\".exe?=\"",
+  "Content-Disposition: attachment; filename*=utf-8''=?utf-8?q?evil=2Eexe?=",
+  "Content-Type: application/octet-stream; name=\"=?iso-8859-1?Q?=E4=2Eexe?=\"",
+};
+
+static void
+test_names (void)
+{
+  g_autoptr (Harness) harness
+      = harness_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY "}");
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autofree char *top = g_strconcat ("From: a@b\n", names[i], "\n\ntext\n", NULL);
+      g_autofree char *part
+          = g_strconcat ("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\n"
+                         "text\n--x\n",
+                         names[i], "\n\ntext\n--x--\n", NULL);
+      g_autofree char *top_wire = harness_crlf (top);
+      g_autofree char *part_wire = harness_crlf (part);
+      g_autoptr (HarnessResult) first = harness_run (harness, top_wire, strlen (top_wire));
+      g_autoptr (HarnessResult) second = harness_run (harness, part_wire, strlen (part_wire));
+
+      assert_refused (first, top);
+      assert_refused (second, part);
+    }
+}
+
+static const char *const fine_names[] = {
+  "Content-Disposition: attachment; filename=exe",
+  "Content-Disposition: attachment; filename=\"evil.exe.txt\"",
+  "Content-Disposition: attachment; filename=\"evil.exe.zip\"",
+  "Content-Disposition: attachment; filename=\"notes.executive\"",
+  "Content-Disposition: attachment; filename=\"a.gz\"",
+  "Content-Disposition: attachment; filename=\"b\u00e4r.pdf\"",
+  "Content-Disposition: attachment; filename=\"100% sure.pdf\"",
+  "Content-Disposition: attachment; filename*=utf-8''na%C3%AFve.pdf",
+  "Content-Disposition: attachment; filename=\"=?utf-8?q?na=C3=AFve?= =?utf-8?q?.pdf?=\"",
+  "Content-Disposition: inline; x-filename=evil.exe",
+  "Content-Disposition: attachment; filename=\"\"",
+  "Content-Disposition: attachment; filename=",
+  "Content-Disposition:",
+  "Content-Type:",
+  "Content-Type: text/plain; charset=utf-8; format=flowed",
+  "Content-Description: evil.exe",
+  "Subject: name=evil.exe",
+};
+
+static void
+test_fine_names (void)
+{
+  g_autoptr (Harness) harness
+      = harness_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY TYPES "}");
+
+  for (guint i = 0; i < G_N_ELEMENTS (fine_names); i++)
+    {
+      g_autofree char *top = g_strconcat ("From: a@b\n", fine_names[i], "\n\ntext\n", NULL);
+      g_autofree char *part
+          = g_strconcat ("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n--x\n",
+                         fine_names[i], "\n\ntext\n--x--\n", NULL);
+
+      check_harmless (harness, top);
+      check_harmless (harness, part);
+    }
+}
+
+/* ---- Structure ---- */
+
+#define EVIL "Content-Disposition: attachment; filename=evil.exe\n\nMZ\n"
+
+/* Messages in which the part is where not every parser looks. */
+static const char *const structures[] = {
+  /* prologue and epilogue */
+  "Content-Type: multipart/mixed; boundary=x\n\n--y\n" EVIL "--x\n\ntext\n--x--\n",
+  "Content-Type: multipart/mixed; boundary=x\n\n" EVIL "--x\n\ntext\n--x--\n",
+  "Content-Type: multipart/mixed; boundary=x\n\n--x\n\ntext\n--x--\n\n--x\n" EVIL,
+  /* no boundary, two boundaries, an odd one */
+  "Content-Type: multipart/mixed\n\n--x\n" EVIL "--x--\n",
+  "Content-Type: multipart/mixed; boundary=\"\"\n\n--x\n" EVIL "--x--\n",
+  "Content-Type: multipart/mixed; boundary=a; boundary=b\n\n--a\n\ntext\n--b\n" EVIL
+  "--b--\n--a--\n",
+  "Content-Type: multipart/mixed; boundary=b; boundary=a\n\n--a\n\ntext\n--b\n" EVIL
+  "--b--\n--a--\n",
+  "Content-Type: multipart/mixed; boundary=a; boundary*0=b\n\n--a\n\ntext\n--b\n" EVIL
+  "--b--\n--a--\n",
+  "Content-Type: multipart/mixed; boundary=a\n\n--a\n\ntext\n--aa\n" EVIL "--aa\n--a--\n",
+  "Content-Type: multipart/mixed; boundary=Abc\n\n--Abc\n\ntext\n--abc\n" EVIL "--abc\n--Abc--\n",
+  "Content-Type: multipart/mixed; boundary=a\n\n--a \n" EVIL "--a--\n",
+  "Content-Type: multipart/mixed; boundary=a\n\n--a\n\ntext\n--a--\n--a\n" EVIL "--a--\n",
+  "Content-Type: multipart/mixed; boundary=a\n\n--a\n" EVIL,
+  /* two Content-Type fields, two encodings */
+  "Content-Type: multipart/mixed; boundary=a\nContent-Type: text/plain\n\n--a\n" EVIL "--a--\n",
+  "Content-Type: text/plain\nContent-Type: multipart/mixed; boundary=a\n\n--a\n" EVIL "--a--\n",
+  "Content-Type: multipart/mixed; boundary=a\nContent-Type: multipart/mixed; boundary=b\n\n"
+  "--b\n\ntext\n--a\n" EVIL "--a--\n--b--\n",
+  /* nested */
+  "Content-Type: message/rfc822\n\nSubject: x\n" EVIL,
+  "Content-Type: message/rfc822\n\nContent-Type: multipart/mixed; boundary=a\n\n--a\n" EVIL
+  "--a--\n",
+  "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/alternative; "
+  "boundary=b\n\n--b\n" EVIL "--b--\n--a--\n",
+  "Content-Type: message/partial; number=1; id=x\n\nSubject: x\n" EVIL,
+  "Content-Type: message/external-body; access-type=x; name=evil.exe\n\n\n\n",
+  /* quoted-printable: "evil=2Eexe" in an encoded message, and in an encoded multipart */
+  "Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\nContent-Disposition"
+  ": attachment; filename=3Devil=\n=2Eexe\n\nMZ\n",
+  "Content-Type: multipart/mixed; boundary=a\nContent-Transfer-Encoding: quoted-printable\n\n--a\n"
+  "Content-Disposition: attachment; filename=3Devil=2Eexe\n\nMZ\n--a--\n",
+  /* uuencode */
+  "Subject: x\n\nhello\nbegin 644 evil.exe\n#35K0\n`\nend\n",
+  "Subject: x\n\nhello\nbegin  0644  my evil.exe \n#35K0\n`\nend\n",
+  "Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\nbegin 644 evil=2Eexe\n",
+  "Subject: x\n\nbegin-base64 644 evil.exe\nTVqQ\n====\n",
+};
+
+static void
+test_structures (void)
+{
+  g_autoptr (Harness) harness
+      = harness_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY "}");
+
+  for (guint i = 0; i < G_N_ELEMENTS (structures); i++)
+    {
+      g_autofree char *wire = harness_crlf (structures[i]);
+      g_autoptr (HarnessResult) result = harness_run (harness, wire, strlen (wire));
+
+      assert_refused (result, structures[i]);
+    }
+}
+
+static char *
+wrap_base64 (const char *fields, const char *inner)
+{
+  g_autofree char *wire = harness_crlf (inner);
+  g_autofree char *encoded = g_base64_encode ((const guchar *) wire, strlen (wire));
+
+  return g_strconcat (fields, "\nContent-Transfer-Encoding: base64\n\n", encoded, "\n", NULL);
+}
+
+static void
+test_encoded_messages (void)
+{
+  static const char *const fields[]
+      = { "Content-Type: message/rfc822", "Content-Type: multipart/mixed; boundary=a",
+          "Content-Type: message/global", "Content-Type: application/octet-stream; name=mail.eml",
+          "Content-Type: message/rfc822\nContent-Transfer-Encoding: 7bit" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
+    {
+      g_autofree char *once = wrap_base64 (fields[i], "Subject: x\n\n--a\n" EVIL "--a--\n");
+      g_autofree char *twice = wrap_base64 ("Content-Type: message/rfc822", once);
+      g_autoptr (HarnessResult) first = run (DENY, once);
+      g_autoptr (HarnessResult) second = run (DENY, twice);
+
+      assert_refused (first, once);
+      assert_refused (second, twice);
+    }
+}
+
+static void
+test_nesting_limit (void)
+{
+  g_autofree char *message = g_strdup ("Subject: x\n\nharmless\n");
+
+  for (guint i = 0; i < 20; i++)
+    {
+      g_autofree char *outer = wrap_base64 ("Content-Type: message/rfc822", message);
+
+      g_free (message);
+      message = g_steal_pointer (&outer);
+      if (i == 9)
+        {
+          g_autoptr (HarnessResult) ten = run (DENY, message);
+
+          g_assert_cmpint (ten->verdict, ==, HARNESS_PASS);
+        }
+    }
+  {
+    g_autoptr (HarnessResult) twenty = run (DENY, message);
+
+    assert_refused (twenty, "too deep");
+    g_assert_nonnull (strstr (twenty->reply, "too much to look at"));
+  }
+}
+
+static void
+test_nul (void)
+{
+  static const char name[]
+      = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n"
+        "Content-Disposition: attachment; x=\0; filename=evil.exe\r\n\r\nMZ\r\n--a--\r\n";
+  static const char inside[]
+      = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n"
+        "Content-Disposition: attachment; filename=\"evil.exe\0.txt\"\r\n\r\nMZ\r\n"
+        "--a--\r\n";
+  g_autoptr (HarnessResult) first = run_bytes (DENY, name, sizeof (name) - 1);
+  g_autoptr (HarnessResult) second = run_bytes (DENY, inside, sizeof (inside) - 1);
+
+  /* The host may refuse a NUL in a field by itself; it must not pass. */
+  g_assert_cmpint (first->verdict, ==, HARNESS_REFUSED);
+  g_assert_cmpint (second->verdict, ==, HARNESS_REFUSED);
+}
+
+static const char *const fine[] = {
+  "Subject: x\n\nFrom: quoted\nno attachment\n",
+  "Subject: x\n\n> Content-Disposition: attachment; filename=evil.exe\n",
+  "Subject: x\n\nContent-Disposition: attachment; filename=evil.exe\nis how a part begins\n",
+  "Subject: x\n\nbegin 9 to 5, evil.exe\nbegin again\nbegin 644\n",
+  "Content-Type: multipart/mixed; boundary=\"a b\"\n\nprologue\n--a b\n\ntext\n--a "
+  "b\nContent-Type: "
+  "application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\n\nJVBERi0=\n--a b--\nepilogue\n",
+  "Content-Type: multipart/alternative; boundary=a\n\n--a\n\nx\n-- \nsignature\n--a\n"
+  "Content-Type: text/html\n\n<p>x\n--a--\n",
+  "Content-Type: message/rfc822\n\nSubject: y\n\ntext\n",
+  "Content-Type: multipart/report; boundary=a\n\n--a\n\nfailed\n--a\nContent-Type: "
+  "message/delivery-status\n\nReporting-MTA: dns; x\n\nStatus: 5.0.0\n\n--a\nContent-Type: "
+  "text/rfc822-headers\n\nSubject: z\n\n--a--\n",
+  "\nno header\n",
+};
+
+static void
+test_fine (void)
+{
+  g_autoptr (Harness) harness = harness_new (
+      "\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY TYPES "action = \"strip\" }");
+
+  for (guint i = 0; i < G_N_ELEMENTS (fine); i++)
+    check_harmless (harness, fine[i]);
+}
+
+/* ---- Types ---- */
+
+static void
+test_types (void)
+{
+  static const char *const declared[]
+      = { "Content-Type: application/x-dosexec", "content-type: Application / X-DOSEXEC ; x=y",
+          "Content-Type: (c) application/x-dosexec (d)",
+          "Content-Type: text/plain\nContent-Type: application/x-dosexec",
+          "Content-Type: application/vnd.microsoft.portable-executable" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (declared); i++)
+    {
+      g_autofree char *message = g_strconcat (declared[i], "\n\nx\n", NULL);
+      g_autoptr (HarnessResult) result = run (TYPES, message);
+
+      assert_refused (result, message);
+    }
+}
+
+static void
+test_detected (void)
+{
+  static const char *const messages[] = {
+    "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n" PROGRAM,
+    "Content-Type: image/png; name=a.png\nContent-Transfer-Encoding: BASE64 (c)\n\n" PROGRAM,
+    "Content-Transfer-Encoding: base64\n\n=\n" PROGRAM,
+    "Content-Transfer-Encoding: base64\n\n!!??\n" PROGRAM,
+    "Content-Transfer-Encoding: 7bit\nContent-Transfer-Encoding: base64\n\n" PROGRAM,
+    "Content-Transfer-Encoding: base64\nContent-Transfer-Encoding: 7bit\n\n" PROGRAM,
+    "Content-Transfer-Encoding: base-64\n\n" PROGRAM,
+    "Content-Transfer-Encoding: quoted-printable\n\n" PROGRAM_QP,
+    "Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a.txt\n" PROGRAM_UU "`\nend\n",
+    "Subject: x\n\nbegin 644 a.txt\n" PROGRAM_UU "`\nend\n",
+    "Content-Type: message/rfc822\n\nContent-Transfer-Encoding: base64\n\n" PROGRAM,
+    "Content-Type: multipart/mixed\n\n--x\nContent-Transfer-Encoding: base64\n\n" PROGRAM "--x--\n",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
+    {
+      g_autoptr (HarnessResult) result = run (TYPES, messages[i]);
+      g_autoptr (HarnessResult) off = run (TYPES "detect = false", messages[i]);
+
+      assert_refused (result, messages[i]);
+      g_assert_cmpint (off->verdict, ==, HARNESS_PASS);
+    }
+}
+
+/* ---- Actions ---- */
+
+#define BEFORE                                                                                     \
+  "Subject: x\nContent-Type: multipart/mixed; boundary=x\n\nprologue\n--x\n\ntext \n--x\n"
+#define AFTER "\n--x\nContent-Type: text/plain; name=ok.txt\n\nodd\tbytes \xff\n--x--\nepilogue"
+
+static void
+test_strip (void)
+{
+  g_autofree char *before = harness_crlf (BEFORE);
+  g_autofree char *after = harness_crlf (AFTER);
+  g_autoptr (HarnessResult) result = run (DENY "action = \"strip\" note = \"gone: %s!\"", BEFORE
+                                          "Content-Type: x/y; name=\"evil\u202e.exe\"\n\nMZ" AFTER);
+  gsize size;
+  const char *bytes = g_bytes_get_data (result->message, &size);
+  g_autofree char *text = g_strndup (bytes, size);
+
+  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_true (g_str_has_prefix (text, before));
+  g_assert_true (g_str_has_suffix (text, after));
+  g_assert_nonnull (strstr (text, "gone: evil?.exe!"));
+  g_assert_null (strstr (text, "MZ"));
+  g_assert_nonnull (strstr (result->notes, "attachments-denied=evil?.exe (extension exe)"));
+}
+
+static void
+test_strip_several (void)
+{
+  g_autoptr (HarnessResult) result
+      = run (DENY "action = \"strip\"",
+             "Content-Type: multipart/mixed; boundary=x\n\n--x\n" EVIL "--x\n\nkeep\n--x\n"
+             "Content-Type: message/rfc822\n\nContent-Type: multipart/mixed; boundary=y\n\n--y\n"
+             "Content-Type: a/b; name=b.scr\n\nMZ\n--y\n\nkeep too\n--y--\n\n--x--\n");
+  g_autofree char *text
+      = g_strndup (g_bytes_get_data (result->message, NULL), g_bytes_get_size (result->message));
+
+  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_null (strstr (text, "MZ"));
+  g_assert_nonnull (strstr (text, "evil.exe"));
+  g_assert_nonnull (strstr (text, "b.scr"));
+  g_assert_nonnull (strstr (text, "keep\r\n"));
+  g_assert_nonnull (strstr (text, "keep too\r\n"));
+  {
+    g_autoptr (HarnessResult) again = run_bytes (DENY "action = \"strip\"", text, strlen (text));
+
+    g_assert_cmpint (again->verdict, ==, HARNESS_PASS);
+    g_assert_cmpuint (again->n_edits, ==, 0);
+  }
+}
+
+static void
+test_strip_whole_message (void)
+{
+  g_autoptr (HarnessResult) result = run (
+      DENY "action = \"strip\"", "From: a@b\nContent-Type: a/b; name=evil.exe\nSubject: s\n\nMZ\n");
+  g_autofree char *text
+      = g_strndup (g_bytes_get_data (result->message, NULL), g_bytes_get_size (result->message));
+
+  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_null (strstr (text, "MZ"));
+  g_assert_true (g_str_has_prefix (text, "From: a@b\r\n"));
+  g_assert_nonnull (strstr (text, "Subject: s\r\n"));
+}
+
+/* What stands outside of every part can not be cut out: the same part twice, once hidden. */
+static void
+test_strip_hidden (void)
+{
+  g_autoptr (HarnessResult) result
+      = run (DENY "action = \"strip\"",
+             "Content-Type: multipart/mixed; boundary=x\n\n--x\n" EVIL "--x--\n\n--x\n" EVIL);
+
+  assert_refused (result, "hidden");
+}
+
+static void
+test_quarantine (void)
+{
+  g_autoptr (HarnessResult) result = run (DENY "action = \"quarantine\"", EVIL);
+
+  g_assert_cmpint (result->verdict, ==, HARNESS_QUARANTINED);
+  g_assert_cmpstr (result->reply, ==, "attachment \"evil.exe\": extension exe");
+}
+
+static void
+test_reply (void)
+{
+  g_autoptr (HarnessResult) ours = run (DENY, EVIL);
+  g_autoptr (HarnessResult) theirs = run (DENY "reply = \"no %s, %d %n\"", EVIL);
+  g_autoptr (HarnessResult) clean
+      = run (DENY, "Content-Type: a/b; name=\"x\r\n 250 ok\u202e\t%s.exe\"\n\n");
+
+  g_assert_cmpstr (ours->reply, ==,
+                   "550 5.7.1 Attachment \"evil.exe\" is not accepted here: extension exe");
+  g_assert_cmpstr (theirs->reply, ==, "550 5.7.1 no evil.exe, %d %n");
+  g_assert_cmpstr (clean->reply, ==,
+                   "550 5.7.1 Attachment \"x 250 ok??%s.exe\" is not accepted here: extension exe");
+}
+
+static void
+test_load_errors (void)
+{
+  static const char *const bad[][2] = {
+    { "", "neither deny nor deny-types" },      { "deny = [\"exe\", \"\"]", "deny: \"\"" },
+    { "deny = [\"a/b\"]", "is no extension" },  { "deny = [\"*.*\"]", "is no extension" },
+    { "deny-types = [\"exe\"]", "is no type" }, { "deny-types = [\"a /b\"]", "stands in no type" },
+    { DENY "action = \"explode\"", "action" },  { DENY "denny = [\"x\"]", "deny" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autofree char *filter
+          = g_strdup_printf ("filter \"f\" { module = \"attachments\"\n%s\n}", bad[i][0]);
+      g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+
+      g_assert_nonnull (errors);
+      if (strstr (errors, bad[i][1]) == NULL)
+        g_error ("%s: %s", bad[i][0], errors);
+    }
+}
+
+/* ---- Limits and bulk ---- */
+
+static void
+test_too_many_parameters (void)
+{
+  g_autoptr (GString) message = g_string_new ("Content-Type: a/b");
+
+  for (guint i = 0; i < 200; i++)
+    g_string_append_printf (message, ";\n name*%u=x", i);
+  {
+    g_autofree char *at = g_strconcat (message->str, "\n\n", NULL);
+    g_autofree char *over = g_strconcat (message->str, ";\n name*200=x\n\n", NULL);
+    g_autoptr (HarnessResult) fits = run (DENY, at);
+    g_autoptr (HarnessResult) refused = run (DENY, over);
+
+    g_assert_cmpint (fits->verdict, ==, HARNESS_PASS);
+    assert_refused (refused, "201 parameters");
+  }
+}
+
+/* Entities inside entities, as many as fit: ends by the budget, and is refused. */
+static void
+test_budget (void)
+{
+  g_autoptr (GString) message = g_string_new ("Content-Type: multipart/mixed\n\n");
+  g_autoptr (HarnessResult) result = NULL;
+
+  for (guint i = 0; i < 40000; i++)
+    g_string_append (message, "Content-Type: a/b\nContent-Transfer-Encoding: x\n\n");
+  result = run (DENY, message->str);
+  g_assert_cmpint (result->verdict, ==, HARNESS_REFUSED);
+}
+
+static void
+check_corpus_file (const char *path, const char *message, gsize length, gpointer data)
+{
+  g_autoptr (HarnessResult) result = NULL;
+
+  g_test_message ("%s", path);
+  result = harness_run (data, message, length);
+  g_assert_cmpint (result->verdict, !=, HARNESS_FAILED);
+}
+
+static void
+test_corpus (void)
+{
+  g_autoptr (Harness) harness = harness_new (
+      "\"f\", \"g\"",
+      "filter \"f\" { module = \"attachments\" deny = [\"exe\", \"zip\", \"doc\", \"txt\"]\n"
+      "deny-types = [\"image/*\"] action = \"strip\" timeout = 60s }\n"
+      "filter \"g\" { module = \"headers\" remove = [\"X-*\"] replace = [\"Subject: s\"]\n"
+      "rewrite-headers = [\"*@* => *@*.test\"] }");
+
+  if (!harness_corpus (check_corpus_file, harness))
+    g_test_skip ("MAILWEIR_CORPUS is no folder");
+}
+
+static void
+test_decode (void)
+{
+  static const struct
+  {
+    DecodeEncodings encoding;
+    const char *text, *expected;
+  } rows[] = {
+    { DECODE_BASE64, "SGVsbG8=\r\nIHdvcmxk", "Hello world" },
+    { DECODE_BASE64, "SG!Vs bG8", "Hello" },
+    { DECODE_BASE64, "====SGVsbG8", "Hello" },
+    { DECODE_QUOTED_PRINTABLE, "a=3Db=\r\nc= \r\nd=zz=", "a=bcd=zz=" },
+    { DECODE_UUENCODE, "x\nbegin 644 a\n#35K0\n`\nend\n#35K0\n", "MZ\xd0" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (GByteArray) out = decode_bytes (rows[i].encoding, (const guint8 *) rows[i].text,
+                                                 strlen (rows[i].text), 99);
+      g_autoptr (GByteArray) bounded = decode_bytes (
+          rows[i].encoding, (const guint8 *) rows[i].text, strlen (rows[i].text), 1);
+
+      g_assert_cmpmem (out->data, out->len, rows[i].expected, strlen (rows[i].expected));
+      g_assert_cmpuint (bounded->len, <=, 63);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/attachments/decode", test_decode);
+  g_test_add_func ("/attachments/names", test_names);
+  g_test_add_func ("/attachments/fine-names", test_fine_names);
+  g_test_add_func ("/attachments/structures", test_structures);
+  g_test_add_func ("/attachments/encoded-messages", test_encoded_messages);
+  g_test_add_func ("/attachments/nesting-limit", test_nesting_limit);
+  g_test_add_func ("/attachments/nul", test_nul);
+  g_test_add_func ("/attachments/fine", test_fine);
+  g_test_add_func ("/attachments/types", test_types);
+  g_test_add_func ("/attachments/detected", test_detected);
+  g_test_add_func ("/attachments/strip", test_strip);
+  g_test_add_func ("/attachments/strip-several", test_strip_several);
+  g_test_add_func ("/attachments/strip-whole-message", test_strip_whole_message);
+  g_test_add_func ("/attachments/strip-hidden", test_strip_hidden);
+  g_test_add_func ("/attachments/quarantine", test_quarantine);
+  g_test_add_func ("/attachments/reply", test_reply);
+  g_test_add_func ("/attachments/load-errors", test_load_errors);
+  g_test_add_func ("/attachments/too-many-parameters", test_too_many_parameters);
+  g_test_add_func ("/attachments/budget", test_budget);
+  g_test_add_func ("/attachments/corpus", test_corpus);
+  return g_test_run ();
+}

@@ -1,0 +1,301 @@
+/* The whole way of a request but for the socket: configuration, modules, worker, records. */
+#include "harness.h"
+
+#include <string.h>
+
+#include "message/edits.h"
+#include "worker/run.h"
+
+#define MAX_CORPUS_FILE (2 * 1024 * 1024)
+
+struct _Harness
+{
+  ConfigSources *sources;
+  Config *config;
+  WorkerModules *modules;
+  Worker *worker;
+};
+
+static const gchar *const directories[] = { HARNESS_MODULES, NULL };
+
+static char *
+config_text (const char *chain, const char *filters)
+{
+  return g_strdup_printf ("hostname = \"mx.example.org\"\n"
+                          "route \"r\" { to = [\"discard:\"] }\n"
+                          "listener \"l\" { bind = [\"127.0.0.1:2525\"]  filters = [%s]\n"
+                          "  routes = [\"r\"] }\n%s\n",
+                          chain, filters);
+}
+
+static Harness *
+load (const char *chain, const char *filters, ConfigErrors *errors)
+{
+  Harness *harness = g_new0 (Harness, 1);
+  g_autofree char *text = config_text (chain, filters);
+
+  harness->sources = config_sources_new_files ();
+  config_sources_add (harness->sources, "test.conf", text);
+  harness->config = config_load (harness->sources, "test.conf", errors);
+  if (harness->config != NULL)
+    harness->modules = worker_modules_load (harness->config, directories, errors);
+  return harness;
+}
+
+Harness *
+harness_new (const char *chain, const char *filters)
+{
+  g_autoptr (ConfigErrors) errors = config_errors_new ();
+  Harness *harness = load (chain, filters, errors);
+  g_autofree char *text = config_errors_to_string (errors);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpstr (text, ==, "");
+  g_assert_nonnull (harness->modules);
+  harness->worker = worker_new (harness->config, harness->modules);
+  worker_start (harness->worker, &error);
+  g_assert_no_error (error);
+  return harness;
+}
+
+char *
+harness_load_errors (const char *chain, const char *filters)
+{
+  g_autoptr (ConfigErrors) errors = config_errors_new ();
+  g_autoptr (Harness) harness = load (chain, filters, errors);
+
+  return harness->modules != NULL ? NULL : config_errors_to_string (errors);
+}
+
+void
+harness_free (Harness *harness)
+{
+  worker_free (harness->worker);
+  worker_modules_free (harness->modules);
+  config_free (harness->config);
+  config_sources_free (harness->sources);
+  g_free (harness);
+}
+
+void
+harness_result_free (HarnessResult *result)
+{
+  g_free (result->reply);
+  g_clear_pointer (&result->message, g_bytes_unref);
+  g_free (result->sender);
+  g_free (result->recipients);
+  g_free (result->notes);
+  g_free (result);
+}
+
+/* ---- Records ---- */
+
+typedef struct
+{
+  HarnessResult *result;
+  GString *notes;
+  gboolean last;
+} Run;
+
+static void
+apply (HarnessResult *result, MessageEdits *edits)
+{
+  gsize size;
+  const guint8 *bytes = g_bytes_get_data (result->message, &size);
+  MessageSource source = message_source_from_memory (bytes, size);
+  g_autoptr (GError) error = NULL;
+  GBytes *edited;
+
+  g_assert_true (message_edits_fit (edits, size));
+  edited = message_edits_apply (edits, &source, &error);
+  g_assert_no_error (error);
+  result->n_edits += message_edits_count (edits);
+  g_bytes_unref (result->message);
+  result->message = edited;
+}
+
+static void
+take_envelope (HarnessResult *result, const IpcRecord *record)
+{
+  g_autoptr (GString) list = g_string_new (NULL);
+
+  if (record->sender != NULL)
+    {
+      g_free (result->sender);
+      result->sender = g_strdup (record->sender->address);
+    }
+  if (record->recipients == NULL)
+    return;
+  for (guint i = 0; i < record->recipients->len; i++)
+    g_string_append_printf (list, "%s%s", i == 0 ? "" : " ",
+                            ((BasePath *) g_ptr_array_index (record->recipients, i))->address);
+  g_free (result->recipients);
+  result->recipients = g_strdup (list->str);
+}
+
+static void
+take_verdict (HarnessResult *result, const IpcRecord *record)
+{
+  static const HarnessVerdict verdicts[]
+      = { HARNESS_PASS,    HARNESS_PASS,      HARNESS_REFUSED,
+          HARNESS_REFUSED, HARNESS_DISCARDED, HARNESS_QUARANTINED };
+
+  result->verdict = record->failed ? HARNESS_FAILED : verdicts[record->verdict];
+  g_free (result->reply);
+  result->reply
+      = record->reply != NULL ? base_reply_to_string (record->reply) : g_strdup (record->reason);
+}
+
+static void
+take_record (IpcRecord *record, gpointer data)
+{
+  Run *run = data;
+
+  g_assert_false (run->last);
+  run->last = record->last;
+  take_verdict (run->result, record);
+  if (record->edits != NULL && run->result->verdict == HARNESS_PASS)
+    apply (run->result, record->edits);
+  take_envelope (run->result, record);
+  for (guint i = 0; record->notes != NULL && i < record->notes->len; i++)
+    {
+      const IpcNote *note = g_ptr_array_index (record->notes, i);
+
+      g_string_append_printf (run->notes, "%s=%s\n", note->name, note->value);
+    }
+}
+
+/* ---- Requests ---- */
+
+static IpcHook
+which_hook (const Harness *harness)
+{
+  guint32 hooks = 0;
+
+  for (guint i = 0; i < worker_modules_count (harness->modules); i++)
+    hooks |= worker_modules_nth (harness->modules, i)->facts.hooks;
+  return (hooks & IPC_HOOKS_OF_BODY) != 0 ? IPC_HOOK_END_OF_MESSAGE : IPC_HOOK_END_OF_HEADERS;
+}
+
+static IpcRequest *
+make_request (Harness *harness, GBytes *message, const char *sender, const char *const *recipients)
+{
+  IpcRequest *request = ipc_request_new (which_hook (harness));
+  guint count = worker_modules_count (harness->modules);
+
+  request->timeout = 60000;
+  request->session.session_id = g_strdup ("TEST");
+  request->session.client_address = g_strdup ("192.0.2.1");
+  request->session.client_name = g_strdup ("client.example");
+  request->session.helo = g_strdup ("client.example");
+  request->sender = base_path_new (sender, NULL);
+  request->recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);
+  for (; *recipients != NULL; recipients++)
+    g_ptr_array_add (request->recipients, base_path_new (*recipients, NULL));
+  request->filters = g_array_new (FALSE, TRUE, sizeof (IpcFilterState));
+  for (guint i = 0; i < count; i++)
+    {
+      IpcFilterState state = { FALSE, NULL, -1 };
+
+      g_array_append_val (request->filters, state);
+    }
+  request->message = g_bytes_ref (message);
+  request->message_size = g_bytes_get_size (message);
+  return request;
+}
+
+HarnessResult *
+harness_run_envelope (Harness *harness, const char *message, gsize length, const char *sender,
+                      const char *const *recipients)
+{
+  g_autoptr (IpcRequest) request = NULL;
+  Run run = { g_new0 (HarnessResult, 1), g_string_new (NULL), FALSE };
+
+  run.result->message = g_bytes_new (message, length);
+  run.result->sender = g_strdup (sender);
+  run.result->recipients = g_strjoinv (" ", (char **) recipients);
+  request = make_request (harness, run.result->message, sender, recipients);
+  worker_run_request (harness->worker, request, take_record, &run);
+  g_assert_true (run.last);
+  run.result->notes = g_string_free (run.notes, FALSE);
+  return run.result;
+}
+
+HarnessResult *
+harness_run (Harness *harness, const char *message, gsize length)
+{
+  static const char *const recipients[] = { "b@example.net", NULL };
+
+  return harness_run_envelope (harness, message, length, "a@example.org", recipients);
+}
+
+/* ---- Messages ---- */
+
+static char *
+to_wire (const char *text, gsize length, gsize *wire_length)
+{
+  GString *out = g_string_sized_new (length + length / 16 + 2);
+
+  for (gsize i = 0; i < length; i++)
+    {
+      if (text[i] == '\n' || (text[i] == '\r' && (i + 1 == length || text[i + 1] != '\n')))
+        g_string_append (out, "\r\n");
+      else if (text[i] != '\r')
+        g_string_append_c (out, text[i]);
+    }
+  *wire_length = out->len;
+  return g_string_free (out, FALSE);
+}
+
+char *
+harness_crlf (const char *text)
+{
+  gsize length;
+
+  return to_wire (text, strlen (text), &length);
+}
+
+void
+harness_assert_message (const HarnessResult *result, const char *expected, gsize length)
+{
+  gsize size;
+  const char *bytes = g_bytes_get_data (result->message, &size);
+
+  g_assert_cmpmem (bytes, size, expected, length);
+}
+
+typedef void (*CorpusFunc) (const char *path, const char *message, gsize length, gpointer data);
+
+static void
+corpus_folder (const char *path, CorpusFunc func, gpointer data)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *file = g_build_filename (path, name, NULL);
+      g_autofree char *text = NULL;
+      g_autofree char *wire = NULL;
+      gsize length;
+
+      if (g_file_test (file, G_FILE_TEST_IS_DIR))
+        corpus_folder (file, func, data);
+      else if (g_file_get_contents (file, &text, &length, NULL) && length < MAX_CORPUS_FILE)
+        {
+          wire = to_wire (text, length, &length);
+          func (file, wire, length, data);
+        }
+    }
+}
+
+gboolean
+harness_corpus (CorpusFunc func, gpointer data)
+{
+  const char *path = g_getenv ("MAILWEIR_CORPUS");
+
+  if (path == NULL || !g_file_test (path, G_FILE_TEST_IS_DIR))
+    return FALSE;
+  corpus_folder (path, func, data);
+  return TRUE;
+}

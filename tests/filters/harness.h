@@ -1,0 +1,52 @@
+/* Runs configured filters on a message in this process: a configuration's text in, what they did
+ * out. Aborts the test on anything that is not the filters' doing. */
+#pragma once
+
+#include <glib.h>
+
+typedef struct _Harness Harness;
+
+/* `filters` are filter blocks; the chain is `chain` ("\"f\", \"g\""). */
+Harness *harness_new (const char *chain, const char *filters);
+/* NULL when it loads, else every error. Caller frees. */
+char *harness_load_errors (const char *chain, const char *filters);
+void harness_free (Harness *harness);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Harness, harness_free)
+
+typedef enum
+{
+  HARNESS_PASS,
+  HARNESS_REFUSED,
+  HARNESS_DISCARDED,
+  HARNESS_QUARANTINED,
+  HARNESS_FAILED
+} HarnessVerdict;
+
+typedef struct
+{
+  HarnessVerdict verdict; /* of the last record */
+  char *reply;            /* "550 5.7.1 text", or the reason; NULL */
+  GBytes *message;        /* as it leaves the chain */
+  guint n_edits;
+  char *sender;     /* as it leaves */
+  char *recipients; /* joined by ' ' */
+  char *notes;      /* "name=value" joined by '\n' */
+} HarnessResult;
+
+/* Runs what a message without attachments in its chain needs, or all: end_of_headers or
+ * end_of_message, from a@example.org to b@example.net. */
+HarnessResult *harness_run (Harness *harness, const char *message, gsize length);
+HarnessResult *harness_run_envelope (Harness *harness, const char *message, gsize length,
+                                     const char *sender, const char *const *recipients);
+void harness_result_free (HarnessResult *result);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (HarnessResult, harness_result_free)
+
+/* Lines with CRLF for LF. Caller frees. */
+char *harness_crlf (const char *text);
+/* Whether the result's message is exactly this. */
+void harness_assert_message (const HarnessResult *result, const char *expected, gsize length);
+/* Calls `func` with every file of the folder in MAILWEIR_CORPUS, in wire form (CRLF). FALSE: there
+ * is no such folder. */
+gboolean harness_corpus (void (*func) (const char *path, const char *message, gsize length,
+                                       gpointer data),
+                         gpointer data);
