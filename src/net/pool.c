@@ -1,28 +1,10 @@
 /* The pool of a loop. Failures of hosts leave as the 451 of the last one that was tried; a limit
  * that gave nothing in time as 451 4.3.2. */
-#include "net/pool.h"
+#include "net/pool-private.h"
 
 #include <string.h>
 
 #include "base/log.h"
-
-#define REPROBE                                                                                    \
-  (5 * G_TIME_SPAN_SECOND) /* how soon a host that failed is asked again when somebody wants to    \
-                              know */
-
-struct _NetPool
-{
-  NetLoop *loop;
-  NetHosts *hosts;
-  const gchar *hello;
-  GQueue *idle;    /* one for each host, by its number; the most recently used first */
-  GQueue takes;    /* of NetTake that wait for a free connection, oldest first */
-  GQueue waits;    /* of NetCapabilityWait */
-  GQueue attempts; /* of NetUpstream that are being made */
-  NetTimer timer;  /* the next deadline of takes and waits */
-  gboolean dirty;  /* something became free or known */
-  gboolean closed;
-};
 
 static const NetUpstreamEvents upstream_events;
 
@@ -36,8 +18,8 @@ pool_of (const NetUpstream *upstream)
 
 /* ---- deadlines ---- */
 
-static void
-note_deadline (NetPool *pool, gint64 deadline)
+void
+net_pool_note_deadline (NetPool *pool, gint64 deadline)
 {
   if (pool->timer.deadline == 0 || deadline < pool->timer.deadline)
     net_timer_set (&pool->timer, deadline);
@@ -146,7 +128,7 @@ count_waiting (NetPool *pool, NetTake *take, gint change)
 static void
 enqueue (NetPool *pool, NetTake *take)
 {
-  note_deadline (pool, take->deadline);
+  net_pool_note_deadline (pool, take->deadline);
   if (take->queued)
     return;
   take->queued = TRUE;
@@ -191,8 +173,8 @@ remember_reply (NetTake *take, const BaseReply *reply)
   take->reply = base_reply_copy (reply);
 }
 
-static NetUpstream *
-connect_to (NetPool *pool, NetHost *host, gint64 deadline)
+NetUpstream *
+net_pool_connect (NetPool *pool, NetHost *host, gint64 deadline)
 {
   NetUpstream *upstream
       = net_upstream_new (pool->loop, host, pool->hello, deadline, &upstream_events);
@@ -273,7 +255,8 @@ make_own_room (NetPool *pool, const NetTake *take)
 static void
 begin_attempt (NetPool *pool, NetTake *take, NetHost *host)
 {
-  take->attempt = connect_to (pool, host, attempt_deadline (pool, take, g_get_monotonic_time ()));
+  take->attempt
+      = net_pool_connect (pool, host, attempt_deadline (pool, take, g_get_monotonic_time ()));
   take->attempt->owner = take;
   dequeue (pool, take);
 }
@@ -460,108 +443,7 @@ net_pool_give (NetPool *pool, NetUpstream *upstream, gboolean reusable)
     net_upstream_close (upstream);
 }
 
-/* ---- capabilities ---- */
-
-static void
-probe (NetPool *pool, NetHost *host)
-{
-  if (!g_atomic_int_compare_and_exchange (&host->probing, 0, 1))
-    return;
-  if (!net_host_take_slot (host))
-    {
-      g_atomic_int_set (&host->probing, 0);
-      return;
-    }
-  connect_to (pool, host, g_get_monotonic_time () + host->route->connect * 1000);
-}
-
-void
-net_pool_probe (NetPool *pool, gint64 before)
-{
-  for (guint i = 0; i < pool->hosts->all->len; i++)
-    {
-      NetHost *host = g_ptr_array_index (pool->hosts->all, i);
-      if (net_host_is_due (host, before))
-        probe (pool, host);
-    }
-}
-
-/* Whoever asks makes us ask the hosts that have not answered. */
-static void
-probe_silent (NetPool *pool, const ConfigListener *listener)
-{
-  gint64 before = g_get_monotonic_time () - REPROBE;
-
-  for (guint i = 0; i < listener->n_routes; i++)
-    for (guint j = 0; j < listener->routes[i]->n_destinations; j++)
-      {
-        NetHost *host = net_hosts_find (pool->hosts, listener->routes[i], j);
-        if (host != NULL && net_host_state (host) != NET_HOST_KNOWN
-            && net_host_is_due (host, before))
-          probe (pool, host);
-      }
-}
-
-static gint64
-longest_connect (const ConfigListener *listener)
-{
-  gint64 longest = 0;
-
-  for (guint i = 0; i < listener->n_routes; i++)
-    longest = MAX (longest, listener->routes[i]->connect * 1000);
-  return longest;
-}
-
-gboolean
-net_pool_capabilities (NetPool *pool, NetCapabilityWait *wait, const ConfigListener *listener,
-                       SmtpCapabilities *capabilities)
-{
-  gboolean known = net_hosts_capabilities (pool->hosts, listener, capabilities);
-
-  probe_silent (pool, listener);
-  if (known)
-    return TRUE;
-  wait->listener = listener;
-  wait->deadline = g_get_monotonic_time () + longest_connect (listener);
-  wait->active = TRUE;
-  wait->link = (GList){ .data = wait };
-  g_queue_push_tail_link (&pool->waits, &wait->link);
-  note_deadline (pool, wait->deadline);
-  return FALSE;
-}
-
-void
-net_pool_cancel_capabilities (NetPool *pool, NetCapabilityWait *wait)
-{
-  if (!wait->active)
-    return;
-  g_queue_unlink (&pool->waits, &wait->link);
-  wait->active = FALSE;
-}
-
 /* ---- the loop's turn ---- */
-
-static void
-run_waits (NetPool *pool, gint64 now)
-{
-  SmtpCapabilities capabilities;
-  guint rounds = pool->waits.length;
-
-  while (rounds-- > 0 && pool->waits.length > 0)
-    {
-      NetCapabilityWait *wait = pool->waits.head->data;
-      g_queue_unlink (&pool->waits, &wait->link);
-      if (!net_hosts_capabilities (pool->hosts, wait->listener, &capabilities)
-          && wait->deadline > now)
-        {
-          g_queue_push_tail_link (&pool->waits, &wait->link);
-          note_deadline (pool, wait->deadline);
-          continue;
-        }
-      wait->active = FALSE;
-      wait->known (wait, capabilities);
-    }
-}
 
 /* Oldest first. Each is looked at once: one that stays parked goes to the tail and, all having been
  * there, the order is as before. */
@@ -585,7 +467,7 @@ net_pool_run (NetPool *pool)
   if (!pool->dirty)
     return;
   pool->dirty = FALSE;
-  run_waits (pool, g_get_monotonic_time ());
+  net_pool_run_waits (pool, g_get_monotonic_time ());
   run_takes (pool);
 }
 

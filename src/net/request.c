@@ -77,3 +77,88 @@ net_request_size (const NetRequest *request)
 {
   return base_buffer_length (&request->bytes);
 }
+
+/* ---- events towards whoever asked ---- */
+
+/* The request's owner is told nothing any more; its reference goes. */
+static gpointer
+release_owner (NetRequest *request)
+{
+  request->events = NULL;
+  net_request_unref (request);
+  return request->owner;
+}
+
+void
+net_request_tell_started (NetLoop *loop, gpointer data)
+{
+  NetRequest *request = data;
+
+  if (request->events != NULL)
+    request->events->started (request->owner);
+  net_request_unref (request);
+}
+
+void
+net_request_tell_record (NetLoop *loop, gpointer data)
+{
+  NetRequestNews *news = data;
+  const NetRequestEvents *events = news->request->events;
+  gpointer owner = news->request->owner;
+
+  if (events != NULL)
+    {
+      if (news->record->last)
+        release_owner (news->request);
+      events->record (owner, news->record);
+    }
+  ipc_record_free (news->record);
+  net_request_unref (news->request);
+  g_free (news);
+}
+
+static void
+tell_end (NetRequestNews *news, gboolean refused)
+{
+  const NetRequestEvents *events = news->request->events;
+
+  if (events != NULL)
+    {
+      gpointer owner = release_owner (news->request);
+      if (refused)
+        events->refused (owner, news->why);
+      else
+        events->failed (owner, news->why);
+    }
+  net_request_unref (news->request);
+  g_free (news->why);
+  g_free (news);
+}
+
+void
+net_request_tell_failed (NetLoop *loop, gpointer data)
+{
+  tell_end (data, FALSE);
+}
+
+void
+net_request_tell_refused (NetLoop *loop, gpointer data)
+{
+  tell_end (data, TRUE);
+}
+
+/* At once when the request is at home, else in the mailbox of the loop that asked. */
+void
+net_request_tell (NetRequest *request, NetLoop *loop, NetTask task, IpcRecord *record,
+                  const gchar *why)
+{
+  NetRequestNews *news = g_new0 (NetRequestNews, 1);
+
+  news->request = net_request_ref (request);
+  news->record = record;
+  news->why = g_strdup (why);
+  if (request->home == loop)
+    task (loop, news);
+  else
+    net_loop_post (request->home, task, news);
+}

@@ -34,3 +34,22 @@ gboolean net_request_keep (NetRequest *request);
 /* Bytes and descriptors are not needed any more. */
 void net_request_drop_payload (NetRequest *request);
 gsize net_request_size (const NetRequest *request);
+
+/* What happened to a request, on its way to whoever asked. */
+typedef struct
+{
+  NetRequest *request; /* referenced */
+  IpcRecord *record;
+  gchar *why;
+} NetRequestNews;
+
+/* Tasks for the home's loop. The first takes a reference of the request, the others a
+ * NetRequestNews. */
+void net_request_tell_started (NetLoop *loop, gpointer request);
+void net_request_tell_record (NetLoop *loop, gpointer news);
+void net_request_tell_failed (NetLoop *loop, gpointer news);
+void net_request_tell_refused (NetLoop *loop, gpointer news);
+/* Runs one of the last three: at once when `loop` is the home, else from its mailbox. Takes over
+ * the record. */
+void net_request_tell (NetRequest *request, NetLoop *loop, NetTask task, IpcRecord *record,
+                       const gchar *why);

@@ -43,97 +43,6 @@ struct _NetWorkers
   gboolean closed;
 };
 
-/* ---- events towards whoever asked ---- */
-
-typedef struct
-{
-  NetRequest *request; /* referenced */
-  IpcRecord *record;
-  gchar *why;
-} Passed;
-
-/* The request's owner is told nothing any more; its reference goes. */
-static gpointer
-release_owner (NetRequest *request)
-{
-  request->events = NULL;
-  net_request_unref (request);
-  return request->owner;
-}
-
-static void
-tell_started (NetLoop *loop, gpointer data)
-{
-  NetRequest *request = data;
-
-  if (request->events != NULL)
-    request->events->started (request->owner);
-  net_request_unref (request);
-}
-
-static void
-tell_record (NetLoop *loop, gpointer data)
-{
-  Passed *passed = data;
-  const NetRequestEvents *events = passed->request->events;
-  gpointer owner = passed->request->owner;
-
-  if (events != NULL)
-    {
-      if (passed->record->last)
-        release_owner (passed->request);
-      events->record (owner, passed->record);
-    }
-  ipc_record_free (passed->record);
-  net_request_unref (passed->request);
-  g_free (passed);
-}
-
-static void
-tell_end (Passed *passed, gboolean refused)
-{
-  const NetRequestEvents *events = passed->request->events;
-
-  if (events != NULL)
-    {
-      gpointer owner = release_owner (passed->request);
-      if (refused)
-        events->refused (owner, passed->why);
-      else
-        events->failed (owner, passed->why);
-    }
-  net_request_unref (passed->request);
-  g_free (passed->why);
-  g_free (passed);
-}
-
-static void
-tell_failed (NetLoop *loop, gpointer data)
-{
-  tell_end (data, FALSE);
-}
-
-static void
-tell_refused (NetLoop *loop, gpointer data)
-{
-  tell_end (data, TRUE);
-}
-
-/* At once when the request is at home, else in the mailbox of the loop that asked. */
-static void
-tell (NetWorkers *workers, NetRequest *request, NetTask task, IpcRecord *record, const gchar *why)
-{
-  Passed *passed = g_new0 (Passed, 1);
-
-  passed->request = net_request_ref (request);
-  passed->record = record;
-  passed->why = g_strdup (why);
-  if (request->home == workers->loop)
-    task (workers->loop, passed);
-  else
-    net_loop_post (request->home, task, passed);
-}
-
 /* ---- the end of a worker ---- */
 
 static void
@@ -204,7 +113,7 @@ fail_worker (Worker *worker, const gchar *why)
   if (request == NULL)
     return;
   NET_COUNT (workers->loop, worker_failures);
-  tell (workers, request, tell_failed, NULL, why);
+  net_request_tell (request, workers->loop, net_request_tell_failed, NULL, why);
   net_request_unref (request);
 }
 
@@ -218,14 +127,14 @@ take_record (Worker *worker, IpcRecord *record)
 
   if (!record->last)
     {
-      tell (workers, request, tell_record, record, NULL);
+      net_request_tell (request, workers->loop, net_request_tell_record, record, NULL);
       return;
     }
   /* Free before the session hears of it: its next request usually comes from within. */
   worker->request = NULL;
   set_idle (worker, TRUE);
   workers->dirty = TRUE;
-  tell (workers, request, tell_record, record, NULL);
+  net_request_tell (request, workers->loop, net_request_tell_record, record, NULL);
   net_request_unref (request);
 }
 
@@ -301,7 +210,7 @@ send_to (Worker *worker, NetRequest *request)
   if (request->home == workers->loop)
     g_queue_push_tail (&workers->due, net_request_ref (request));
   else
-    net_loop_post (request->home, tell_started, net_request_ref (request));
+    net_loop_post (request->home, net_request_tell_started, net_request_ref (request));
   return TRUE;
 }
 
@@ -419,7 +328,6 @@ static void
 task_guest (NetLoop *loop, gpointer data)
 {
   NetRequest *request = data;
-  Passed *passed;
 
   if (loop->workers != NULL)
     {
@@ -427,10 +335,8 @@ task_guest (NetLoop *loop, gpointer data)
       net_request_unref (request);
       return;
     }
-  passed = g_new0 (Passed, 1);
-  passed->request = request;
-  passed->why = g_strdup ("no worker");
-  net_loop_post (request->home, tell_refused, passed);
+  net_request_tell (request, loop, net_request_tell_refused, NULL, "no worker");
+  net_request_unref (request);
 }
 
 /* The loop that can serve a request soonest; NULL: none better than ourselves. Other loops'
@@ -515,7 +421,7 @@ run_due (NetWorkers *workers)
   NetRequest *request;
 
   while ((request = g_queue_pop_head (&workers->due)) != NULL)
-    tell_started (workers->loop, request);
+    net_request_tell_started (workers->loop, request);
 }
 
 static void
@@ -563,7 +469,8 @@ refuse_late (NetWorkers *workers, gint64 now)
         }
       dequeue (workers, request);
       NET_COUNT (workers->loop, worker_refusals);
-      tell (workers, request, tell_refused, NULL, "no worker was free in time");
+      net_request_tell (request, workers->loop, net_request_tell_refused, NULL,
+                        "no worker was free in time");
       net_request_unref (request);
       /* The session may have asked for something else meanwhile: begin anew. */
       next = workers->queue.head;
