@@ -135,9 +135,10 @@ bind_unix (gint descriptor, const BaseEndpoint *endpoint, mode_t mode,
   umask (mask);
   if (!bound)
     return FALSE;
-  if (identity->change && chown (path, identity->uid, identity->gid) < 0)
+  /* In this order: the mode of somebody else's file takes one more capability. */
+  if (chmod (path, mode) < 0)
     return FALSE;
-  return chmod (path, mode) == 0;
+  return !identity->change || chown (path, identity->uid, identity->gid) == 0;
 }
 
 static gboolean
