@@ -75,6 +75,14 @@ worker_context_sees_body (const WeirContext *context)
   return context->message != NULL && (IPC_HOOK_BIT (context->hook) & IPC_HOOKS_OF_BODY) != 0;
 }
 
+MimeView *
+worker_context_view (WeirContext *context)
+{
+  return context->unread || !worker_context_sees_body (context)
+             ? NULL
+             : worker_message_view (context->message, &context->limits);
+}
+
 WorkerHeaders *
 worker_context_headers (WeirContext *context)
 {

@@ -16,6 +16,7 @@ struct _WeirContext
   guint index;     /* of the filter in the chain */
   IpcHook hook;    /* that is running now */
   gboolean unread; /* MIME is not offered */
+  MimeLimits limits;
   WorkerMessage
       *message; /* NULL: the hook has none. Borrowed from the run, as are the next three */
   const BasePath *sender; /* as the chain has it before this filter */
@@ -48,6 +49,8 @@ gboolean worker_context_finish (WeirContext *context);
 
 gboolean worker_context_sees_headers (const WeirContext *context);
 gboolean worker_context_sees_body (const WeirContext *context);
+/* GMime's view; NULL: not offered, or not now. */
+MimeView *worker_context_view (WeirContext *context);
 /* The list of fields with this filter's edits; NULL: the hook has none. */
 WorkerHeaders *worker_context_headers (WeirContext *context);
 /* Whether this kind of edit is declared (else the filter fails) and the hook's moment is right. */

@@ -12,6 +12,7 @@ struct _WorkerMessage
   GBytes *block;       /* current header block; NULL: not asked for */
   GBytes *bytes;       /* current bytes; NULL: not asked for */
   MimeView *view;      /* NULL: not asked for */
+  gboolean unchecked;  /* a filter has edited since the limits were looked at */
 };
 
 WorkerMessage *
@@ -37,6 +38,7 @@ worker_message_new (const IpcRequest *request, GError **error)
                            "the request's edits do not fit its message");
       return NULL;
     }
+  message->unchecked = FALSE;
   return g_steal_pointer (&message);
 }
 
@@ -123,12 +125,22 @@ worker_message_header_block (WorkerMessage *message)
   return message->block;
 }
 
+static gboolean
+is_over (WorkerMessage *message, GBytes *bytes, const MimeLimits *limits)
+{
+  MimeProblem problem;
+  gsize length = 0;
+  const guint8 *data = g_bytes_get_data (bytes, &length);
+
+  return message->unchecked && length > 0 && !mime_guard_check (data, length, limits, &problem);
+}
+
 MimeView *
-worker_message_view (WorkerMessage *message)
+worker_message_view (WorkerMessage *message, const MimeLimits *limits)
 {
   GBytes *bytes = message->view == NULL ? worker_message_bytes (message, NULL) : NULL;
 
-  if (bytes != NULL)
+  if (bytes != NULL && !is_over (message, bytes, limits))
     message->view = mime_view_new (bytes);
   return message->view;
 }
@@ -151,6 +163,7 @@ worker_message_apply (WorkerMessage *message, const MessageEdits *edits)
     both = message_edits_compose (message->edits, edits, original);
   g_clear_pointer (&message->edits, message_edits_unref);
   message->edits = both;
+  message->unchecked = TRUE;
   message->size = message_edits_result_size (edits, message->size);
   forget (message);
   return TRUE;

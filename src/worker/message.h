@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ipc/request.h"
+#include "mime/guard.h"
 #include "mime/view.h"
 #include "worker/headers.h"
 
@@ -20,7 +21,8 @@ guint64 worker_message_size (const WorkerMessage *message);
 GBytes *worker_message_bytes (WorkerMessage *message, GError **error);
 /* At least the current header block, from the first byte on. Never NULL. Borrowed. */
 GBytes *worker_message_header_block (WorkerMessage *message);
-/* NULL: the bytes can not be had. Borrowed. */
-MimeView *worker_message_view (WorkerMessage *message);
+/* NULL: the bytes can not be had, or a filter's edits took them over the limits. Borrowed. Whoever
+ * calls it has held the request's own message against the limits. */
+MimeView *worker_message_view (WorkerMessage *message, const MimeLimits *limits);
 /* `edits` refers to the current bytes. FALSE: it does not fit, nothing is changed. */
 gboolean worker_message_apply (WorkerMessage *message, const MessageEdits *edits);

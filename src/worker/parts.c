@@ -27,7 +27,7 @@ splice_of (WeirContext *context, GError **error)
     }
   if (context->splice != NULL)
     return context->splice;
-  view = context->unread ? NULL : worker_message_view (context->message);
+  view = worker_context_view (context);
   if (view == NULL || mime_view_message (view) == NULL)
     {
       fail (error, "the message was not parsed");

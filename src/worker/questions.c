@@ -313,10 +313,8 @@ weir_message_read (WeirContext *context, guint64 offset, gpointer buffer, gsize 
 GMimeMessage *
 weir_message_mime (WeirContext *context)
 {
-  MimeView *view = NULL;
+  MimeView *view = worker_context_view (context);
 
-  if (!context->unread && worker_context_sees_body (context))
-    view = worker_message_view (context->message);
   return view == NULL ? NULL : mime_view_message (view);
 }
 

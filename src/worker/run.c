@@ -221,6 +221,18 @@ fail_record (IpcRecord *record, const gchar *reason)
   drop_edits (record);
 }
 
+static MimeLimits
+limits_of (const Config *config)
+{
+  return (MimeLimits){ .header_bytes = config->limit_header_block,
+                       .field_bytes = config->limit_header_field,
+                       .fields = (guint) config->limit_header_fields,
+                       .address_field_bytes = config->limit_address_field,
+                       .address_colons = (guint) config->limit_address_colons,
+                       .depth = (guint) config->limit_depth,
+                       .parts = (guint) config->limit_parts };
+}
+
 static void
 init_context (const Run *run, guint index, WeirContext *context)
 {
@@ -231,6 +243,7 @@ init_context (const Run *run, guint index, WeirContext *context)
                             .index = index,
                             .hook = run->request->hook,
                             .unread = run->unread,
+                            .limits = limits_of (run->worker->config),
                             .message = run->message,
                             .sender = run->sender,
                             .recipients = run->recipients,
@@ -266,18 +279,6 @@ run_filter (Run *run, guint index)
     take_notes (run->notes, record->notes);
   hand_on (run, record);
   return more;
-}
-
-static MimeLimits
-limits_of (const Config *config)
-{
-  return (MimeLimits){ .header_bytes = config->limit_header_block,
-                       .field_bytes = config->limit_header_field,
-                       .fields = (guint) config->limit_header_fields,
-                       .address_field_bytes = config->limit_address_field,
-                       .address_colons = (guint) config->limit_address_colons,
-                       .depth = (guint) config->limit_depth,
-                       .parts = (guint) config->limit_parts };
 }
 
 static gboolean

@@ -261,6 +261,20 @@ test_limits (void)
   limits ("limits { parts = 1 over-limit = \"pass\" }", message, NULL);
 }
 
+/* What a filter makes of a message is held against the limits before the next one parses it. */
+static void
+test_limits_after_edits (void)
+{
+  Bench bench;
+
+  bench_open (&bench, "limits { header-fields = 2 }", "\"f0\", \"f1\"",
+              "filter \"f0\" { module = \"edits\" script = [\"append|X|y\"] }\n"
+              "filter \"f1\" { module = \"hooks\" }");
+  bench_request (&bench, IPC_HOOK_END_OF_MESSAGE, "A: b\r\nC: d\r\n\r\n");
+  g_assert_nonnull (strstr (bench_note (bench_run (&bench), "calls"), "unread"));
+  bench_close (&bench);
+}
+
 static void
 load (const gchar *block, const gchar *expected)
 {
@@ -325,6 +339,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/run/failure-and-shadow", test_failure_and_shadow);
   g_test_add_func ("/worker/run/nobody", test_nobody);
   g_test_add_func ("/worker/run/limits", test_limits);
+  g_test_add_func ("/worker/run/limits-after-edits", test_limits_after_edits);
   g_test_add_func ("/worker/modules/errors", test_load_errors);
   g_test_add_func ("/worker/modules/list-and-options", test_list_and_options);
   return g_test_run ();
