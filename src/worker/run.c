@@ -83,8 +83,8 @@ filter_at (const Run *run, guint index)
   return worker_modules_nth (run->worker->modules, run->listener->filters[index]->index);
 }
 
-/* The next filter from `index` on that subscribes and is not spared; the chain's length when there
- * is none. */
+/* The next filter from `index` on that subscribes and is not spared (one that skipped a message
+ * still hears that it is over); the chain's length when there is none. */
 static guint
 next_filter (const Run *run, guint index)
 {
@@ -92,7 +92,9 @@ next_filter (const Run *run, guint index)
     {
       const IpcFilterState *state = &g_array_index (run->request->filters, IpcFilterState, index);
 
-      if (!state->skip && (filter_at (run, index)->facts.hooks & run->hooks) != 0)
+      gboolean spared = state->skip && !ipc_hook_is_over (run->request->hook);
+
+      if (!spared && (filter_at (run, index)->facts.hooks & run->hooks) != 0)
         break;
     }
   return index;

@@ -224,6 +224,9 @@ test_nobody (void)
   record = bench_run (&bench);
   g_assert_cmpuint (record->filter, ==, 0);
   g_assert_cmpint (record->verdict, ==, IPC_VERDICT_PASS);
+  bench_request (&bench, IPC_HOOK_MESSAGE_OVER, NULL);
+  g_array_index (bench.request->filters, IpcFilterState, 1).skip = TRUE;
+  g_assert_cmpuint (bench_run (&bench)->filter, ==, 1);
   bench.request->listener = 7;
   g_assert_true (bench_run (&bench)->failed);
   bench_close (&bench);
