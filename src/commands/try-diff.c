@@ -1,0 +1,158 @@
+/* Edits next to each other, or in one line, become one block: the old lines whole, then the new
+ * ones. */
+#include "commands/try-diff.h"
+
+#include <string.h>
+
+#define MAX_LINES 24 /* of one block on each side */
+#define MAX_LINE 160 /* octets shown */
+
+typedef struct
+{
+  const guint8 *bytes;
+  gsize length;
+  gsize counted; /* up to here, `lines` line breaks were seen */
+  guint64 lines;
+  gint64 shift; /* of line numbers, by the blocks before */
+  BaseBuffer *out;
+} Diff;
+
+static gboolean
+at_line_start (const Diff *diff, gsize offset)
+{
+  return offset == 0 || diff->bytes[offset - 1] == '\n';
+}
+
+static gsize
+line_start (const Diff *diff, gsize offset)
+{
+  while (!at_line_start (diff, offset))
+    offset--;
+  return offset;
+}
+
+static gsize
+line_end (const Diff *diff, gsize offset)
+{
+  const guint8 *end = memchr (diff->bytes + offset, '\n', diff->length - offset);
+
+  return end == NULL ? diff->length : (gsize) (end + 1 - diff->bytes);
+}
+
+/* The end of the old lines that an edit touches, when those before it begin at `start`. */
+static gsize
+touched_end (const Diff *diff, const MessageEdit *edit, gsize start)
+{
+  gsize end = edit->offset + edit->removed;
+  gsize size = 0;
+  const guint8 *inserted = edit->inserted == NULL ? NULL : g_bytes_get_data (edit->inserted, &size);
+  gboolean whole = size == 0 ? edit->offset == start : inserted[size - 1] == '\n';
+
+  return whole && at_line_start (diff, end) ? end : line_end (diff, end);
+}
+
+static guint
+count_lines (const guint8 *bytes, gsize length)
+{
+  guint lines = 0;
+
+  for (gsize i = 0; i < length; i++)
+    lines += bytes[i] == '\n' || i + 1 == length;
+  return lines;
+}
+
+static void
+print_line (BaseBuffer *out, gchar sign, const guint8 *line, gsize length)
+{
+  gsize shown = MIN (length, MAX_LINE);
+
+  base_buffer_append (out, &sign, 1);
+  for (gsize i = 0; i < shown; i++)
+    {
+      if ((line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
+        base_buffer_append_printf (out, "\\x%02x", line[i]);
+      else
+        base_buffer_append (out, line + i, 1);
+    }
+  base_buffer_append_string (out, shown < length ? "...\n" : "\n");
+}
+
+static void
+print_lines (BaseBuffer *out, gchar sign, const guint8 *bytes, gsize length)
+{
+  guint lines = count_lines (bytes, length);
+
+  for (guint i = 0; i < lines; i++)
+    {
+      const guint8 *end = memchr (bytes, '\n', length);
+      gsize next = end == NULL ? length : (gsize) (end + 1 - bytes);
+      gsize line = end == NULL ? length : next - 1;
+
+      if (line > 0 && bytes[line - 1] == '\r')
+        line--;
+      if (lines <= MAX_LINES || i < MAX_LINES / 2 || i >= lines - MAX_LINES / 4)
+        print_line (out, sign, bytes, line);
+      else if (i == MAX_LINES / 2)
+        base_buffer_append_printf (out, "%c... %u lines ...\n", sign,
+                                   lines - MAX_LINES / 2 - MAX_LINES / 4);
+      bytes += next;
+      length -= next;
+    }
+}
+
+static void
+print_block (Diff *diff, gsize start, gsize end, const GByteArray *fresh)
+{
+  guint before = count_lines (diff->bytes + start, end - start);
+  guint after = count_lines (fresh->data, fresh->len);
+
+  for (; diff->counted < start; diff->counted++)
+    diff->lines += diff->bytes[diff->counted] == '\n';
+  base_buffer_append_printf (
+      diff->out, "@@ -%" G_GUINT64_FORMAT ",%u +%" G_GINT64_FORMAT ",%u @@\n", diff->lines + 1,
+      before, (gint64) diff->lines + 1 + diff->shift, after);
+  print_lines (diff->out, '-', diff->bytes + start, end - start);
+  print_lines (diff->out, '+', fresh->data, fresh->len);
+  diff->shift += (gint64) after - before;
+}
+
+/* Prints the block that begins with the edit at `index`; which edit comes next. */
+static guint
+take_block (Diff *diff, const MessageEdits *edits, guint index)
+{
+  const MessageEdit *edit = message_edits_nth (edits, index);
+  g_autoptr (GByteArray) fresh = g_byte_array_new ();
+  gsize start = line_start (diff, edit->offset);
+  gsize end = start;
+  gsize copied = start;
+
+  for (; index < message_edits_count (edits); index++)
+    {
+      edit = message_edits_nth (edits, index);
+      if (copied > start && edit->offset > end)
+        break;
+      g_byte_array_append (fresh, diff->bytes + copied, (guint) (edit->offset - copied));
+      if (edit->inserted != NULL)
+        g_byte_array_append (fresh, g_bytes_get_data (edit->inserted, NULL),
+                             (guint) g_bytes_get_size (edit->inserted));
+      copied = edit->offset + edit->removed;
+      end = MAX (end, touched_end (diff, edit, start));
+      if (edit->offset >= end && copied == start) /* an insertion of whole lines stands alone */
+        {
+          index++;
+          break;
+        }
+    }
+  g_byte_array_append (fresh, diff->bytes + copied, (guint) (end - copied));
+  print_block (diff, start, end, fresh);
+  return index;
+}
+
+void
+try_diff (const MessageEdits *edits, const guint8 *bytes, gsize length, BaseBuffer *out)
+{
+  Diff diff = { .bytes = bytes, .length = length, .out = out };
+
+  for (guint i = 0; i < message_edits_count (edits);)
+    i = take_block (&diff, edits, i);
+}

@@ -1,0 +1,459 @@
+/* mailweir try: runs a listener's chain on a message in a file, hook by hook as the gateway would,
+ * and prints each filter's verdict, notes and time, and the edits as a diff.
+ *
+ * Exit status: 0 accepted (or discarded), 1 refused, 75 deferred, 64 usage, 78 configuration. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/network.h"
+#include "commands/commands.h"
+#include "commands/try-diff.h"
+#include "commands/try-worker.h"
+#include "supervisor/paths.h"
+
+#define MAX_MESSAGE (200 * 1024 * 1024) /* octets; a request holds 256 MB */
+
+typedef struct
+{
+  gchar *config, *listener, *from, *client, *helo;
+  gchar **to;
+} Options;
+
+typedef struct
+{
+  const Options *options;
+  const Config *config;
+  Chain chain;
+  ChainState *state;
+  TryWorker *worker;
+  IpcRequest request;
+  GBytes *message;
+  gint status; /* once the session or the transaction is decided */
+  gboolean decided;
+} Try;
+
+/* ---- Printing ---- */
+
+static const gchar *
+verdict_word (const IpcRecord *record)
+{
+  static const gchar *const words[] = { "pass", "skip", "reply", "close", "discard", "quarantine" };
+
+  return record->failed ? "failed" : words[record->verdict];
+}
+
+static void
+print_record (const ChainFilter *filter, const IpcRecord *record, const gchar *why, gpointer data)
+{
+  const Try *try = data;
+  const gchar *hook = ipc_hook_name (try->request.hook);
+
+  if (record == NULL)
+    {
+      printf ("%-15s %-20s failed: %s\n", hook, filter->name, why);
+      return;
+    }
+  printf ("%-15s %-20s %-10s %8.3f ms%s", hook, filter->name, verdict_word (record),
+          record->microseconds / 1000.0, filter->enforce ? "" : " (shadow)");
+  if (record->reply != NULL)
+    {
+      g_autofree gchar *reply = base_reply_to_string (record->reply);
+
+      printf ("  %s", reply);
+    }
+  printf ("%s%s\n", record->reason != NULL ? "  " : "",
+          record->reason != NULL ? record->reason : "");
+  for (guint i = 0; record->notes != NULL && i < record->notes->len; i++)
+    {
+      const IpcNote *note = g_ptr_array_index (record->notes, i);
+      g_autofree gchar *value = g_strescape (note->value, NULL);
+
+      printf ("%-15s   note %s=%s\n", "", note->name, value);
+    }
+}
+
+static void
+print_edits (const Try *try, const ChainOutcome *outcome)
+{
+  g_auto (BaseBuffer) out = BASE_BUFFER_INIT;
+
+  if (outcome->sender != NULL)
+    printf ("sender becomes <%s>\n", outcome->sender->address);
+  for (guint i = 0; outcome->recipients != NULL && i < outcome->recipients->len; i++)
+    printf ("%s <%s>\n", i == 0 ? "recipients become" : "                 ",
+            ((BasePath *) g_ptr_array_index (outcome->recipients, i))->address);
+  if (outcome->edits == NULL || message_edits_count (outcome->edits) == 0)
+    return;
+  try_diff (outcome->edits, g_bytes_get_data (try->message, NULL), g_bytes_get_size (try->message),
+            &out);
+  fwrite (base_buffer_bytes (&out), 1, base_buffer_length (&out), stdout);
+}
+
+/* ---- The verdict ---- */
+
+static void
+decide (Try *try, gint status, const gchar *word, const gchar *text)
+{
+  try->decided = TRUE;
+  try->status = status;
+  printf ("%s%s%s\n", word, text == NULL ? "" : ": ", text == NULL ? "" : text);
+}
+
+static void
+decide_refusal (Try *try, const BaseReply *reply)
+{
+  g_autofree gchar *text = base_reply_to_string (reply);
+
+  if (reply->code < 500)
+    decide (try, EX_TEMPFAIL, "deferred", text);
+  else
+    decide (try, 1, "refused", text);
+}
+
+static void
+decide_quarantine (Try *try, const gchar *reason)
+{
+  if (try->config->quarantine == NULL)
+    decide (try, EX_TEMPFAIL, "deferred: no quarantine is configured", reason);
+  else if (try->config->quarantine_reply == CONFIG_QUARANTINE_REJECT)
+    decide (try, 1, "quarantined and refused", reason);
+  else
+    decide (try, EX_OK, "quarantined", reason);
+}
+
+/* TRUE: go on. */
+static gboolean
+take_outcome (Try *try, gboolean last)
+{
+  const ChainOutcome *outcome = chain_outcome (try->state);
+
+  switch (outcome->kind)
+    {
+    case CHAIN_PASS:
+      if (last)
+        {
+          g_autofree gchar *text
+              = outcome->reply == NULL ? NULL : base_reply_to_string (outcome->reply);
+
+          print_edits (try, outcome);
+          decide (try, EX_OK, "accepted", text);
+        }
+      return TRUE;
+    case CHAIN_REFUSE:
+    case CHAIN_CLOSE:
+      decide_refusal (try, outcome->reply);
+      break;
+    case CHAIN_DISCARD:
+      decide (try, EX_OK, "discarded", outcome->filter);
+      break;
+    case CHAIN_QUARANTINE:
+      decide_quarantine (try, outcome->reason);
+      break;
+    }
+  return FALSE;
+}
+
+/* ---- The session ---- */
+
+static void
+run_hook (Try *try, IpcHook hook, gchar *argument)
+{
+  gsize size = try->request.message == NULL ? 0 : g_bytes_get_size (try->request.message);
+
+  try->request.hook = hook;
+  try->request.argument = argument;
+  if (chain_begin (try->state, hook, size))
+    try_worker_run (try->worker, try->state, &try->request, print_record, try);
+}
+
+static gboolean
+greet (Try *try)
+{
+  run_hook (try, IPC_HOOK_CONNECT, NULL);
+  if (!take_outcome (try, FALSE))
+    return FALSE;
+  try->request.session.helo = try->options->helo;
+  run_hook (try, IPC_HOOK_EHLO, try->options->helo);
+  return take_outcome (try, FALSE);
+}
+
+/* Each recipient by itself: a refusal is that recipient's. */
+static gboolean
+ask_recipients (Try *try)
+{
+  g_autoptr (BaseReply) refusal = NULL;
+
+  for (gchar **to = try->options->to; *to != NULL; to++)
+    {
+      const ChainOutcome *outcome;
+
+      g_ptr_array_add (try->request.recipients, base_path_new (*to, NULL));
+      run_hook (try, IPC_HOOK_RCPT, *to);
+      outcome = chain_outcome (try->state);
+      if (outcome->kind != CHAIN_REFUSE && !take_outcome (try, FALSE))
+        return FALSE;
+      if (outcome->kind != CHAIN_REFUSE)
+        continue;
+      g_ptr_array_set_size (try->request.recipients, (gint) try->request.recipients->len - 1);
+      g_clear_pointer (&refusal, base_reply_free);
+      refusal = base_reply_copy (outcome->reply);
+      printf ("recipient <%s> is refused\n", *to);
+    }
+  if (try->request.recipients->len > 0)
+    return TRUE;
+  decide_refusal (try, refusal);
+  return FALSE;
+}
+
+static gboolean
+ask_envelope (Try *try)
+{
+  chain_state_begin_message (try->state);
+  try->request.sender = base_path_new (try->options->from, NULL);
+  try->request.recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);
+  run_hook (try, IPC_HOOK_MAIL, try->options->from);
+  if (!take_outcome (try, FALSE) || !ask_recipients (try))
+    return FALSE;
+  run_hook (try, IPC_HOOK_DATA, NULL);
+  return take_outcome (try, FALSE);
+}
+
+/* The header block with its blank line, or the whole message. */
+static void
+show_message (Try *try, gboolean whole)
+{
+  const gchar *bytes = g_bytes_get_data (try->message, NULL);
+  gsize size = g_bytes_get_size (try->message);
+  const gchar *blank = size == 0 ? NULL : g_strstr_len (bytes, (gssize) size, "\r\n\r\n");
+
+  if (!whole && size >= 2 && memcmp (bytes, "\r\n", 2) == 0)
+    size = 2;
+  else if (!whole && blank != NULL)
+    size = (gsize) (blank + 4 - bytes);
+  try->request.message = g_bytes_new_from_bytes (try->message, 0, size);
+  try->request.message_size = size;
+}
+
+static void
+run_session (Try *try)
+{
+  gboolean whole = chain_wants (&try->chain, IPC_HOOKS_OF_BODY);
+  BasePath *sender;
+  GPtrArray *recipients;
+
+  if (!greet (try))
+    return;
+  if (ask_envelope (try))
+    {
+      show_message (try, whole);
+      run_hook (try, whole ? IPC_HOOK_END_OF_MESSAGE : IPC_HOOK_END_OF_HEADERS, NULL);
+      take_outcome (try, TRUE);
+      g_clear_pointer (&try->request.message, g_bytes_unref);
+    }
+  sender = g_steal_pointer (&try->request.sender);
+  recipients = g_steal_pointer (&try->request.recipients);
+  base_path_free (sender);
+  g_ptr_array_unref (recipients);
+}
+
+/* ---- What to run on what ---- */
+
+static void
+build_chain (Chain *chain, const ConfigListener *listener, const WorkerModules *modules)
+{
+  chain->n_filters = listener->n_filters;
+  chain->filters = g_new0 (ChainFilter, listener->n_filters);
+  for (guint i = 0; i < listener->n_filters; i++)
+    {
+      const ConfigFilter *filter = listener->filters[i];
+      const IpcFilterFacts *facts = &worker_modules_nth (modules, filter->index)->facts;
+
+      chain->filters[i] = (ChainFilter){ .name = filter->name,
+                                         .hooks = facts->hooks,
+                                         .edits = facts->edits,
+                                         .state_size = facts->state_size,
+                                         .timeout = filter->timeout * 1000,
+                                         .on_failure = (ChainOnFailure) filter->on_failure,
+                                         .enforce = filter->enforce };
+      chain->hooks |= facts->hooks;
+    }
+}
+
+static const ConfigListener *
+find_listener (const Config *config, const gchar *name)
+{
+  for (guint i = 0; i < config->listeners->len; i++)
+    {
+      const ConfigListener *listener = g_ptr_array_index (config->listeners, i);
+
+      if (name == NULL || g_str_equal (listener->name, name))
+        return listener;
+    }
+  return NULL;
+}
+
+/* Wire form: no mbox separator, every line break CRLF, one at the end. */
+static GBytes *
+to_wire (const gchar *text, gsize length)
+{
+  GByteArray *out = g_byte_array_sized_new ((guint) (length + length / 16 + 2));
+  const gchar *end = text + length;
+
+  if (length > 5 && memcmp (text, "From ", 5) == 0)
+    {
+      const gchar *next = memchr (text, '\n', length);
+
+      text = next == NULL ? end : next + 1;
+    }
+  while (text < end)
+    {
+      const gchar *next = memchr (text, '\n', (gsize) (end - text));
+      const gchar *stop = next == NULL ? end : next;
+
+      if (stop > text && stop[-1] == '\r')
+        stop--;
+      g_byte_array_append (out, (const guint8 *) text, (guint) (stop - text));
+      g_byte_array_append (out, (const guint8 *) "\r\n", 2);
+      text = next == NULL ? end : next + 1;
+    }
+  return g_byte_array_free_to_bytes (out);
+}
+
+static GBytes *
+read_message (const gchar *path, GError **error)
+{
+  g_autofree gchar *text = NULL;
+  gsize length = 0;
+
+  if (!g_file_get_contents (g_str_equal (path, "-") ? "/dev/stdin" : path, &text, &length, error))
+    return NULL;
+  if (length <= MAX_MESSAGE)
+    return to_wire (text, length);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s: larger than 200 MB", path);
+  return NULL;
+}
+
+static gint
+run_chain (const Options *options, const Config *config, const WorkerModules *modules,
+           const ConfigListener *listener, GBytes *message)
+{
+  Try try = { .options = options, .config = config, .message = message };
+
+  build_chain (&try.chain, listener, modules);
+  try.state = chain_state_new (&try.chain);
+  try.worker = try_worker_new (config, modules);
+  try.request = (IpcRequest){ .listener = listener->index,
+                              .timeout = (guint32) MIN (config->deadline, G_MAXINT),
+                              .message_descriptor = -1 };
+  try.request.session = (IpcSession){ .session_id = (gchar *) "TRY",
+                                      .client_address = options->client,
+                                      .client_port = 25252,
+                                      .client_name = (gchar *) "unknown" };
+  run_session (&try);
+  try_worker_free (try.worker);
+  chain_state_free (try.state);
+  g_free (try.chain.filters);
+  return try.status;
+}
+
+static gint
+try_message (const Options *options, const gchar *path)
+{
+  g_autoptr (ConfigErrors) errors = config_errors_new ();
+  g_autoptr (ConfigSources) sources = config_sources_new_files ();
+  const gchar *file = options->config != NULL ? options->config : supervisor_default_config ();
+  g_autoptr (Config) config = config_load (sources, file, errors);
+  g_autoptr (WorkerModules) modules = NULL;
+  g_autoptr (GBytes) message = NULL;
+  g_autoptr (GError) error = NULL;
+  const ConfigListener *listener;
+
+  if (config != NULL)
+    {
+      g_auto (GStrv) directories = supervisor_module_directories (config);
+
+      modules = worker_modules_load (config, (const gchar *const *) directories, errors);
+    }
+  if (modules == NULL)
+    {
+      g_autofree gchar *text = config_errors_to_string (errors);
+
+      fputs (text, stderr);
+      return EX_CONFIG;
+    }
+  listener = find_listener (config, options->listener);
+  message = listener == NULL ? NULL : read_message (path, &error);
+  if (message != NULL)
+    return run_chain (options, config, modules, listener, message);
+  if (error != NULL)
+    fprintf (stderr, "mailweir try: %s\n", error->message);
+  else
+    fprintf (stderr, "mailweir try: no listener \"%s\"\n",
+             options->listener != NULL ? options->listener : "");
+  return error != NULL ? EX_NOINPUT : EX_USAGE;
+}
+
+/* ---- The command line ---- */
+
+static void
+set_defaults (Options *options)
+{
+  static const gchar *const to[] = { "postmaster@localhost", NULL };
+
+  if (options->from == NULL)
+    options->from = g_strdup ("");
+  if (options->client == NULL)
+    options->client = g_strdup ("192.0.2.1");
+  if (options->helo == NULL)
+    options->helo = g_strdup ("client.example");
+  if (options->to == NULL)
+    options->to = g_strdupv ((gchar **) to);
+}
+
+static void
+clear_options (Options *options)
+{
+  g_free (options->config);
+  g_free (options->listener);
+  g_free (options->from);
+  g_free (options->client);
+  g_free (options->helo);
+  g_strfreev (options->to);
+}
+
+int
+command_try (int argc, char **argv)
+{
+  Options options = { NULL };
+  const GOptionEntry entries[] = {
+    { "config", 'c', 0, G_OPTION_ARG_FILENAME, &options.config, "Use this configuration", "FILE" },
+    { "listener", 0, 0, G_OPTION_ARG_STRING, &options.listener, "Run its chain; else the first's",
+      "NAME" },
+    { "from", 0, 0, G_OPTION_ARG_STRING, &options.from, "The sender; else the null sender", "A" },
+    { "to", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.to, "A recipient, may be repeated", "B" },
+    { "client", 0, 0, G_OPTION_ARG_STRING, &options.client, "The client's address", "ADDRESS" },
+    { "helo", 0, 0, G_OPTION_ARG_STRING, &options.helo, "The name in EHLO", "NAME" },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (
+      "MESSAGE - run the filters on a message in a file (\"-\": standard input)");
+  g_autoptr (GError) error = NULL;
+  gint status = EX_USAGE;
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    fprintf (stderr, "mailweir try: %s\n", error->message);
+  else if (argc != 2)
+    fprintf (stderr, "mailweir try: name one message\n");
+  else if (options.client != NULL && !g_hostname_is_ip_address (options.client))
+    fprintf (stderr, "mailweir try: no address: \"%s\"\n", options.client);
+  else
+    {
+      set_defaults (&options);
+      status = try_message (&options, argv[1]);
+    }
+  clear_options (&options);
+  return status;
+}
