@@ -95,28 +95,37 @@ is_space (guint8 byte)
   return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-/* A quote opens a string only right behind '=': elsewhere GMime takes it as part of a word. */
+/* A quote opens a string only right behind '=': elsewhere GMime takes it as part of a word. A value
+ * that is no string goes on to a ';' or a space, whatever '=' is in it: real programs write
+ * encoded-words there. */
 gsize
 mime_field_longest_parameter (const guint8 *field, gsize length)
 {
   const guint8 *end = field + length;
   const guint8 *at = field + name_length (field, length);
-  gboolean after_equals = FALSE;
+  gboolean in_value = FALSE, begun = FALSE;
   gsize run = 0, longest = 0;
 
   while (at < end)
     {
-      if (*at == '(' || (*at == '"' && after_equals))
+      if (*at == '(' || (*at == '"' && in_value && !begun))
         {
+          in_value = in_value && *at == '(' && !begun;
           at = skip_delimited (at, end);
-          after_equals = FALSE;
           run = 0;
           continue;
         }
-      if (*at == '=')
-        longest = MAX (longest, run);
-      after_equals = *at == '=' || (after_equals && is_space (*at));
-      run = *at == '=' || *at == ';' || is_space (*at) ? 0 : run + 1;
+      if (*at == '=' && !in_value)
+        {
+          longest = MAX (longest, run);
+          in_value = TRUE;
+          begun = FALSE;
+        }
+      else if (*at == ';' || (is_space (*at) && begun))
+        in_value = FALSE;
+      else if (!is_space (*at))
+        begun = TRUE;
+      run = in_value || *at == ';' || is_space (*at) ? 0 : run + 1;
       at++;
     }
   return longest;

@@ -91,7 +91,13 @@ test_parameter_names (void)
           MIME_PROBLEM_PARAMETER_NAME);
   expect (parameter (61, "Content-Type: multipart/mixed; a=b\"; ", "=c\r\n\r\n"),
           MIME_PROBLEM_PARAMETER_NAME);
+  expect (parameter (61, "Content-Type: multipart/mixed; a=b ", "=c\r\n\r\n"),
+          MIME_PROBLEM_PARAMETER_NAME);
+  expect (parameter (61, "Content-Type: multipart/mixed; a=\"b\"", "=c\r\n\r\n"),
+          MIME_PROBLEM_PARAMETER_NAME);
   /* A long value is no name. */
+  expect (parameter (80, "Content-Type: image/png; name==?utf-8?B?", "=?=\r\n\r\n"),
+          MIME_PROBLEM_NONE);
   expect (parameter (200, "Content-Type: image/png; name=\"", "==?=\"\r\n\r\n"), MIME_PROBLEM_NONE);
 }
 
