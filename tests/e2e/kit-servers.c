@@ -1,6 +1,7 @@
 /* Mailweir, sinks and certificates of the end-to-end tests. See kit.h. */
 #include "kit.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include <glib/gstdio.h>
@@ -30,6 +31,31 @@ KitProcess *
 kit_mailweir (const gchar *config)
 {
   return kit_mailweir_named ("mailweir", config);
+}
+
+KitProcess *
+kit_gateway (guint port, const gchar *to, const gchar *listener, const gchar *route,
+             const gchar *rest)
+{
+  g_autofree gchar *name = g_strdup_printf ("mailweir-%u", port);
+  g_autofree gchar *config = g_strdup_printf (
+      "hostname = \"mx.test\"\n"
+      "%s\n"
+      "listener \"in\" {\n  bind = [\"127.0.0.1:%u\"]\n  routes = [\"up\"]\n  %s\n}\n"
+      "route \"up\" {\n  to = [%s]\n  %s\n}\n",
+      rest != NULL ? rest : "", port, listener != NULL ? listener : "", to,
+      route != NULL ? route : "");
+  return kit_mailweir_named (name, config);
+}
+
+void
+kit_gateway_stop (KitProcess *mailweir)
+{
+  gint status = kit_stop (mailweir, SIGTERM);
+  g_autofree gchar *log = kit_log (mailweir);
+  if (status != 0 || strstr (log, "Sanitizer") != NULL || strstr (log, "runtime error") != NULL
+      || strstr (log, "did not end well") != NULL)
+    g_error ("it did not end well (%d):\n%s", status, log);
 }
 
 KitProcess *

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -83,9 +84,11 @@ kit_finish (void)
 
 /* ---- Processes ---- */
 
+/* A test that aborts takes its processes with it. */
 static void
 in_child (gpointer log)
 {
+  prctl (PR_SET_PDEATHSIG, SIGTERM);
   gint fd = g_open (log, O_WRONLY | O_CREAT | O_APPEND, 0644);
   dup2 (fd, STDOUT_FILENO);
   dup2 (fd, STDERR_FILENO);
@@ -359,16 +362,69 @@ kit_expect (KitClient *client, const gchar *prefix)
 }
 
 void
+kit_command (KitClient *client, const gchar *line, const gchar *prefix)
+{
+  g_autofree gchar *text = g_strconcat (line, "\n", NULL);
+  g_autofree gchar *reply = NULL;
+  kit_say (client, text);
+  reply = kit_reply (client);
+  if (!g_str_has_prefix (reply, prefix))
+    g_error ("%s: expected %s, heard: %s", line, prefix, reply);
+}
+
+gchar *
+kit_greet (KitClient *client)
+{
+  kit_expect (client, "220");
+  kit_say (client, "EHLO client.test\n");
+  gchar *reply = kit_reply (client);
+  if (!g_str_has_prefix (reply, "250"))
+    g_error ("EHLO heard: %s", reply);
+  return reply;
+}
+
+void
 kit_open_message (KitClient *client, const gchar *from, const gchar *to)
 {
-  g_autofree gchar *mail = g_strdup_printf ("MAIL FROM:<%s>\n", from);
+  g_autofree gchar *mail = g_strdup_printf ("MAIL FROM:<%s>", from);
+  g_autofree gchar *rcpt = g_strdup_printf ("RCPT TO:<%s>", to);
+  kit_command (client, mail, "250");
+  kit_command (client, rcpt, "250");
+  kit_command (client, "DATA", "354");
+}
+
+static gchar *
+deliver (KitClient *client, const gchar *to, const gchar *text)
+{
+  g_autoptr (GString) wire = g_string_new (text);
   g_autofree gchar *rcpt = g_strdup_printf ("RCPT TO:<%s>\n", to);
-  kit_say (client, mail);
-  kit_expect (client, "250");
-  kit_say (client, rcpt);
-  kit_expect (client, "250");
-  kit_say (client, "DATA\n");
-  kit_expect (client, "354");
+  const gchar *lines[] = { "MAIL FROM:<a@client.test>\n", rcpt, "DATA\n" };
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++)
+    {
+      kit_say (client, lines[i]);
+      g_autofree gchar *reply = kit_reply (client);
+      if (reply[0] != '2' && reply[0] != '3')
+        return g_steal_pointer (&reply);
+    }
+  g_string_replace (wire, "\n.", "\n..", 0);
+  kit_say (client, wire->str);
+  kit_say (client, ".\n");
+  return kit_reply (client);
+}
+
+gchar *
+kit_deliver (guint port, const gchar *to, const gchar *text)
+{
+  KitClient *client = kit_connect (port);
+  gchar *reply = kit_reply (client);
+  if (g_str_has_prefix (reply, "220"))
+    {
+      g_free (reply);
+      kit_command (client, "EHLO client.test", "250");
+      reply = deliver (client, to, text);
+    }
+  kit_close (client);
+  return reply;
 }
 
 gint
