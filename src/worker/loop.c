@@ -13,20 +13,7 @@
 
 #include "base/log.h"
 #include "ipc/channel.h"
-
-/* The address sanitizer maps terabytes of shadow: a limit on address space would stop it at once.
- */
-#if defined(__SANITIZE_ADDRESS__)
-#define WORKER_LIMITS_MEMORY 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WORKER_LIMITS_MEMORY 0
-#else
-#define WORKER_LIMITS_MEMORY 1
-#endif
-#else
-#define WORKER_LIMITS_MEMORY 1
-#endif
+#include "worker/memory.h"
 
 typedef struct
 {
@@ -40,15 +27,13 @@ static void
 confine (const Config *config, GPid parent)
 {
   struct rlimit none = { 0, 0 };
-  struct rlimit memory = { config->worker_memory, config->worker_memory };
 
   setpgid (0, 0);
   signal (SIGPIPE, SIG_IGN);
   prctl (PR_SET_PDEATHSIG, SIGKILL);
   prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   setrlimit (RLIMIT_CORE, &none);
-  if (WORKER_LIMITS_MEMORY && config->worker_memory > 0)
-    setrlimit (RLIMIT_AS, &memory);
+  worker_memory_limit ((guint64) config->worker_memory);
   /* The parent may have died before the signal was asked for. */
   if (parent != 0 && getppid () != parent)
     _exit (EX_SOFTWARE);
