@@ -1,0 +1,208 @@
+/* `mailweir try` and `mailweir filters` as programs: exit status and what they print; a filter that
+ * crashes or hangs is named, and the next one still runs. */
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define MESSAGE                                                                                    \
+  "From x@y Mon\nFrom: a@b\nSubject: x\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\nhi\n"  \
+  "--x\nContent-Type: a/b; name=evil.exe\n\nMZ\n--x--\n"
+
+typedef struct
+{
+  gchar *folder, *config, *message;
+} Fixture;
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *text = NULL;
+
+  fixture->folder = g_dir_make_tmp ("mailweir-try-XXXXXX", NULL);
+  fixture->config = g_build_filename (fixture->folder, "try.conf", NULL);
+  fixture->message = g_build_filename (fixture->folder, "message.eml", NULL);
+  text = g_strdup_printf ("hostname = \"mx.example.org\"\n"
+                          "module-directory = \"" TRY_MODULES "\"\n"
+                          "route \"r\" { to = [\"discard:\"] }\n"
+                          "listener \"l\" { bind = [\"127.0.0.1:2525\"] filters = [\"f\", \"h\"]\n"
+                          "  routes = [\"r\"] }\n"
+                          "filter \"h\" { module = \"headers\" add = [\"X-A: 1\"]\n"
+                          "  remove = [\"Subject\"] }\n"
+                          "filter \"f\" { %s }\n",
+                          (const gchar *) data);
+  g_assert_true (g_file_set_contents (fixture->config, text, -1, NULL));
+  g_assert_true (g_file_set_contents (fixture->message, MESSAGE, -1, NULL));
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  g_remove (fixture->config);
+  g_remove (fixture->message);
+  g_rmdir (fixture->folder);
+  g_free (fixture->folder);
+  g_free (fixture->config);
+  g_free (fixture->message);
+}
+
+/* What it prints; caller frees. */
+static gchar *
+run (const gchar *const *arguments, gint expected)
+{
+  g_autoptr (GError) error = NULL;
+  gchar *out = NULL;
+  gint status;
+
+  g_spawn_sync (NULL, (gchar **) arguments, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &out,
+                NULL, &status, &error);
+  g_assert_no_error (error);
+  g_assert_true (WIFEXITED (status));
+  if (WEXITSTATUS (status) != expected)
+    g_test_message ("%s", out);
+  g_assert_cmpint (WEXITSTATUS (status), ==, expected);
+  return out;
+}
+
+static gchar *
+run_try (Fixture *fixture, gint expected)
+{
+  const gchar *const arguments[]
+      = { TRY_PROGRAM, "try", "-c",   fixture->config, "--from",         "a@b",
+          "--to",      "c@d", "--to", "e@f",           fixture->message, NULL };
+
+  return run (arguments, expected);
+}
+
+static void
+assert_has (const gchar *text, const gchar *part)
+{
+  if (strstr (text, part) == NULL)
+    g_error ("no \"%s\" in: %s", part, text);
+}
+
+static void
+test_accepted (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = run_try (fixture, 0);
+
+  assert_has (out, "\n@@ -2,1 +2,0 @@\n-Subject: x\n@@ -4,0 +3,1 @@\n+X-A: 1\n");
+  assert_has (out, "-Content-Type: a/b; name=evil.exe\n-\n-MZ\n");
+  assert_has (out, "note attachments-denied=evil.exe (extension exe)");
+  assert_has (out, "\naccepted\n");
+}
+
+static void
+test_refused (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = run_try (fixture, 1);
+
+  assert_has (out, "refused: 550 5.7.1 Attachment \"evil.exe\"");
+  g_assert_null (strstr (out, "@@"));
+}
+
+static void
+test_deferred (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = run_try (fixture, 75);
+
+  assert_has (out, "deferred: 451");
+}
+
+static void
+test_failed (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = run_try (fixture, 75);
+
+  assert_has (out, "end_of_message  f                    failed");
+  assert_has (out, "deferred: 451");
+}
+
+static void
+test_failed_pass (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = run_try (fixture, 0);
+
+  assert_has (out, "failed");
+  assert_has (out, "+X-A: 1");
+}
+
+static void
+test_discarded (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = run_try (fixture, 0);
+
+  assert_has (out, "\ndiscarded: f\n");
+}
+
+/* Both recipients are refused one by one, then there is none. */
+static void
+test_recipients (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = run_try (fixture, 1);
+
+  assert_has (out, "recipient <c@d> is refused\n");
+  assert_has (out, "recipient <e@f> is refused\n");
+  assert_has (out, "refused: 550 5.1.1 gone");
+}
+
+static void
+test_bad_configuration (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = run_try (fixture, 78);
+
+  g_assert_cmpstr (out, ==, "");
+}
+
+static void
+test_usage (void)
+{
+  const gchar *const none[] = { TRY_PROGRAM, "try", NULL };
+  const gchar *const address[] = { TRY_PROGRAM, "try", "--client", "nowhere", "x", NULL };
+  g_autofree gchar *first = run (none, 64);
+  g_autofree gchar *second = run (address, 64);
+}
+
+static void
+test_filters (void)
+{
+  const gchar *const all[] = { TRY_PROGRAM, "filters", NULL };
+  const gchar *const one[] = { TRY_PROGRAM, "filters", "headers", NULL };
+  const gchar *const wrong[] = { TRY_PROGRAM, "filters", "no-such", NULL };
+  g_autofree gchar *list = run (all, 0);
+  g_autofree gchar *options = run (one, 0);
+  g_autofree gchar *nothing = run (wrong, 69);
+
+  assert_has (list, "attachments");
+  assert_has (list, "trace");
+  assert_has (options, "rewrite-sender");
+  assert_has (options, "on-failure");
+  g_assert_cmpstr (nothing, ==, "");
+}
+
+#define ADD(name, options, func)                                                                   \
+  g_test_add ("/try/" name, Fixture, options, set_up, func, tear_down)
+#define FAULT(how) "module = \"" TRY_FAULT "\" how = \"" how "\""
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  ADD ("accepted", "module = \"attachments\" deny = [\"exe\"] action = \"strip\"", test_accepted);
+  ADD ("refused", "module = \"attachments\" deny = [\"exe\"]", test_refused);
+  ADD ("deferred", "module = \"trace\" reply-at = \"data\" reply = \"451 4.7.1 later\"",
+       test_deferred);
+  ADD ("discarded", "module = \"trace\" reply-at = \"mail\" verdict = \"discard\"", test_discarded);
+  ADD ("recipients", "module = \"trace\" reply-at = \"rcpt\" reply = \"550 5.1.1 gone\"",
+       test_recipients);
+  ADD ("null", FAULT ("null"), test_failed);
+  ADD ("abort", FAULT ("abort"), test_failed);
+  ADD ("exit", FAULT ("exit"), test_failed);
+  ADD ("nonsense", FAULT ("nonsense"), test_failed);
+  ADD ("edit", FAULT ("edit"), test_failed);
+  ADD ("loop", FAULT ("loop") " timeout = 1s", test_failed);
+  ADD ("pass", FAULT ("abort") " on-failure = \"pass\"", test_failed_pass);
+  ADD ("bad-configuration", "module = \"headers\" ad = [\"x\"]", test_bad_configuration);
+  g_test_add_func ("/try/usage", test_usage);
+  g_test_add_func ("/filters/list", test_filters);
+  return g_test_run ();
+}
