@@ -125,6 +125,9 @@ refuse (WeirContext *context, const Finding *finding)
   const Config *config = weir_config (context);
   g_autofree char *text = NULL;
 
+  if (g_str_has_prefix (finding->rule, "limit "))
+    return weir_reply (context, 550, "5.7.1", "The message can not be examined: %s",
+                       finding->rule + strlen ("limit "));
   if (config->reply == NULL)
     return weir_reply (context, 550, "5.7.1", "Attachment \"%s\" is not accepted here: %s",
                        finding->name, finding->rule);

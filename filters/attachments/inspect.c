@@ -9,7 +9,7 @@
 #include "text.h"
 
 #define MAX_DETECTED (256 * 1024) /* octets shown to libmagic */
-#define MAX_DETECTIONS 2000       /* a message */
+#define MAX_DETECTIONS 10000      /* a message: as many as it may have parts by default */
 #define MAX_DEPTH 16              /* of encodings inside encodings */
 #define MAX_FINDINGS 100
 #define MAX_NAMES 50
