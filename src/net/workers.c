@@ -345,19 +345,20 @@ static NetLoop *
 find_host (const NetWorkers *workers)
 {
   NetLoop *best = NULL;
-  guint64 least = G_MAXUINT64;
+  gint64 least = G_MAXINT64, load;
 
   for (guint i = 0; i < workers->loop->n_peers; i++)
     {
       NetLoop *peer = workers->loop->peers[i];
-      guint64 idle = net_counter_get (&peer->counters.workers_idle);
-      guint64 queued = net_counter_get (&peer->counters.worker_queue);
-      gboolean able = workers->all.length > 0 ? idle > queued
-                                              : net_counter_get (&peer->counters.workers_now) > 0;
-      if (peer == workers->loop || !able || queued >= least + idle)
+      if (peer == workers->loop || net_counter_get (&peer->counters.workers_now) == 0)
+        continue;
+      load = (gint64) net_counter_get (&peer->counters.worker_queue)
+             - (gint64) net_counter_get (&peer->counters.workers_idle);
+      /* With workers of our own, waiting for them is as good as waiting elsewhere. */
+      if (load >= least || (workers->all.length > 0 && load >= 0))
         continue;
       best = peer;
-      least = queued;
+      least = load;
     }
   return best;
 }
