@@ -58,7 +58,14 @@ rest (NetPool *pool, NetUpstream *upstream)
   g_queue_push_head_link (&pool->idle[upstream->host->number], &upstream->link);
   g_atomic_int_add (&upstream->host->idle, 1);
   net_upstream_rest (upstream, g_get_monotonic_time () + upstream->host->route->keep * 1000);
-  pool->dirty = pool->takes.length > 0;
+  pool->dirty = pool->dirty || pool->takes.length > 0;
+  /* Sessions of other loops wait for this host, and none of ours: its slot is for them. Looked at
+   * only once it is counted as idle: whoever begins to wait counts itself first and looks for idle
+   * ones then, so one of the two sees the other. */
+  if (pool->takes.length > 0 || g_atomic_int_get (&upstream->host->waiting) == 0)
+    return;
+  unlink_idle (pool, upstream);
+  net_upstream_retire (upstream);
 }
 
 static void
@@ -418,11 +425,8 @@ may_rest (const NetPool *pool, const NetUpstream *upstream)
 {
   SmtpClient *client = upstream->base.client;
 
-  if (pool->closed || pool->loop->draining || !smtp_client_is_ready (client)
-      || !smtp_client_is_idle (client))
-    return FALSE;
-  /* Sessions of other loops wait for this host, and none of ours: its slot is for them. */
-  return pool->takes.length > 0 || g_atomic_int_get (&upstream->host->waiting) == 0;
+  return !pool->closed && !pool->loop->draining && smtp_client_is_ready (client)
+         && smtp_client_is_idle (client);
 }
 
 void

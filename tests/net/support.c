@@ -125,7 +125,17 @@ typedef struct
   gint fd;
   SSL *ssl;
   GString *unread;
+  gboolean left; /* it is not counted as open any more */
 } Peer;
+
+/* Counted before the good-bye is said: whoever hears it may connect again at once. */
+static void
+peer_leave (Peer *peer)
+{
+  if (!peer->left)
+    g_atomic_int_add (&peer->upstream->open, -1);
+  peer->left = TRUE;
+}
 
 static gssize
 peer_read (Peer *peer, gchar *bytes, gsize length)
@@ -215,9 +225,15 @@ peer_obey (Peer *peer, const gchar *line)
     peer_starttls (peer);
   else if (strcmp (line, "DATA") == 0)
     return peer_data (peer);
+  else if (strcmp (line, "QUIT") == 0)
+    {
+      peer_leave (peer);
+      peer_say (peer, "221 2.0.0 Bye\r\n");
+      return FALSE;
+    }
   else
-    peer_say (peer, strcmp (line, "QUIT") == 0 ? "221 2.0.0 Bye\r\n" : "250 2.0.0 Ok\r\n");
-  return strcmp (line, "QUIT") != 0;
+    peer_say (peer, "250 2.0.0 Ok\r\n");
+  return TRUE;
 }
 
 static gpointer
@@ -236,7 +252,7 @@ run_peer (gpointer data)
   SSL_free (peer->ssl);
   close (peer->fd);
   g_string_free (peer->unread, TRUE);
-  g_atomic_int_add (&peer->upstream->open, -1);
+  peer_leave (peer);
   g_free (peer);
   return NULL;
 }

@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <openssl/x509v3.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -289,6 +290,86 @@ test_starttls (void)
     }
 }
 
+/* One delivery to an upstream with this certificate, by a route with this policy. */
+static void
+deliver_encrypted (const TestPair *upstream_pair, const TestPair *trusted, const gchar *policy,
+                   const gchar *code, gint encrypted)
+{
+  g_autoptr (TestUpstream) upstream = test_upstream_new ();
+  const gchar *secrets[] = { "/ca.pem", trusted->certificate, NULL };
+  g_autofree gchar *route
+      = g_strdup_printf ("to = [\"smtp://127.0.0.1:%u\"] %s", upstream->port, policy);
+  g_autofree gchar *text = config_for ("", route);
+  g_autoptr (TestService) service = NULL;
+  g_autoptr (TestClient) client = NULL;
+
+  upstream->pair = upstream_pair;
+  test_upstream_start (upstream);
+  service = test_service_new (text, secrets);
+  client = test_client_new (service->port);
+  greet (client);
+  test_client_expect (client, "MAIL FROM:<a@example.org>", "250");
+  test_client_expect (client, "RCPT TO:<b@example.org>", code);
+  g_assert_cmpint (g_atomic_int_get (&upstream->encrypted) > 0, ==, encrypted);
+}
+
+static void
+test_upstream_tls (void)
+{
+  static const gchar verified[]
+      = "tls = \"verified\" tls-ca = \"/ca.pem\" tls-name = \"mx.example.org\"";
+  static const gchar by_address[] = "tls = \"verified\" tls-ca = \"/ca.pem\"";
+  g_autoptr (TestPair) authority = test_pair_new ("authority", NULL, 30);
+  g_autoptr (TestPair) stranger = test_pair_new ("stranger", NULL, 30);
+  g_autoptr (TestPair) good = test_pair_new ("mx.example.org", authority, 30);
+  g_autoptr (TestPair) address = test_pair_new ("127.0.0.1", authority, 30);
+  g_autoptr (TestPair) wrong = test_pair_new ("mx.example.net", authority, 30);
+  g_autoptr (TestPair) unknown = test_pair_new ("mx.example.org", stranger, 30);
+  g_autoptr (TestPair) expired = test_pair_new ("mx.example.org", authority, -1);
+
+  deliver_encrypted (good, authority, verified, "250", TRUE);
+  deliver_encrypted (address, authority, by_address, "250", TRUE);
+  deliver_encrypted (wrong, authority, verified, "451 4.7.5", FALSE);
+  deliver_encrypted (good, authority, by_address, "451 4.7.5", FALSE);
+  deliver_encrypted (unknown, authority, verified, "451 4.7.5", FALSE);
+  deliver_encrypted (expired, authority, verified, "451 4.7.5", FALSE);
+  deliver_encrypted (NULL, authority, verified, "451 4.7.4", FALSE);
+  deliver_encrypted (unknown, authority, "tls = \"required\"", "250", TRUE);
+  deliver_encrypted (NULL, authority, "tls = \"required\"", "451 4.7.4", FALSE);
+  deliver_encrypted (expired, authority, "tls = \"opportunistic\"", "250", TRUE);
+  deliver_encrypted (NULL, authority, "tls = \"opportunistic\"", "250", FALSE);
+  deliver_encrypted (good, authority, "tls = \"off\"", "250", FALSE);
+}
+
+static void
+test_client_vanishes (void)
+{
+  g_autoptr (TestUpstream) upstream = test_upstream_new ();
+  g_autoptr (TestService) service = NULL;
+  struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+  test_upstream_start (upstream);
+  service = service_to ("", "", upstream, NULL);
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr (TestClient) client = test_client_new (service->port);
+      greet (client);
+      test_client_expect (client, "MAIL FROM:<a@example.org>", "250");
+      test_client_expect (client, "RCPT TO:<b@example.org>", "250");
+      test_client_expect (client, "DATA", "354");
+      test_client_send (client, "Subject: half\r\n\r\nHel");
+      if (i % 2 == 0)
+        setsockopt (client->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+  for (guint i = 0; i < 400
+                    && net_counter_get (&service->service->loops[0]->counters.client_gone)
+                               + net_counter_get (&service->service->loops[1]->counters.client_gone)
+                           < 4;
+       i++)
+    g_usleep (10000);
+  g_assert_cmpint (g_atomic_int_get (&upstream->messages), ==, 0);
+}
+
 static void
 test_big_message (void)
 {
@@ -337,6 +418,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  signal (SIGPIPE, SIG_IGN);
   g_test_add_func ("/net/service/discard", test_discard);
   g_test_add_func ("/net/service/relay-and-reuse", test_relay_and_reuse);
   g_test_add_func ("/net/service/fail-over", test_fail_over);
@@ -350,6 +432,8 @@ main (int argc, char **argv)
   g_test_add_func ("/net/service/drain", test_drain);
   g_test_add_func ("/net/service/generation-dies", test_generation_dies);
   g_test_add_func ("/net/service/starttls", test_starttls);
+  g_test_add_func ("/net/service/upstream-tls", test_upstream_tls);
+  g_test_add_func ("/net/service/client-vanishes", test_client_vanishes);
   g_test_add_func ("/net/service/big-message", test_big_message);
   g_test_add_func ("/net/service/status", test_status);
   return g_test_run ();
