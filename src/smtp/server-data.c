@@ -66,7 +66,7 @@ clean_length (const guint8 *bytes, gsize length)
     n += 64;
   while (length - n >= 16 && is_clean (suspects (bytes + n)))
     n += 16;
-  while (n < length && is_clean_pair (bytes[n - 1], bytes[n]))
+  while (n < length && is_clean_pair ((bytes + n)[-1], bytes[n]))
     n++;
   return n > 0 && bytes[n - 1] == '\r' ? n - 1 : n;
 }
