@@ -185,6 +185,16 @@ strip (WeirContext *context, const Inspection *inspection)
   return WEIR_PASS;
 }
 
+/* The same name often stands in several fields of a part: it is told once. */
+static void
+append_finding (GString *text, const Finding *finding)
+{
+  g_autofree char *one = g_strdup_printf ("%s (%s)", finding->name, finding->rule);
+
+  if (strstr (text->str, one) == NULL)
+    g_string_append_printf (text, "%s%s", text->len == 0 ? "" : ", ", one);
+}
+
 static void
 note_findings (WeirContext *context, const Inspection *inspection)
 {
@@ -197,11 +207,7 @@ note_findings (WeirContext *context, const Inspection *inspection)
     weir_set_note (context, "attachments", "%s", text->str);
   g_string_truncate (text, 0);
   for (guint i = 0; i < inspection->findings->len && text->len < 500; i++)
-    {
-      const Finding *finding = g_ptr_array_index (inspection->findings, i);
-
-      g_string_append_printf (text, "%s%s (%s)", i == 0 ? "" : ", ", finding->name, finding->rule);
-    }
+    append_finding (text, g_ptr_array_index (inspection->findings, i));
   if (text->len > 0)
     weir_set_note (context, "attachments-denied", "%s", text->str);
 }

@@ -298,6 +298,18 @@ test_strip (void)
   g_assert_nonnull (strstr (result->notes, "attachments-denied=evil?.exe (extension exe)"));
 }
 
+/* Content-Type and Content-Disposition both name it. */
+static void
+test_finding_is_told_once (void)
+{
+  g_autoptr (HarnessResult) result
+      = run (DENY, BEFORE "Content-Type: x/y; name=\"a.exe\"\n"
+                          "Content-Disposition: attachment; filename=\"a.exe\"\n\nMZ" AFTER);
+
+  g_assert_nonnull (strstr (result->notes, "attachments-denied=a.exe (extension exe)"));
+  g_assert_null (strstr (result->notes, "a.exe (extension exe), a.exe"));
+}
+
 static void
 test_strip_several (void)
 {
@@ -482,6 +494,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/attachments/told-once", test_finding_is_told_once);
   g_test_add_func ("/attachments/decode", test_decode);
   g_test_add_func ("/attachments/names", test_names);
   g_test_add_func ("/attachments/fine-names", test_fine_names);

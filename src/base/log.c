@@ -10,6 +10,8 @@
 
 #include "base/json.h"
 
+#define FREE_FORM "notice" /* the event of base_log() */
+
 typedef struct
 {
   const gchar *name;
@@ -198,9 +200,32 @@ append_quoted (BaseBuffer *out, const gchar *text)
   return length;
 }
 
+/* A free-form line is its text alone; what could forge a line is escaped all the same. */
+static void
+append_free_form (const BaseRecord *record, BaseBuffer *out)
+{
+  const Field *field = &g_array_index (record->fields, Field, 0);
+  for (const gchar *p = field->value; *p != '\0';)
+    if (*p == '"')
+      base_buffer_append (out, p++, 1);
+    else
+      p += append_quoted (out, p);
+}
+
+static gboolean
+is_free_form (const BaseRecord *record)
+{
+  return g_str_equal (record->event, FREE_FORM) && record->fields->len == 1;
+}
+
 static void
 append_text_fields (const BaseRecord *record, BaseBuffer *out)
 {
+  if (is_free_form (record))
+    {
+      append_free_form (record, out);
+      return;
+    }
   base_buffer_append_printf (out, "%s:", record->event);
   for (guint i = 0; i < record->fields->len; i++)
     {
@@ -336,7 +361,7 @@ base_log (BaseLogLevel level, const gchar *format, ...)
   va_start (arguments, format);
   g_autofree gchar *text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  BaseRecord *record = base_record_new (level, "notice");
+  BaseRecord *record = base_record_new (level, FREE_FORM);
   base_record_string (record, "text", text);
   base_record_emit (record);
 }

@@ -55,5 +55,5 @@ void base_record_emit (BaseRecord *record);
 void base_record_free (BaseRecord *record);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BaseRecord, base_record_free)
 
-/* A free-form line: the event "notice" with a text. */
+/* A free-form line: in text the words alone, in JSON the event "notice" with a "text". */
 void base_log (BaseLogLevel level, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
