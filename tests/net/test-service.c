@@ -223,6 +223,23 @@ test_message_rate (void)
   test_client_expect (client, "MAIL FROM:<a@example.org>", "450");
 }
 
+/* The order travels through the loops' mailboxes: until it is there, commands are served. */
+static void
+expect_drained (TestClient *client)
+{
+  for (guint i = 0; i < 2000; i++)
+    {
+      g_autofree gchar *reply = NULL;
+      test_client_send (client, "NOOP\r\n");
+      reply = test_client_reply (client);
+      if (g_str_has_prefix (reply, "421"))
+        return;
+      g_assert_true (g_str_has_prefix (reply, "250"));
+      g_usleep (1000);
+    }
+  g_assert_not_reached ();
+}
+
 static void
 test_drain (void)
 {
@@ -238,8 +255,8 @@ test_drain (void)
   test_client_expect (busy, "RCPT TO:<b@example.org>", "250");
   test_client_expect (busy, "DATA", "354");
   test_client_expect (busy, "Subject: x\r\n\r\nHello\r\n.", "250");
-  test_client_expect (busy, "NOOP", "421");
-  test_client_expect (idle, "NOOP", "421");
+  expect_drained (busy);
+  expect_drained (idle);
   test_service_join (service);
 }
 
