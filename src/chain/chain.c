@@ -316,7 +316,7 @@ verdict_word (const ChainFilter *filter, const IpcRecord *record)
   gboolean text_only = record->verdict == IPC_VERDICT_REPLY && record->reply->code < 400;
   if (text_only)
     return "pass";
-  return (filter->enforce ? enforced : shadow)[record->verdict];
+  return (filter->enforce || record->limit ? enforced : shadow)[record->verdict];
 }
 
 static ChainStep
@@ -325,9 +325,10 @@ apply_verdict (ChainState *state, const ChainFilter *filter, const IpcRecord *re
   switch (record->verdict)
     {
     case IPC_VERDICT_REPLY:
-      if (filter->enforce)
-        set_reply (state, record->reply);
-      if (filter->enforce && record->reply->code >= 400)
+      if (!filter->enforce && !record->limit)
+        break;
+      set_reply (state, record->reply);
+      if (record->reply->code >= 400)
         return finish (state, CHAIN_REFUSE, filter->name);
       break;
     case IPC_VERDICT_CLOSE:

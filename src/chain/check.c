@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "smtp/parameters.h"
 
 static gboolean
 hook_is_of_transaction (IpcHook hook)
@@ -62,6 +63,28 @@ address_is_good (const BasePath *path, BasePathFlags flags)
   return address != NULL && used == strlen (bracketed);
 }
 
+/* A filter's parameters are written to the next server as they are. */
+static gboolean
+parameters_are_good (const BasePath *path, SmtpParameterSide side)
+{
+  g_autoptr (BaseReply) refusal = smtp_parameters_check (path, side, G_MAXUINT32, 0);
+  return refusal == NULL;
+}
+
+static gboolean
+sender_is_good (const BasePath *path)
+{
+  return address_is_good (path, BASE_PATH_NULL)
+         && parameters_are_good (path, SMTP_PARAMETER_OF_MAIL);
+}
+
+static gboolean
+recipient_is_good (const BasePath *path)
+{
+  return address_is_good (path, BASE_PATH_POSTMASTER)
+         && parameters_are_good (path, SMTP_PARAMETER_OF_RCPT);
+}
+
 static const gchar *
 bad_envelope (const ChainFilter *filter, IpcHook hook, const IpcRecord *record)
 {
@@ -73,11 +96,11 @@ bad_envelope (const ChainFilter *filter, IpcHook hook, const IpcRecord *record)
     return "an edit of the sender, which it does not declare";
   if (record->recipients != NULL && (filter->edits & IPC_EDIT_RECIPIENTS) == 0)
     return "an edit of the recipients, which it does not declare";
-  if (record->sender != NULL && !address_is_good (record->sender, BASE_PATH_NULL))
-    return "a sender that is no address";
+  if (record->sender != NULL && !sender_is_good (record->sender))
+    return "a sender that is no address, or with bad parameters";
   for (guint i = 0; record->recipients != NULL && i < record->recipients->len; i++)
-    if (!address_is_good (record->recipients->pdata[i], BASE_PATH_POSTMASTER))
-      return "a recipient that is no address";
+    if (!recipient_is_good (record->recipients->pdata[i]))
+      return "a recipient that is no address, or with bad parameters";
   return NULL;
 }
 
