@@ -4,202 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct
-{
-  GatewayUpstream upstream; /* first: the session sees only this */
-  SmtpServer *server;
-  SmtpServerLimits limits;
-  GString *body;
-  gboolean closed; /* by the server; told to the client machine in the next move */
-  gboolean told;
-} Connection;
-
-/* ---- The upstream ---- */
-
-static Connection *
-connection_of (Harness *harness)
-{
-  return (Connection *) gateway_session_upstream (harness->session);
-}
-
-static void
-connection_free (Connection *connection)
-{
-  smtp_client_free (connection->upstream.client);
-  smtp_server_free (connection->server);
-  g_free (connection->upstream.name);
-  g_string_free (connection->body, TRUE);
-  g_free (connection);
-}
-
-static BaseReply *
-reply_from (const gchar *text)
-{
-  guint16 enhanced[3] = { 0, 0, 0 };
-  guint code = (guint) g_ascii_strtoull (text, NULL, 10);
-  const gchar *rest = strlen (text) > 4 ? text + 4 : "";
-  gsize skip = base_reply_parse_enhanced (rest, strlen (rest), enhanced);
-  return base_reply_new (code, enhanced[0], enhanced[1], enhanced[2], rest + skip);
-}
-
-static gchar *
-describe (const SmtpServerEvent *event)
-{
-  static const gchar *const names[]
-      = { "CONNECT", "HELO", "EHLO", "MAIL", "RCPT", "DATA", "CHUNK",    "END",
-          "RSET",    "NOOP", "VRFY", "EXPN", "HELP", "QUIT", "STARTTLS", "UNKNOWN" };
-  if (event->path == NULL)
-    return g_strdup (names[event->type]);
-  return g_strdup_printf ("%s %s", names[event->type], event->path->address);
-}
-
-static void
-accept_message (Harness *harness, Connection *connection)
-{
-  g_string_assign (harness->message, "");
-  g_string_append_len (harness->message, connection->body->str, connection->body->len);
-  harness->messages++;
-}
-
-static void
-answer_event (Harness *harness, Connection *connection, const SmtpServerEvent *event)
-{
-  g_autofree gchar *key = describe (event);
-  const gchar *verb_answer
-      = g_hash_table_lookup (harness->script, event->type == SMTP_SERVER_MAIL ? "MAIL" : key);
-  if (event->type == SMTP_SERVER_CHUNK)
-    {
-      g_string_append_len (connection->body, (gchar *) event->bytes, event->length);
-      return;
-    }
-  if (event->type > SMTP_SERVER_EHLO)
-    g_string_append_printf (harness->commands, "%s\n", key);
-  if (g_strcmp0 (verb_answer, "stall") == 0)
-    return;
-  if (g_strcmp0 (verb_answer, "close") == 0)
-    {
-      connection->closed = TRUE;
-      return;
-    }
-  if (event->type == SMTP_SERVER_DATA)
-    g_string_truncate (connection->body, 0);
-  g_autoptr (BaseReply) reply = NULL;
-  if (verb_answer != NULL)
-    reply = reply_from (verb_answer);
-  else if (event->type == SMTP_SERVER_DATA)
-    reply = base_reply_new (354, 0, 0, 0, "go on");
-  else if (event->type == SMTP_SERVER_CONNECT)
-    reply = base_reply_new (220, 0, 0, 0, "up.test");
-  else
-    reply = base_reply_new (250, 2, 0, 0, "up ok");
-  if (event->type == SMTP_SERVER_EHLO)
-    smtp_server_answer_ehlo (connection->server, "up.test", harness->capabilities, NULL);
-  else if (reply->code == 421)
-    smtp_server_answer_close (connection->server, reply);
-  else
-    smtp_server_answer (connection->server, reply);
-  if (event->type == SMTP_SERVER_END && reply->code == 250)
-    accept_message (harness, connection);
-}
-
-/* What the client machine has written goes to the server machine. */
-static gboolean
-move_up (Harness *harness, Connection *connection)
-{
-  BaseOutput *output = smtp_client_output (connection->upstream.client);
-  gboolean moved = output->length > 0;
-  while (output->length > 0)
-    {
-      struct iovec vector[16];
-      guint8 bytes[4096];
-      gsize length = 0;
-      guint n = base_output_iovec (output, vector, 16);
-      for (guint i = 0; i < n && length < sizeof bytes; i++)
-        {
-          gsize take = MIN (vector[i].iov_len, sizeof bytes - length);
-          memcpy (bytes + length, vector[i].iov_base, take);
-          length += take;
-        }
-      base_output_consume (output, length);
-      if (connection->closed)
-        continue;
-      smtp_server_feed (connection->server, bytes, length);
-      const SmtpServerEvent *event;
-      while (!connection->closed && (event = smtp_server_next (connection->server)) != NULL)
-        answer_event (harness, connection, event);
-      smtp_server_settle (connection->server);
-    }
-  return moved;
-}
-
-static gboolean
-move_down (Connection *connection)
-{
-  BaseOutput *output = smtp_server_output (connection->server);
-  gboolean moved = output->length > 0;
-  g_autoptr (GByteArray) bytes = g_byte_array_new ();
-  while (output->length > 0)
-    {
-      struct iovec vector[16];
-      guint n = base_output_iovec (output, vector, 16);
-      gsize length = 0;
-      for (guint i = 0; i < n; i++)
-        {
-          g_byte_array_append (bytes, vector[i].iov_base, vector[i].iov_len);
-          length += vector[i].iov_len;
-        }
-      base_output_consume (output, length);
-    }
-  if (bytes->len > 0)
-    smtp_client_feed (connection->upstream.client, bytes->data, bytes->len);
-  if (bytes->len > 0)
-    smtp_client_settle (connection->upstream.client);
-  return moved;
-}
-
-static gboolean
-move_upstream (Harness *harness)
-{
-  Connection *connection = connection_of (harness);
-  if (connection == NULL)
-    return FALSE;
-  gboolean moved = move_up (harness, connection);
-  moved |= move_down (connection);
-  gboolean ended = connection->closed || smtp_server_is_closing (connection->server);
-  if (ended && !connection->told)
-    {
-      connection->told = TRUE;
-      smtp_client_eof (connection->upstream.client);
-      moved = TRUE;
-    }
-  gateway_session_pump (harness->session);
-  return moved;
-}
-
-/* A connection as the pool gives it: greeted and EHLO done. */
-static Connection *
-connection_new (Harness *harness)
-{
-  Connection *connection = g_new0 (Connection, 1);
-  connection->limits
-      = (SmtpServerLimits){ .recipients = 1000, .line_length = 12288, .bad_commands = 20 };
-  connection->server = smtp_server_new (&connection->limits);
-  connection->body = g_string_new (NULL);
-  connection->upstream.client = smtp_client_new ("mx.test", SMTP_CLIENT_TLS_OFF);
-  connection->upstream.name = g_strdup_printf ("up%u", ++harness->connections);
-  const SmtpServerEvent *event = smtp_server_next (connection->server);
-  answer_event (harness, connection, event);
-  for (guint i = 0; i < 4; i++)
-    {
-      move_down (connection);
-      const SmtpClientEvent *ready = smtp_client_next (connection->upstream.client);
-      if (ready != NULL && ready->type == SMTP_CLIENT_READY)
-        break;
-      move_up (harness, connection);
-    }
-  g_assert_true (smtp_client_is_ready (connection->upstream.client));
-  return connection;
-}
+#include "harness-upstream.h"
 
 /* ---- The host's methods ---- */
 
@@ -240,14 +45,21 @@ host_take_upstream (gpointer host, const ConfigRoute *route, guint32 needs, gboo
 {
   Harness *harness = host;
   g_ptr_array_add (harness->routes, g_strdup_printf ("%s%s", route->name, fresh ? " fresh" : ""));
+  g_assert_cmpuint (harness->takes, ==, 0);
   if (harness->take_later || harness->unreachable)
-    return NULL;
-  return &connection_new (harness)->upstream;
+    {
+      harness->takes++;
+      return NULL;
+    }
+  return &harness_connection_new (harness)->upstream;
 }
 
 static void
 host_cancel_upstream (gpointer host)
 {
+  Harness *harness = host;
+  g_assert_cmpuint (harness->takes, ==, 1);
+  harness->takes--;
 }
 
 static void
@@ -255,10 +67,17 @@ host_give_upstream (gpointer host, GatewayUpstream *upstream, gboolean reusable)
 {
   Harness *harness = host;
   if (reusable)
-    harness->given_back++;
+    {
+      HarnessConnection *connection = (HarnessConnection *) upstream;
+      g_assert_true (smtp_client_is_idle (upstream->client));
+      g_assert_cmpuint (smtp_client_output (upstream->client)->length, ==, 0);
+      g_assert_true (connection->closed || connection->lied
+                     || !smtp_server_in_transaction (connection->server));
+      harness->given_back++;
+    }
   else
     harness->dropped++;
-  connection_free ((Connection *) upstream);
+  harness_connection_free ((HarnessConnection *) upstream);
 }
 
 static gboolean
@@ -346,6 +165,7 @@ void
 harness_answer_request (Harness *harness, HarnessFilter filter)
 {
   g_autoptr (IpcRequest) request = g_steal_pointer (&harness->request);
+  guint cancelled = harness->cancelled;
   guint n = harness->listener->chain.n_filters;
   guint i = next_wanted (harness, request, request->first);
   gateway_session_worker_started (harness->session);
@@ -363,7 +183,7 @@ harness_answer_request (Harness *harness, HarnessFilter filter)
       record->last = next >= n || ends_chain (record);
       gboolean last = record->last;
       gateway_session_worker_record (harness->session, record);
-      if (last || harness->request != NULL)
+      if (last || harness->request != NULL || harness->cancelled > cancelled)
         return;
       i = next;
     }
@@ -382,6 +202,10 @@ harness_disk_is_done (Harness *harness)
       GString *file = g_string_new (job->prefix);
       g_string_append_len (file, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
       g_ptr_array_add (harness->stored, g_string_free (file, FALSE));
+      guint times
+          = GPOINTER_TO_UINT (g_hash_table_lookup (harness->stored_from, job->sender->address));
+      g_hash_table_insert (harness->stored_from, g_strdup (job->sender->address),
+                           GUINT_TO_POINTER (times + 1));
     }
   gateway_session_delivered (harness->session, job, "NAME", harness->disk_error);
 }
@@ -412,7 +236,7 @@ harness_move (Harness *harness)
   gboolean moved = TRUE;
   for (guint i = 0; i < 10000 && moved; i++)
     {
-      moved = move_upstream (harness);
+      moved = harness_move_upstream (harness);
       if (harness->request != NULL && harness->filter != NULL)
         {
           harness_answer_request (harness, harness->filter);
@@ -428,11 +252,13 @@ harness_move (Harness *harness)
   collect_heard (harness);
 }
 
-static void
-say_bytes (Harness *harness, gchar *bytes, gsize length)
+/* A copy, so that whoever borrows for too long is found out. */
+void
+harness_say_bytes (Harness *harness, const gchar *said, gsize length)
 {
-  gateway_session_input (harness->session, (guint8 *) bytes, length);
-  Connection *connection = connection_of (harness);
+  g_autofree guint8 *bytes = g_memdup2 (said, length);
+  gateway_session_input (harness->session, bytes, length);
+  HarnessConnection *connection = harness_connection (harness);
   if (connection != NULL)
     base_output_settle (smtp_client_output (connection->upstream.client));
   gateway_session_settle (harness->session);
@@ -451,7 +277,7 @@ void
 harness_say (Harness *harness, const gchar *text)
 {
   GString *wire = crlf (text);
-  say_bytes (harness, wire->str, wire->len);
+  harness_say_bytes (harness, wire->str, wire->len);
   g_string_free (wire, TRUE);
 }
 
@@ -460,7 +286,7 @@ harness_say_bytewise (Harness *harness, const gchar *text)
 {
   GString *wire = crlf (text);
   for (gsize i = 0; i < wire->len; i++)
-    say_bytes (harness, wire->str + i, 1);
+    harness_say_bytes (harness, wire->str + i, 1);
   g_string_free (wire, TRUE);
 }
 
@@ -509,18 +335,19 @@ harness_script (Harness *harness, const gchar *key, const gchar *answer)
 void
 harness_upstream_closes (Harness *harness)
 {
-  connection_of (harness)->closed = TRUE;
+  harness_connection (harness)->closed = TRUE;
   harness_move (harness);
 }
 
 void
 harness_upstream_comes (Harness *harness)
 {
+  harness->takes = 0;
   if (harness->unreachable)
     gateway_session_upstream_failed (harness->session,
                                      BASE_REPLY (451, 4, 4, 1, "nobody is there"));
   else
-    gateway_session_upstream_ready (harness->session, &connection_new (harness)->upstream);
+    gateway_session_upstream_ready (harness->session, &harness_connection_new (harness)->upstream);
   harness_move (harness);
 }
 
@@ -546,6 +373,8 @@ harness_new (const gchar *text, const guint32 *hooks, guint n_hooks, guint32 edi
   harness->now = G_USEC_PER_SEC;
   harness->heard = g_string_new (NULL);
   harness->script = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  harness->stored_from = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  harness->accepted = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   harness->commands = g_string_new (NULL);
   harness->message = g_string_new (NULL);
   harness->routes = g_ptr_array_new_with_free_func (g_free);
@@ -574,6 +403,8 @@ harness_free (Harness *harness)
   g_array_unref (harness->facts);
   g_string_free (harness->heard, TRUE);
   g_hash_table_unref (harness->script);
+  g_hash_table_unref (harness->accepted);
+  g_hash_table_unref (harness->stored_from);
   g_string_free (harness->commands, TRUE);
   g_string_free (harness->message, TRUE);
   g_ptr_array_unref (harness->routes);

@@ -13,6 +13,10 @@ typedef struct _Harness Harness;
 typedef gboolean (*HarnessFilter) (Harness *harness, const IpcRequest *request, guint filter,
                                    IpcRecord *record);
 
+/* Plays the upstream: as what `script` has, for an event ("MAIL a@b", "CHUNK", "END", …); NULL: the
+ * script decides. */
+typedef const gchar *(*HarnessDecide) (Harness *harness, const gchar *event);
+
 struct _Harness
 {
   Config *config;
@@ -29,14 +33,19 @@ struct _Harness
   gboolean capabilities_later;
 
   /* upstream */
-  GHashTable *script;  /* "MAIL", "RCPT a@b", "DATA", "END", "RSET" → "550 5.1.1 text", "close",
-                          "stall", "421 …" */
-  GPtrArray *routes;   /* names of the routes that were asked for */
-  GString *commands;   /* the upstream's events, one a line, over all connections */
-  GString *message;    /* the last complete message that it accepted */
-  guint messages;      /* accepted */
-  guint connections;   /* made */
-  gboolean take_later; /* connections come by gateway_session_upstream_ready() */
+  GHashTable *script;   /* "MAIL", "RCPT a@b", "DATA", "END", "RSET" → "550 5.1.1 text", "close",
+                           "stall", "421 …"; "lose": accepts, and closes without an answer; "raw …":
+                           says this and goes on */
+  HarnessDecide decide; /* NULL: only the script */
+  gpointer data;        /* of the test */
+  GHashTable *accepted; /* gchar * sender → number of messages */
+  GPtrArray *routes;    /* names of the routes that were asked for */
+  GString *commands;    /* the upstream's events, one a line, over all connections */
+  GString *message;     /* the last complete message that it accepted */
+  guint messages;       /* accepted */
+  guint connections;    /* made */
+  guint takes;          /* how often one was asked for that is still to come: 0 or 1 */
+  gboolean take_later;  /* connections come by gateway_session_upstream_ready() */
   gboolean unreachable;
   guint given_back, dropped;
 
@@ -48,7 +57,8 @@ struct _Harness
 
   /* disk */
   GatewayDelivery *job;
-  GPtrArray *stored; /* gchar *: what was written */
+  GPtrArray *stored;       /* gchar *: what was written */
+  GHashTable *stored_from; /* gchar * sender → number of messages */
   GError *disk_error;
   gboolean store_later;
 };
@@ -68,6 +78,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Harness, harness_free)
 void harness_greet (Harness *harness);
 /* The client says this ("\n" becomes CRLF) in one write, or byte by byte. */
 void harness_say (Harness *harness, const gchar *text);
+void harness_say_bytes (Harness *harness, const gchar *bytes, gsize length);
 void harness_say_bytewise (Harness *harness, const gchar *text);
 /* What the client heard since the last call, "\r\n" as "\n". Caller frees. */
 gchar *harness_heard (Harness *harness);
