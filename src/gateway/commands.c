@@ -38,28 +38,11 @@ after_connect (GatewaySession *session, const ChainOutcome *outcome)
 static void
 on_connect (GatewaySession *session, const SmtpServerEvent *event)
 {
+  session->connected = TRUE;
   session_run_hook (session, IPC_HOOK_CONNECT, NULL, after_connect);
 }
 
 /* ---- HELO, EHLO ---- */
-
-static void
-take_helo (GatewaySession *session, const gchar *domain, gboolean esmtp)
-{
-  g_free (session->helo);
-  session->helo = g_strdup (domain);
-  session->esmtp = esmtp;
-}
-
-static void
-after_helo (GatewaySession *session, const ChainOutcome *outcome)
-{
-  if (answer_refusal (session, "HELO", outcome))
-    return;
-  g_autoptr (BaseReply) ok
-      = base_reply_printf (250, 0, 0, 0, "%s", session->listener->config->hostname);
-  smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : ok);
-}
 
 /* What we can do by ourselves, and what every upstream of the listener can do (rule 2). */
 static SmtpCapabilities
@@ -90,12 +73,13 @@ answer_ehlo (GatewaySession *session, SmtpCapabilities upstreams)
 }
 
 static void
-after_ehlo (GatewaySession *session, const ChainOutcome *outcome)
+accept_helo (GatewaySession *session, const ChainOutcome *outcome)
 {
   SmtpCapabilities upstreams = { 0, 0 };
-  if (answer_refusal (session, "EHLO", outcome))
-    return;
-  if (session->methods->capabilities (session->host, &upstreams))
+  g_autoptr (BaseReply) text = g_steal_pointer (&session->fallback);
+  if (!session->esmtp)
+    smtp_server_answer (session->server, text);
+  else if (session->methods->capabilities (session->host, &upstreams))
     answer_ehlo (session, upstreams);
   else
     session->work = SESSION_CAPABILITIES;
@@ -111,20 +95,30 @@ gateway_session_capabilities (GatewaySession *session, SmtpCapabilities capabili
   gateway_session_pump (session);
 }
 
+/* Only an accepted name clears what was before it (RFC 5321 section 4.1.4). */
 static void
-run_helo_hook (GatewaySession *session, const ChainOutcome *outcome)
+after_helo (GatewaySession *session, const ChainOutcome *outcome)
 {
-  if (session->esmtp)
-    session_run_hook (session, IPC_HOOK_EHLO, session->helo, after_ehlo);
-  else
-    session_run_hook (session, IPC_HOOK_HELO, session->helo, after_helo);
+  if (answer_refusal (session, session->new_esmtp ? "EHLO" : "HELO", outcome))
+    return;
+  g_free (session->helo);
+  session->helo = g_steal_pointer (&session->new_helo);
+  session->esmtp = session->new_esmtp;
+  base_reply_free (session->fallback);
+  session->fallback = outcome->reply != NULL
+                          ? base_reply_copy (outcome->reply)
+                          : base_reply_new (250, 0, 0, 0, session->listener->config->hostname);
+  transaction_abort (session, "aborted", accept_helo);
 }
 
 static void
 on_helo (GatewaySession *session, const SmtpServerEvent *event)
 {
-  take_helo (session, event->argument, event->type == SMTP_SERVER_EHLO);
-  transaction_abort (session, "aborted", run_helo_hook);
+  g_free (session->new_helo);
+  session->new_helo = g_strdup (event->argument);
+  session->new_esmtp = event->type == SMTP_SERVER_EHLO;
+  session_run_hook (session, session->new_esmtp ? IPC_HOOK_EHLO : IPC_HOOK_HELO, session->new_helo,
+                    after_helo);
 }
 
 /* ---- RSET ---- */
@@ -175,12 +169,15 @@ on_simple (GatewaySession *session, const SmtpServerEvent *event)
 
 /* ---- QUIT ---- */
 
+/* Nobody can keep a client from leaving: a refusal is not listened to (RFC 5321 section 4.1.1.10).
+ */
 static void
 after_quit (GatewaySession *session, const ChainOutcome *outcome)
 {
   g_autoptr (BaseReply) bye = base_reply_printf (221, 2, 0, 0, "%s closing connection",
                                                  session->listener->config->hostname);
-  smtp_server_answer_close (session->server, outcome->reply != NULL ? outcome->reply : bye);
+  gboolean theirs = outcome->kind != CHAIN_REFUSE && outcome->reply != NULL;
+  smtp_server_answer_close (session->server, theirs ? outcome->reply : bye);
 }
 
 static void

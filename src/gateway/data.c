@@ -21,10 +21,7 @@ choose_way (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
   if (tx->aside == ASIDE_DISCARD)
-    {
-      upstream_reset (session);
-      transaction_answer_at_end (session, BASE_REPLY (250, 2, 0, 0, "Ok"), "discarded");
-    }
+    transaction_answer_at_end (session, BASE_REPLY (250, 2, 0, 0, "Ok"), "discarded");
   else if (needs_spool (session))
     {
       tx->spool = message_spool_new (&session->listener->spool);
@@ -34,35 +31,42 @@ choose_way (GatewaySession *session)
     tx->phase = TX_HEADERS;
 }
 
+/* The envelope stays, here as in the machine (RFC 5321 section 4.1.1.4): RSET ends it, or a DATA
+ * that is judged anew. */
+static void
+refuse_data (GatewaySession *session, const BaseReply *reply, const gchar *filter, gboolean close)
+{
+  session_log_refusal (session, "DATA", NULL, reply, filter);
+  if (close)
+    smtp_server_answer_close (session->server, reply);
+  else
+    smtp_server_answer (session->server, reply);
+}
+
+static void
+open_data (GatewaySession *session)
+{
+  choose_way (session);
+  smtp_server_answer (session->server,
+                      BASE_REPLY (354, 0, 0, 0, "End data with <CR><LF>.<CR><LF>"));
+}
+
 static void
 after_data (GatewaySession *session, const ChainOutcome *outcome)
 {
   GatewayTransaction *tx = session->tx;
   g_autoptr (BaseReply) refusal = NULL;
   if (outcome->kind == CHAIN_REFUSE || outcome->kind == CHAIN_CLOSE)
+    refuse_data (session, outcome->reply, outcome->filter, outcome->kind == CHAIN_CLOSE);
+  else if (tx->failure != NULL) /* the upstream was lost meanwhile */
+    refuse_data (session, tx->failure, NULL, FALSE);
+  else if (transaction_set_aside (session, outcome) || envelope_edit (session, outcome, &refusal))
     {
-      session_log_refusal (session, "DATA", NULL, outcome->reply, outcome->filter);
-      if (outcome->kind == CHAIN_CLOSE)
-        smtp_server_answer_close (session->server, outcome->reply);
-      else
-        smtp_server_answer (session->server, outcome->reply);
-      return;
+      transaction_set_text (session, outcome);
+      open_data (session);
     }
-  if (!envelope_edit (session, outcome, &refusal))
-    {
-      smtp_server_answer (session->server, refusal);
-      return;
-    }
-  if (outcome->kind == CHAIN_DISCARD || outcome->kind == CHAIN_QUARANTINE)
-    {
-      tx->aside = outcome->kind == CHAIN_DISCARD ? ASIDE_DISCARD : ASIDE_QUARANTINE;
-      tx->aside_reason = g_strdup (outcome->reason);
-      tx->aside_filter = outcome->filter;
-      upstream_reset (session);
-    }
-  choose_way (session);
-  smtp_server_answer (session->server,
-                      BASE_REPLY (354, 0, 0, 0, "End data with <CR><LF>.<CR><LF>"));
+  else
+    refuse_data (session, refusal, NULL, FALSE);
 }
 
 void
@@ -70,7 +74,9 @@ data_begin (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
   if (tx->failure != NULL)
-    smtp_server_answer (session->server, tx->failure);
+    refuse_data (session, tx->failure, NULL, FALSE);
+  else if (tx->aside != ASIDE_NO)
+    open_data (session);
   else
     session_run_hook (session, IPC_HOOK_DATA, NULL, after_data);
 }
@@ -131,8 +137,7 @@ open_stream (GatewaySession *session, const ChainOutcome *outcome)
   g_autoptr (BaseReply) refusal = NULL;
   if (outcome->edits != NULL)
     tx->edits = message_edits_ref (outcome->edits);
-  if (outcome->reply != NULL)
-    tx->text = base_reply_copy (outcome->reply);
+  transaction_set_text (session, outcome);
   if (!envelope_edit (session, outcome, &refusal))
     transaction_fail (session, refusal);
   else if (message_writer_check (tx->edits, head_source (tx), TRUE) != MESSAGE_WRITER_FINE)
@@ -155,13 +160,9 @@ open_stream (GatewaySession *session, const ChainOutcome *outcome)
 static void
 after_headers (GatewaySession *session, const ChainOutcome *outcome)
 {
-  GatewayTransaction *tx = session->tx;
   if (outcome->kind == CHAIN_QUARANTINE)
     {
-      tx->aside = ASIDE_QUARANTINE;
-      tx->aside_reason = g_strdup (outcome->reason);
-      tx->aside_filter = outcome->filter;
-      upstream_reset (session);
+      transaction_set_aside (session, outcome);
       switch_to_spool (session);
     }
   else if (!transaction_apply_verdict (session, outcome))
@@ -180,6 +181,21 @@ headers_complete (GatewaySession *session, gsize end)
     session_run_hook (session, IPC_HOOK_END_OF_HEADERS, NULL, after_headers);
 }
 
+/* The limit protects those who parse. Where nobody does, or the configuration lets it pass, what is
+ * behind the limit counts as the body; the cut is at the end of a line. */
+static void
+head_too_long (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  const guint8 *bytes = base_buffer_bytes (&tx->head);
+  const guint8 *last = memrchr (bytes, '\n', base_buffer_length (&tx->head));
+  if (chain_wants (&session->listener->chain, IPC_HOOKS_OF_HEADERS)
+      && session->listener->config->over_limit == CONFIG_OVER_LIMIT_REJECT)
+    transaction_fail (session, BASE_REPLY (552, 5, 3, 4, "Header is too long"));
+  else
+    headers_complete (session, last == NULL ? 0 : (gsize) (last + 1 - bytes));
+}
+
 static void
 collect_headers (GatewaySession *session, const guint8 *bytes, gsize length)
 {
@@ -190,7 +206,7 @@ collect_headers (GatewaySession *session, const guint8 *bytes, gsize length)
   if (end != G_MAXSIZE)
     headers_complete (session, end);
   else if (stored > session->listener->config->limit_header_block)
-    transaction_fail (session, BASE_REPLY (552, 5, 3, 4, "Header is too long"));
+    head_too_long (session);
 }
 
 /* 354 came: our trace field, the header as edited, and what came with it, in one write. */
@@ -198,18 +214,29 @@ static void
 begin_stream (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
-  SmtpClient *client = session->upstream->client;
   const guint8 *piece;
   gsize length;
   tx->phase = TX_STREAMING;
   tx->writer = message_writer_new (tx->received, tx->edits, head_source (tx));
   while ((piece = message_writer_next (tx->writer, G_MAXSIZE, &length)) != NULL)
-    smtp_client_body (client, piece, length);
+    upstream_body (session, piece, length);
   gsize stored = base_buffer_length (&tx->head);
   if (stored > tx->head_end)
-    smtp_client_body (client, base_buffer_bytes (&tx->head) + tx->head_end, stored - tx->head_end);
+    upstream_body (session, base_buffer_bytes (&tx->head) + tx->head_end, stored - tx->head_end);
   if (tx->complete)
     upstream_end (session);
+}
+
+/* What the client's machine has kept from an earlier read it drops at the next event: such bytes
+ * can not be borrowed until they are written. */
+static void
+stream (GatewaySession *session, const guint8 *bytes, gsize length)
+{
+  gboolean lasts = session->input != NULL && bytes >= session->input
+                   && bytes < session->input + session->input_length;
+  upstream_body (session, bytes, length);
+  if (!lasts)
+    base_output_settle (smtp_client_output (session->upstream->client));
 }
 
 /* ---- Spooled ---- */
@@ -225,6 +252,7 @@ spool (GatewaySession *session, const guint8 *bytes, gsize length)
   transaction_fail (session, BASE_REPLY (452, 4, 3, 1, "Out of storage, try again later"));
 }
 
+/* As far as a header block may go: what is behind counts as the body. */
 static BaseReply *
 judge_spool (GatewaySession *session)
 {
@@ -279,10 +307,7 @@ after_message (GatewaySession *session, const ChainOutcome *outcome)
   g_autoptr (BaseReply) refusal = NULL;
   if (outcome->kind == CHAIN_QUARANTINE)
     {
-      tx->aside = ASIDE_QUARANTINE;
-      tx->aside_reason = g_strdup (outcome->reason);
-      tx->aside_filter = outcome->filter;
-      upstream_reset (session);
+      transaction_set_aside (session, outcome);
       transaction_store (session, GATEWAY_DELIVER_QUARANTINE);
       return;
     }
@@ -290,8 +315,7 @@ after_message (GatewaySession *session, const ChainOutcome *outcome)
     return;
   if (outcome->edits != NULL)
     tx->edits = message_edits_ref (outcome->edits);
-  if (outcome->reply != NULL)
-    tx->text = base_reply_copy (outcome->reply);
+  transaction_set_text (session, outcome);
   if (envelope_edit (session, outcome, &refusal))
     hand_over (session);
   else
@@ -322,13 +346,16 @@ data_send (GatewaySession *session)
       const guint8 *piece = message_writer_next (tx->writer, SEND_PIECE, &length);
       if (piece != NULL)
         {
-          smtp_client_body (session->upstream->client, piece, length);
+          upstream_body (session, piece, length);
           /* the writer uses its buffer again for the next piece */
           if (message_spool_inline (tx->spool) == NULL)
             base_output_settle (smtp_client_output (session->upstream->client));
         }
       else if (message_writer_fault (tx->writer) == MESSAGE_WRITER_FINE)
-        upstream_end (session);
+        {
+          if (!upstream_end (session))
+            return;
+        }
       else
         {
           base_log (BASE_LOG_ERROR, "id=%s the spooled message can not be read back", tx->id);
@@ -365,7 +392,7 @@ data_chunk (GatewaySession *session, guint8 *bytes, gsize length)
       collect_headers (session, bytes, length);
       break;
     case TX_STREAMING:
-      smtp_client_body (session->upstream->client, bytes, length);
+      stream (session, bytes, length);
       break;
     case TX_SPOOLING:
       spool (session, bytes, length);

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/address.h"
+
 void
 gateway_recipient_free (GatewayRecipient *recipient)
 {
@@ -57,24 +59,11 @@ forget_transaction (GatewaySession *session)
     chain_state_end_message (session->chain);
 }
 
-/* Discard and quarantine: the upstream is told nothing more. FALSE: the outcome is neither. */
-static gboolean
-take_aside (GatewaySession *session, const ChainOutcome *outcome)
-{
-  GatewayTransaction *tx = session->tx;
-  if (outcome->kind != CHAIN_DISCARD && outcome->kind != CHAIN_QUARANTINE)
-    return FALSE;
-  tx->aside = outcome->kind == CHAIN_DISCARD ? ASIDE_DISCARD : ASIDE_QUARANTINE;
-  tx->aside_reason = g_strdup (outcome->reason);
-  tx->aside_filter = outcome->filter;
-  return TRUE;
-}
-
 static void
 after_mail (GatewaySession *session, const ChainOutcome *outcome)
 {
   const BaseReply *ok = BASE_REPLY (250, 2, 1, 0, "Sender ok");
-  take_aside (session, outcome);
+  transaction_set_aside (session, outcome);
   if (outcome->kind == CHAIN_REFUSE || outcome->kind == CHAIN_CLOSE)
     {
       session_log_refusal (session, "MAIL", session->tx->sender->address, outcome->reply,
@@ -137,6 +126,13 @@ settle_recipient (GatewayRecipient *recipient, const BaseReply *reply)
 }
 
 void
+envelope_settle (GatewaySession *session, GatewayRecipient *recipient, const BaseReply *reply)
+{
+  settle_recipient (recipient, reply);
+  envelope_answer_pending (session);
+}
+
+void
 envelope_fail_pending (GatewaySession *session, const BaseReply *reply)
 {
   GatewayTransaction *tx = session->tx;
@@ -164,8 +160,7 @@ last_recipient (GatewayTransaction *tx)
 static void
 refuse_last (GatewaySession *session, const BaseReply *reply)
 {
-  settle_recipient (last_recipient (session->tx), reply);
-  envelope_answer_pending (session);
+  envelope_settle (session, last_recipient (session->tx), reply);
 }
 
 static void
@@ -175,8 +170,6 @@ ask_destination (GatewaySession *session)
   last_recipient (tx)->asked = TRUE;
   if (tx->failure != NULL)
     refuse_last (session, tx->failure);
-  else if (tx->aside != ASIDE_NO)
-    accept_by_ourselves (session);
   else if (tx->destination == NULL)
     upstream_ask (session, last_recipient (tx));
   else
@@ -197,8 +190,7 @@ after_rcpt (GatewaySession *session, const ChainOutcome *outcome)
       return;
     case CHAIN_DISCARD:
     case CHAIN_QUARANTINE:
-      take_aside (session, outcome);
-      upstream_reset (session);
+      transaction_set_aside (session, outcome);
       recipient->asked = TRUE;
       accept_by_ourselves (session);
       return;
@@ -209,11 +201,27 @@ after_rcpt (GatewaySession *session, const ChainOutcome *outcome)
     }
 }
 
+/* <Postmaster> without a domain is ours and must be taken (RFC 5321 section 4.5.1): it goes the way
+ * of our own name, or by the listener's first route. */
+static const ConfigRoute *
+claim_postmaster (const GatewaySession *session)
+{
+  const ConfigListener *listener = session->listener->listener;
+  gboolean needs_relay = FALSE;
+  g_autofree gchar *ours = g_strdup_printf ("postmaster@%s", session->listener->config->hostname);
+  const ConfigRoute *route = config_listener_route (listener, ours, &needs_relay);
+  if (route != NULL && !needs_relay)
+    return route;
+  return listener->n_routes > 0 ? listener->routes[0] : NULL;
+}
+
 static const ConfigRoute *
 claim (const GatewaySession *session, const gchar *address)
 {
   const ConfigListener *listener = session->listener->listener;
   gboolean needs_relay = FALSE;
+  if (base_address_domain (address) == NULL)
+    return claim_postmaster (session);
   const ConfigRoute *route = config_listener_route (listener, address, &needs_relay);
   if (route != NULL && needs_relay && listener->relay != CONFIG_RELAY_ANY
       && !config_listener_may_relay (listener, &session->client))
@@ -230,35 +238,46 @@ fix_route (GatewayTransaction *tx, const ConfigRoute *route)
   tx->destination = smtp ? NULL : first;
 }
 
+static void
+leave_route (GatewaySession *session)
+{
+  upstream_reset (session);
+  g_clear_pointer (&session->tx->failure, base_reply_free);
+}
+
 /* The first accepted recipient fixes the route; while earlier ones are unanswered nobody knows
  * whether one will be. */
 static void
 route_last (GatewaySession *session, const ConfigRoute *route)
 {
   GatewayTransaction *tx = session->tx;
-  GatewayRecipient *recipient = last_recipient (tx);
-  if (tx->failure != NULL)
+  gboolean elsewhere = tx->route != NULL && tx->route != route;
+  if (elsewhere && tx->next_answer + 1 < tx->recipients->len)
     {
-      refuse_last (session, tx->failure);
+      session->work = SESSION_PARKED;
       return;
     }
-  if (tx->route != NULL && tx->route != route)
+  if (elsewhere && envelope_accepted (tx) > 0)
     {
-      if (tx->next_answer + 1 < tx->recipients->len)
-        {
-          session->work = SESSION_PARKED;
-          return;
-        }
-      if (envelope_accepted (tx) > 0)
-        {
-          refuse_last (session, BASE_REPLY (452, 4, 5, 3,
-                                            "Recipient is routed elsewhere, send it separately"));
-          return;
-        }
-      upstream_reset (session);
+      refuse_last (session,
+                   BASE_REPLY (452, 4, 5, 3, "Recipient is routed elsewhere, send it separately"));
+      return;
     }
+  if (elsewhere)
+    leave_route (session);
   fix_route (tx, route);
-  session_run_hook (session, IPC_HOOK_RCPT, recipient->path->address, after_rcpt);
+  if (tx->failure != NULL)
+    refuse_last (session, tx->failure);
+  else
+    session_run_hook (session, IPC_HOOK_RCPT, last_recipient (tx)->path->address, after_rcpt);
+}
+
+/* Discard and quarantine cover the whole transaction: nobody else is asked. */
+static void
+take_aside (GatewaySession *session)
+{
+  last_recipient (session->tx)->asked = TRUE;
+  accept_by_ourselves (session);
 }
 
 void
@@ -270,6 +289,8 @@ envelope_rcpt (GatewaySession *session, const BasePath *path)
   const ConfigRoute *route = claim (session, path->address);
   if (route == NULL)
     refuse_last (session, BASE_REPLY (554, 5, 7, 1, "Relay access denied"));
+  else if (session->tx->aside != ASIDE_NO)
+    take_aside (session);
   else
     route_last (session, route);
 }
@@ -328,6 +349,8 @@ replace_recipients (GatewayTransaction *tx, const GPtrArray *paths)
   tx->next_answer = tx->recipients->len;
 }
 
+/* SIZE and BODY stay what the client said: a filter that brings in 8-bit text sends it as the
+ * client sent its own, and the next server judges what it gets. */
 gboolean
 envelope_edit (GatewaySession *session, const ChainOutcome *outcome, BaseReply **refusal)
 {
@@ -341,14 +364,12 @@ envelope_edit (GatewaySession *session, const ChainOutcome *outcome, BaseReply *
     {
       base_path_free (tx->sender);
       tx->sender = base_path_copy (outcome->sender);
-      tx->up_envelope_changed = TRUE;
     }
   if (outcome->recipients != NULL)
-    {
-      replace_recipients (tx, outcome->recipients);
-      tx->up_envelope_changed = TRUE;
-      if (tx->recipients->len == 0)
-        tx->aside = ASIDE_DISCARD;
-    }
+    replace_recipients (tx, outcome->recipients);
+  if (tx->recipients->len == 0)
+    tx->aside = ASIDE_DISCARD;
+  if (outcome->sender != NULL || outcome->recipients != NULL)
+    tx->up_envelope_changed = tx->up_stale = TRUE;
   return TRUE;
 }

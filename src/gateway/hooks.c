@@ -6,12 +6,6 @@
 
 static const ChainOutcome nobody = { .kind = CHAIN_PASS };
 
-gboolean
-session_hook_wanted (const GatewaySession *session, IpcHook hook)
-{
-  return session->chain != NULL && chain_wants (&session->listener->chain, IPC_HOOK_BIT (hook));
-}
-
 static void
 fill_session (const GatewaySession *session, IpcSession *facts, gchar **address)
 {

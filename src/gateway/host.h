@@ -73,6 +73,10 @@ typedef struct
   GatewayUpstream *(*take_upstream) (gpointer host, const ConfigRoute *route, guint32 needs,
                                      gboolean fresh);
   void (*cancel_upstream) (gpointer host); /* the one that was to follow is not wanted any more */
+  /* Reads what stands in the leased upstream's socket into its machine, and settles it: an answer
+   * that came before our final dot must not pass for the answer to it. NULL: it is not looked at.
+   */
+  void (*read_upstream) (gpointer host);
   /* Back from lease. `reusable` only after a final reply or the 250 to RSET; it is looked at again
    * (smtp_client_is_idle()). Else QUIT or drop. */
   void (*give_upstream) (gpointer host, GatewayUpstream *upstream, gboolean reusable);

@@ -55,8 +55,6 @@ finish (GatewaySession *session, guint code, const gchar *text, SessionContinue 
 {
   session->tx->phase = TX_OVER;
   session->tx->deadline = 0;
-  session->last_activity
-      = session->methods->now (session->host); /* the client may idle from our answer on */
   session->after_transaction = after;
   session->hook_code = code;
   session_run_hook (session, IPC_HOOK_MESSAGE_OVER, text, after_over);
@@ -67,7 +65,7 @@ transaction_answer (GatewaySession *session, const BaseReply *reply, const gchar
 {
   GatewayTransaction *tx = session->tx;
   g_autoptr (BaseReply) answer = base_reply_copy (reply);
-  if (tx->text != NULL && answer->code / 100 == 2)
+  if (tx->text != NULL && tx->aside == ASIDE_NO && answer->code / 100 == 2)
     {
       base_reply_free (answer);
       answer = base_reply_copy (tx->text);
@@ -95,6 +93,7 @@ void
 transaction_answer_at_end (GatewaySession *session, const BaseReply *reply, const gchar *status)
 {
   GatewayTransaction *tx = session->tx;
+  session_abandon_hooks (session);
   upstream_reset (session);
   if (tx->complete)
     {
@@ -111,6 +110,28 @@ void
 transaction_fail (GatewaySession *session, const BaseReply *reply)
 {
   transaction_answer_at_end (session, reply, status_of (reply));
+}
+
+gboolean
+transaction_set_aside (GatewaySession *session, const ChainOutcome *outcome)
+{
+  GatewayTransaction *tx = session->tx;
+  if (outcome->kind != CHAIN_DISCARD && outcome->kind != CHAIN_QUARANTINE)
+    return FALSE;
+  tx->aside = outcome->kind == CHAIN_DISCARD ? ASIDE_DISCARD : ASIDE_QUARANTINE;
+  tx->aside_reason = g_strdup (outcome->reason);
+  tx->aside_filter = outcome->filter;
+  upstream_reset (session);
+  return TRUE;
+}
+
+void
+transaction_set_text (GatewaySession *session, const ChainOutcome *outcome)
+{
+  if (outcome->kind != CHAIN_PASS || outcome->reply == NULL)
+    return;
+  base_reply_free (session->tx->text);
+  session->tx->text = base_reply_copy (outcome->reply);
 }
 
 gboolean
@@ -223,11 +244,8 @@ void
 transaction_store (GatewaySession *session, GatewayDeliveryKind kind)
 {
   GatewayTransaction *tx = session->tx;
-  if (session->methods->client_is_gone (session->host))
-    {
-      gateway_session_client_gone (session);
-      return;
-    }
+  if (session_lost_client (session))
+    return;
   if (kind == GATEWAY_DELIVER_QUARANTINE && session->listener->config->quarantine == NULL)
     {
       base_log (BASE_LOG_ERROR, "id=%s filter %s wants quarantine, but none is configured", tx->id,

@@ -102,7 +102,8 @@ typedef struct
   BaseReply *up_refusal;    /* of a replayed envelope */
   gboolean up_want_data;    /* send DATA as soon as the envelope stands */
   guint up_attempts;
-  gboolean up_envelope_changed;
+  gboolean up_envelope_changed; /* by a filter */
+  gboolean up_stale;            /* what the upstream was told is not the envelope any more */
   gint64 up_idle; /* when a connection that waits for a spooled message is given back */
   gchar *relay;   /* name of the last upstream, or the Maildir: for the log */
   gchar *relay_tls;
@@ -133,10 +134,11 @@ struct _GatewaySession
   gchar id[BASE_ID_LENGTH];
   BaseEndpoint client;
   gchar *client_name;
-  gchar *helo; /* NULL before HELO */
+  gchar *helo;     /* NULL before HELO */
+  gchar *new_helo; /* until it is accepted */
   gchar *tls_protocol;
   gchar *tls_cipher;
-  gboolean esmtp;
+  gboolean esmtp, new_esmtp;
 
   SessionWork work;
   SessionContinue after_hooks;
@@ -153,12 +155,17 @@ struct _GatewaySession
   GatewayUpstream *upstream; /* on lease */
   const ConfigRoute *upstream_route;
   gboolean
-      up_resetting; /* RSET is out; replies before its own belong to an envelope that is gone */
-  gint64 up_until;  /* the next reply, or progress; 0: none is awaited */
-  gsize up_backlog; /* of the upstream's output, when last looked at */
+      up_resetting;    /* RSET is out; replies before its own belong to an envelope that is gone */
+  gint64 up_until;     /* the next reply, or progress; 0: none is awaited */
+  guint64 up_appended; /* octets of the body that were given to the upstream's output */
+  guint64 up_taken;    /* of them, gone from it when last looked at */
+  const guint8 *input; /* the client's bytes that may be borrowed until they are settled */
+  gsize input_length;
 
   gboolean client_gone;
   gboolean draining, hurried;
+  gboolean connected; /* the connect hooks were asked */
+  gboolean idle;      /* it was the client's turn when we last looked */
   gboolean pumping;
   gboolean ending; /* session_over has been asked */
   gboolean over;
@@ -169,7 +176,10 @@ void session_run_hook (GatewaySession *session, IpcHook hook, const gchar *argum
                        SessionContinue after);
 void session_abandon_hooks (GatewaySession *session);
 void session_filter_timed_out (GatewaySession *session);
-gboolean session_hook_wanted (const GatewaySession *session, IpcHook hook);
+
+/* session.c: looks at the client's socket (rule 7). TRUE: nobody is there to hear an answer; what
+ * is open is given up by the pump. */
+gboolean session_lost_client (GatewaySession *session);
 
 /* commands.c: one client command or message event. */
 void session_handle_event (GatewaySession *session, const SmtpServerEvent *event);
@@ -180,6 +190,7 @@ void envelope_rcpt (GatewaySession *session, const BasePath *path);
 void envelope_unpark (GatewaySession *session);
 void
 envelope_answer_pending (GatewaySession *session); /* in order, as far as the replies are known */
+void envelope_settle (GatewaySession *session, GatewayRecipient *recipient, const BaseReply *reply);
 void envelope_fail_pending (GatewaySession *session, const BaseReply *reply);
 guint envelope_accepted (const GatewayTransaction *tx);
 GPtrArray *envelope_paths (
@@ -194,11 +205,12 @@ void upstream_want_data (GatewaySession *session);
 void upstream_pull (GatewaySession *session);
 gboolean upstream_has_room (const GatewaySession *session);
 void upstream_reset (GatewaySession *session); /* RSET, then back to the pool */
-void upstream_give_back_idle (GatewaySession *session);
-void upstream_drop (GatewaySession *session); /* hang up: never a complete message */
-void upstream_end (GatewaySession *session);  /* our final dot */
+void upstream_drop (GatewaySession *session);  /* hang up: never a complete message */
+/* Bytes of the message; the output may borrow them. */
+void upstream_body (GatewaySession *session, const guint8 *bytes, gsize length);
+/* Our final dot. FALSE: the client has left, it stays back. */
+gboolean upstream_end (GatewaySession *session);
 void upstream_timed_out (GatewaySession *session);
-void upstream_lost (GatewaySession *session, const BaseReply *why);
 
 /* data.c */
 void data_begin (GatewaySession *session);
@@ -219,6 +231,11 @@ void transaction_answer_at_end (GatewaySession *session, const BaseReply *reply,
                                 const gchar *status);
 /* Answers as a filter's verdict has it. FALSE: it was PASS. */
 gboolean transaction_apply_verdict (GatewaySession *session, const ChainOutcome *outcome);
+/* Discard and quarantine: remembered, and the upstream is told nothing more. FALSE: the outcome is
+ * neither. */
+gboolean transaction_set_aside (GatewaySession *session, const ChainOutcome *outcome);
+/* What a filter wants to be said if all accept. */
+void transaction_set_text (GatewaySession *session, const ChainOutcome *outcome);
 /* 250 of our own, or the text that a filter set. */
 void transaction_accept (GatewaySession *session, const gchar *text, const gchar *status);
 void transaction_store (GatewaySession *session, GatewayDeliveryKind kind);

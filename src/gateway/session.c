@@ -43,6 +43,7 @@ gateway_session_free (GatewaySession *session)
   base_reply_free (session->fallback);
   g_free (session->client_name);
   g_free (session->helo);
+  g_free (session->new_helo);
   g_free (session->tls_protocol);
   g_free (session->tls_cipher);
   g_free (session->hook_argument);
@@ -60,7 +61,10 @@ set_over (GatewaySession *session, const ChainOutcome *outcome)
 static void
 run_session_over (GatewaySession *session, const ChainOutcome *outcome)
 {
-  session_run_hook (session, IPC_HOOK_SESSION_OVER, NULL, set_over);
+  if (session->connected)
+    session_run_hook (session, IPC_HOOK_SESSION_OVER, NULL, set_over);
+  else
+    set_over (session, outcome);
 }
 
 /* Phases that are waited for, whatever becomes of the client. */
@@ -83,22 +87,30 @@ end_if_closing (GatewaySession *session)
   transaction_abort (session, session->client_gone ? "client-gone" : "aborted", run_session_over);
 }
 
+static void
+lose_client (GatewaySession *session)
+{
+  TransactionPhase phase = session->tx == NULL ? TX_NONE : session->tx->phase;
+  session->client_gone = TRUE;
+  if (phase != TX_OVER && !session->ending)
+    session_abandon_hooks (session);
+}
+
+gboolean
+session_lost_client (GatewaySession *session)
+{
+  if (!session->client_gone && session->methods->client_is_gone (session->host))
+    lose_client (session);
+  return session->client_gone;
+}
+
 void
 gateway_session_client_gone (GatewaySession *session)
 {
-  TransactionPhase phase = session->tx == NULL ? TX_NONE : session->tx->phase;
-  if (session->client_gone)
-    return;
-  if (smtp_server_backlog_has_quit (session->server))
-    {
-      /* It has said good-bye and shut its side down, as a pipelining client may: it still reads our
-       * answers. */
-      gateway_session_pump (session);
-      return;
-    }
-  session->client_gone = TRUE;
-  if (session->work == SESSION_HOOKS && phase != TX_OVER && !session->ending)
-    session_abandon_hooks (session);
+  /* One that has said good-bye and shut its side down, as a pipelining client may, still reads our
+   * answers. */
+  if (!session->client_gone && !smtp_server_backlog_has_quit (session->server))
+    lose_client (session);
   gateway_session_pump (session);
 }
 
@@ -139,6 +151,17 @@ pull_client (GatewaySession *session)
   return event != NULL;
 }
 
+/* The client's time runs from our last answer on, however long that took. */
+static void
+start_idling (GatewaySession *session)
+{
+  gboolean idle = !smtp_server_is_closing (session->server)
+                  && !smtp_server_awaits_answer (session->server) && may_pull (session);
+  if (idle && !session->idle)
+    session->last_activity = session->methods->now (session->host);
+  session->idle = idle;
+}
+
 void
 gateway_session_pump (GatewaySession *session)
 {
@@ -148,22 +171,25 @@ gateway_session_pump (GatewaySession *session)
   session->pumping = TRUE;
   while (moved)
     {
+      if (session->tx != NULL && session->tx->phase == TX_SENDING)
+        data_send (session);
       upstream_pull (session);
       if (session->tx != NULL)
         envelope_unpark (session);
-      if (session->tx != NULL && session->tx->phase == TX_SENDING)
-        data_send (session);
       moved = pull_client (session);
       if (!moved)
         end_if_closing (session);
     }
   session->pumping = FALSE;
+  start_idling (session);
 }
 
 void
 gateway_session_input (GatewaySession *session, guint8 *bytes, gsize length)
 {
   session->last_activity = session->methods->now (session->host);
+  session->input = bytes;
+  session->input_length = length;
   smtp_server_feed (session->server, bytes, length);
   gateway_session_pump (session);
 }
@@ -172,6 +198,8 @@ void
 gateway_session_settle (GatewaySession *session)
 {
   smtp_server_settle (session->server);
+  session->input = NULL;
+  session->input_length = 0;
 }
 
 void
@@ -191,20 +219,10 @@ gateway_session_tls_started (GatewaySession *session, const gchar *protocol, con
 
 /* ---- The clock ---- */
 
-static gboolean
-waits_for_client (const GatewaySession *session)
-{
-  return !session->client_gone && !session->ending && session->work == SESSION_FREE
-         && !smtp_server_is_closing (session->server)
-         && !smtp_server_awaits_answer (session->server) && may_pull (session);
-}
-
 static gint64
 idle_until (const GatewaySession *session)
 {
-  return waits_for_client (session)
-             ? session->last_activity + session->listener->listener->idle * 1000
-             : 0;
+  return session->idle ? session->last_activity + session->listener->listener->idle * 1000 : 0;
 }
 
 static gint64
@@ -240,7 +258,6 @@ static void
 deadline_passed (GatewaySession *session)
 {
   session->tx->deadline = 0;
-  session_abandon_hooks (session);
   transaction_fail (
       session, BASE_REPLY (451, 4, 4, 7, "The message could not be checked and passed on in time"));
 }
@@ -272,7 +289,7 @@ gateway_session_timer (GatewaySession *session)
   else if (is_past (session->up_until, now))
     upstream_timed_out (session);
   else if (is_past (spool_idle_until (session), now))
-    upstream_give_back_idle (session);
+    upstream_reset (session);
   else if (is_past (idle_until (session), now))
     idle_passed (session);
   gateway_session_pump (session);

@@ -14,6 +14,12 @@
 
 static void acquire (GatewaySession *session);
 
+static gsize
+backlog (const GatewayUpstream *upstream)
+{
+  return smtp_client_output (upstream->client)->length;
+}
+
 static void
 give (GatewaySession *session, gboolean reusable)
 {
@@ -23,17 +29,25 @@ give (GatewaySession *session, gboolean reusable)
   session->up_until = 0;
   if (upstream != NULL)
     session->methods->give_upstream (session->host, upstream,
-                                     reusable && smtp_client_is_idle (upstream->client));
+                                     reusable && smtp_client_is_idle (upstream->client)
+                                         && backlog (upstream) == 0);
+}
+
+static guint64
+body_taken (const GatewaySession *session)
+{
+  return session->up_appended - backlog (session->upstream);
 }
 
 static void
 wait_for_reply (GatewaySession *session, gint64 milliseconds)
 {
   session->up_until = session->methods->now (session->host) + milliseconds * 1000;
-  session->up_backlog = smtp_client_output (session->upstream->client)->length;
+  session->up_taken = body_taken (session);
 }
 
-/* The transaction can not succeed any more. */
+/* The transaction can not succeed any more, unless a recipient of another route comes while none is
+ * accepted. */
 static void
 doom (GatewaySession *session, const BaseReply *why)
 {
@@ -57,6 +71,18 @@ needs_of (const GatewayTransaction *tx)
   return needs;
 }
 
+static gboolean
+lacks (const GatewaySession *session, guint32 needs)
+{
+  return (needs & ~smtp_client_capabilities (session->upstream->client).flags) != 0;
+}
+
+static const BaseReply *
+lacking (void)
+{
+  return BASE_REPLY (451, 4, 3, 5, "The next server lacks an extension that this message needs");
+}
+
 static void
 send_rcpt (GatewaySession *session, guint index)
 {
@@ -70,15 +96,17 @@ send_envelope (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
   SmtpClient *client = session->upstream->client;
-  if ((needs_of (tx) & ~smtp_client_capabilities (client).flags) != 0)
+  g_clear_pointer (&tx->up_mail_reply, base_reply_free);
+  g_clear_pointer (&tx->up_refusal, base_reply_free);
+  if (lacks (session, needs_of (tx)))
     {
       give (session, TRUE);
       tx->up = UP_NONE;
-      doom (session, BASE_REPLY (451, 4, 3, 5,
-                                 "The next server lacks an extension that this message needs"));
+      doom (session, lacking ());
       return;
     }
   tx->up = UP_ENVELOPE;
+  tx->up_stale = FALSE;
   tx->up_open = 1;
   smtp_client_mail (client, tx->sender, 0);
   for (guint i = 0; i < tx->recipients->len; i++)
@@ -153,14 +181,26 @@ upstream_ask (GatewaySession *session, GatewayRecipient *recipient)
     }
   if (tx->up == UP_NONE)
     acquire (session);
+  else if (tx->up == UP_ENVELOPE && lacks (session, smtp_parameters_needs (recipient->path)))
+    envelope_settle (session, recipient, lacking ());
   else if (tx->up == UP_ENVELOPE)
     {
       send_rcpt (session, tx->recipients->len - 1);
-      wait_for_reply (session, tx->route->reply);
+      if (session->up_until == 0)
+        wait_for_reply (session, tx->route->reply);
     }
 }
 
 /* ---- Giving up ---- */
+
+static void
+send_rset (GatewaySession *session)
+{
+  smtp_client_rset (session->upstream->client, 0);
+  session->up_resetting = TRUE;
+  session->tx->up = UP_NONE;
+  wait_for_reply (session, session->upstream_route->reply);
+}
 
 void
 upstream_reset (GatewaySession *session)
@@ -169,15 +209,12 @@ upstream_reset (GatewaySession *session)
   if (tx->up == UP_WANTED)
     session->methods->cancel_upstream (session->host);
   else if (tx->up == UP_ENVELOPE)
-    {
-      smtp_client_rset (session->upstream->client, 0);
-      session->up_resetting = TRUE;
-      wait_for_reply (session, tx->route->reply);
-    }
+    send_rset (session);
   else if (tx->up > UP_ENVELOPE)
     give (session, FALSE);
   tx->up = UP_NONE;
   tx->up_open = 0;
+  tx->up_attempts = 0;
   g_clear_pointer (&tx->up_mail_reply, base_reply_free);
 }
 
@@ -189,13 +226,6 @@ upstream_drop (GatewaySession *session)
   give (session, FALSE);
   if (session->tx != NULL)
     session->tx->up = UP_NONE;
-}
-
-void
-upstream_give_back_idle (GatewaySession *session)
-{
-  upstream_reset (session);
-  session->tx->up_attempts = 0;
 }
 
 /* ---- DATA ---- */
@@ -213,7 +243,7 @@ upstream_want_data (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
   tx->up_want_data = TRUE;
-  if (tx->up_envelope_changed && tx->up == UP_ENVELOPE)
+  if (tx->up_stale && tx->up == UP_ENVELOPE)
     {
       upstream_reset (session);
       tx->up = UP_RESETTING;
@@ -225,26 +255,34 @@ upstream_want_data (GatewaySession *session)
 }
 
 void
+upstream_body (GatewaySession *session, const guint8 *bytes, gsize length)
+{
+  gsize before = backlog (session->upstream);
+  smtp_client_body (session->upstream->client, bytes, length);
+  session->up_appended += backlog (session->upstream) - before;
+}
+
+gboolean
 upstream_end (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
-  if (session->methods->client_is_gone (session->host))
-    {
-      gateway_session_client_gone (session);
-      return;
-    }
+  if (session_lost_client (session))
+    return FALSE;
+  /* An answer that is there already is none to our dot: the machine keeps the dot back. */
+  if (session->methods->read_upstream != NULL)
+    session->methods->read_upstream (session->host);
   tx->up = UP_FINAL;
   tx->phase = TX_FINAL;
   tx->deadline = 0;
   smtp_client_end (session->upstream->client, 0);
   wait_for_reply (session, tx->route->final_reply);
+  return TRUE;
 }
 
 gboolean
 upstream_has_room (const GatewaySession *session)
 {
-  return session->upstream == NULL
-         || smtp_client_output (session->upstream->client)->length < UPSTREAM_ROOM;
+  return session->upstream == NULL || backlog (session->upstream) < UPSTREAM_ROOM;
 }
 
 /* ---- Replies ---- */
@@ -273,10 +311,7 @@ envelope_stands (GatewaySession *session)
   session->up_until = 0;
   tx->up_idle = session->methods->now (session->host) + UPSTREAM_IDLE;
   if (tx->up_mail_reply != NULL)
-    {
-      give (session, TRUE);
-      tx->up = UP_NONE;
-    }
+    send_rset (session);
   if (tx->up_refusal != NULL)
     {
       g_autoptr (BaseReply) refusal = g_steal_pointer (&tx->up_refusal);
@@ -312,11 +347,8 @@ on_rcpt_reply (GatewaySession *session, guint index, const BaseReply *reply)
   GatewayRecipient *recipient = tx->recipients->pdata[index];
   if (recipient->replaying && !is_positive (reply))
     keep_refusal (tx, reply);
-  if (recipient->replaying || recipient->reply != NULL)
-    return;
-  recipient->state = is_positive (reply) ? RECIPIENT_ACCEPTED : RECIPIENT_REFUSED;
-  recipient->reply = base_reply_copy (reply);
-  envelope_answer_pending (session);
+  if (!recipient->replaying && recipient->reply == NULL)
+    envelope_settle (session, recipient, reply);
 }
 
 static void
@@ -326,9 +358,10 @@ on_envelope_reply (GatewaySession *session, const SmtpClientEvent *event)
   if (tx == NULL || tx->up != UP_ENVELOPE || session->up_resetting)
     return; /* of an envelope that was reset */
   tx->up_open--;
-  if (event->command == SMTP_CLIENT_COMMAND_MAIL)
+  wait_for_reply (session, tx->route->reply);
+  if (!tx->up_stale && event->command == SMTP_CLIENT_COMMAND_MAIL)
     on_mail_reply (session, event->reply);
-  else
+  else if (!tx->up_stale)
     on_rcpt_reply (session, event->tag - 1, event->reply);
   if (tx->up_open == 0)
     envelope_stands (session);
@@ -358,39 +391,30 @@ on_data_reply (GatewaySession *session, const BaseReply *reply)
   if (reply->code == 354)
     {
       tx->up = UP_BODY;
+      session->up_appended = 0;
       wait_for_reply (session, tx->route->reply);
       data_upstream_ready (session);
       return;
     }
-  g_autoptr (BaseReply) refusal = base_reply_copy (
-      reply->code >= 400
-          ? reply
-          : BASE_REPLY (451, 4, 3, 0, "The next server answered DATA with nonsense"));
-  if (reply->code >= 400)
-    tx->up = UP_ENVELOPE; /* the envelope still stands there, RSET clears it */
-  upstream_reset (session);
+  g_autoptr (BaseReply) refusal = base_reply_copy (reply);
+  tx->up = UP_ENVELOPE; /* the envelope still stands there, RSET clears it */
   transaction_fail (session, refusal);
 }
 
 /* The final answer goes to the client as it is; only 421 speaks of the upstream's connection and
- * not of ours. */
+ * not of ours. An acceptance that came before our dot was out accepts nothing. */
 static void
 on_end_reply (GatewaySession *session, const BaseReply *reply)
 {
-  g_autoptr (BaseReply) answer = base_reply_copy (reply);
-  session->up_until = 0;
+  gboolean early = backlog (session->upstream) > 0;
+  g_autoptr (BaseReply) answer = base_reply_copy (
+      early && is_positive (reply)
+          ? BASE_REPLY (451, 4, 3, 0, "The next server answered before the end of the message")
+          : reply);
   session->tx->up = UP_NONE;
-  give (session, reply->code != 421);
+  give (session, !early && reply->code != 421);
   if (answer->code == 421)
     answer->code = 451;
-  if (answer->code < 200 || answer->code / 100 == 3)
-    {
-      session->tx->ambiguous = TRUE;
-      transaction_answer (session,
-                          BASE_REPLY (451, 4, 4, 2, "The next server's answer makes no sense"),
-                          "deferred");
-      return;
-    }
   transaction_answer (session, answer,
                       is_positive (answer) ? "sent"
                       : answer->code < 500 ? "deferred"
@@ -424,7 +448,33 @@ on_reply (GatewaySession *session, const SmtpClientEvent *event)
     }
 }
 
-void
+/* Whether somebody has heard, or waits for, what only this envelope can make true. */
+static gboolean
+envelope_is_needed (const GatewayTransaction *tx)
+{
+  for (guint i = 0; i < tx->recipients->len; i++)
+    {
+      const GatewayRecipient *recipient = tx->recipients->pdata[i];
+      if (recipient->state == RECIPIENT_ACCEPTED || (recipient->asked && recipient->reply == NULL))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Before any byte of the message went out. */
+static void
+replace_upstream (GatewaySession *session, const BaseReply *why)
+{
+  GatewayTransaction *tx = session->tx;
+  if (!envelope_is_needed (tx))
+    return;
+  if (tx->up_attempts < UPSTREAM_ATTEMPTS)
+    acquire (session);
+  else
+    doom (session, why);
+}
+
+static void
 upstream_lost (GatewaySession *session, const BaseReply *why)
 {
   GatewayTransaction *tx = session->tx;
@@ -453,27 +503,46 @@ upstream_lost (GatewaySession *session, const BaseReply *why)
     case UP_RESETTING:
     case UP_ENVELOPE:
     case UP_DATA:
-      if (tx->up_attempts < UPSTREAM_ATTEMPTS)
-        acquire (session);
-      else
-        doom (session, reply);
+      replace_upstream (session, reply);
       break;
     }
+}
+
+/* While the message goes out, no answer is awaited: the upstream has only to take what we write,
+ * and a slow client is not its fault. */
+static gboolean
+message_moves (const GatewaySession *session)
+{
+  const GatewayTransaction *tx = session->tx;
+  if (tx == NULL || tx->up < UP_BODY)
+    return FALSE;
+  if (backlog (session->upstream) == 0)
+    return tx->up == UP_BODY;
+  return body_taken (session) != session->up_taken;
 }
 
 /* No answer, and no progress in what we write, within the route's `reply` (or `final-reply`). */
 void
 upstream_timed_out (GatewaySession *session)
 {
-  gsize backlog = smtp_client_output (session->upstream->client)->length;
-  if (backlog > 0 && backlog < session->up_backlog)
+  const ConfigRoute *route = session->upstream_route;
+  if (message_moves (session))
     {
-      wait_for_reply (session, session->upstream_route->reply);
+      wait_for_reply (session, session->tx->up == UP_FINAL ? route->final_reply : route->reply);
       return;
     }
-  if (session->tx != NULL && session->tx->up != UP_NONE)
+  if (session->tx != NULL && session->tx->up > UP_RESETTING)
     session->tx->up_attempts = UPSTREAM_ATTEMPTS;
   upstream_lost (session, BASE_REPLY (451, 4, 4, 2, "The next server does not answer"));
+}
+
+static void
+on_failure (GatewaySession *session, const SmtpClientEvent *event)
+{
+  GatewayTransaction *tx = session->tx;
+  if (tx != NULL && tx->up == UP_FINAL && event->command == SMTP_CLIENT_COMMAND_DATA)
+    tx->up = UP_BODY; /* the machine has kept our dot back: nothing is ambiguous */
+  upstream_lost (session, event->reply);
 }
 
 void
@@ -486,6 +555,6 @@ upstream_pull (GatewaySession *session)
       if (event->type == SMTP_CLIENT_REPLY)
         on_reply (session, event);
       else if (event->type == SMTP_CLIENT_FAILED)
-        upstream_lost (session, event->reply);
+        on_failure (session, event);
     }
 }
