@@ -4,6 +4,7 @@
 #include "kit.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -253,6 +254,8 @@ static void
 take_connection (KitServer *server, gint fd)
 {
   Line *line = g_new0 (Line, 1);
+  const gint on = 1;
+  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* replies come one by one */
   line->server = server;
   line->fd = fd;
   line->input = g_byte_array_new ();
