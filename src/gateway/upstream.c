@@ -77,11 +77,8 @@ lacks (const GatewaySession *session, guint32 needs)
   return (needs & ~smtp_client_capabilities (session->upstream->client).flags) != 0;
 }
 
-static const BaseReply *
-lacking (void)
-{
-  return BASE_REPLY (451, 4, 3, 5, "The next server lacks an extension that this message needs");
-}
+static const BaseReply lacking
+    = { 451, { 4, 3, 5 }, (gchar *) "The next server lacks an extension that this message needs" };
 
 static void
 send_rcpt (GatewaySession *session, guint index)
@@ -102,7 +99,7 @@ send_envelope (GatewaySession *session)
     {
       give (session, TRUE);
       tx->up = UP_NONE;
-      doom (session, lacking ());
+      doom (session, &lacking);
       return;
     }
   tx->up = UP_ENVELOPE;
@@ -182,7 +179,7 @@ upstream_ask (GatewaySession *session, GatewayRecipient *recipient)
   if (tx->up == UP_NONE)
     acquire (session);
   else if (tx->up == UP_ENVELOPE && lacks (session, smtp_parameters_needs (recipient->path)))
-    envelope_settle (session, recipient, lacking ());
+    envelope_settle (session, recipient, &lacking);
   else if (tx->up == UP_ENVELOPE)
     {
       send_rcpt (session, tx->recipients->len - 1);

@@ -20,8 +20,8 @@ harness_connection_free (HarnessConnection *connection)
   g_free (connection);
 }
 
-static BaseReply *
-reply_from (const gchar *text)
+BaseReply *
+harness_reply (const gchar *text)
 {
   guint16 enhanced[3] = { 0, 0, 0 };
   guint code = (guint) g_ascii_strtoull (text, NULL, 10);
@@ -108,7 +108,7 @@ answer_event (Harness *harness, HarnessConnection *connection, const SmtpServerE
     verb_answer = NULL;
   g_autoptr (BaseReply) reply = NULL;
   if (verb_answer != NULL)
-    reply = reply_from (verb_answer);
+    reply = harness_reply (verb_answer);
   else if (event->type == SMTP_SERVER_DATA)
     reply = base_reply_new (354, 0, 0, 0, "go on");
   else if (event->type == SMTP_SERVER_CONNECT)
@@ -130,20 +130,23 @@ static gboolean
 move_up (Harness *harness, HarnessConnection *connection)
 {
   BaseOutput *output = smtp_client_output (connection->upstream.client);
-  gboolean moved = output->length > 0;
-  while (output->length > 0)
+  gboolean moved = output->length > 0 && harness->choke == 0;
+  gsize room = harness->choke == 0 ? G_MAXSIZE : harness->choke;
+  while (output->length > 0 && room > 0)
     {
       struct iovec vector[16];
       guint8 bytes[4096];
+      gsize most = MIN (room, sizeof bytes);
       gsize length = 0;
       guint n = base_output_iovec (output, vector, 16);
-      for (guint i = 0; i < n && length < sizeof bytes; i++)
+      for (guint i = 0; i < n && length < most; i++)
         {
-          gsize take = MIN (vector[i].iov_len, sizeof bytes - length);
+          gsize take = MIN (vector[i].iov_len, most - length);
           memcpy (bytes + length, vector[i].iov_base, take);
           length += take;
         }
       base_output_consume (output, length);
+      room -= length;
       if (connection->closed)
         continue;
       smtp_server_feed (connection->server, bytes, length);
@@ -155,8 +158,8 @@ move_up (Harness *harness, HarnessConnection *connection)
   return moved;
 }
 
-static gboolean
-move_down (HarnessConnection *connection)
+gboolean
+harness_move_down (HarnessConnection *connection)
 {
   BaseOutput *output = smtp_server_output (connection->server);
   gboolean moved = output->length > 0;
@@ -187,7 +190,8 @@ harness_move_upstream (Harness *harness)
   if (connection == NULL)
     return FALSE;
   gboolean moved = move_up (harness, connection);
-  moved |= move_down (connection);
+  if (!harness->mute)
+    moved |= harness_move_down (connection);
   gboolean ended = connection->closed || smtp_server_is_closing (connection->server);
   if (ended && !connection->told)
     {
@@ -213,7 +217,7 @@ harness_connection_new (Harness *harness)
   answer_event (harness, connection, event);
   for (guint i = 0; i < 4; i++)
     {
-      move_down (connection);
+      harness_move_down (connection);
       const SmtpClientEvent *ready = smtp_client_next (connection->upstream.client);
       if (ready != NULL && ready->type == SMTP_CLIENT_READY)
         break;

@@ -16,9 +16,13 @@ typedef struct
   gboolean lied; /* it has said what nobody asked for */
 } HarnessConnection;
 
+/* "550 5.1.1 text". Caller frees. */
+BaseReply *harness_reply (const gchar *text);
 HarnessConnection *harness_connection (Harness *harness); /* on lease, or NULL */
 /* As the pool gives it: greeted, and EHLO done. */
 HarnessConnection *harness_connection_new (Harness *harness);
 void harness_connection_free (HarnessConnection *connection);
+/* What the server has said goes to the client machine. */
+gboolean harness_move_down (HarnessConnection *connection);
 /* What stands in both outputs goes to the other side. FALSE: nothing did. */
 gboolean harness_move_upstream (Harness *harness);

@@ -63,6 +63,13 @@ host_cancel_upstream (gpointer host)
 }
 
 static void
+host_read_upstream (gpointer host)
+{
+  Harness *harness = host;
+  harness_move_down (harness_connection (harness));
+}
+
+static void
 host_give_upstream (gpointer host, GatewayUpstream *upstream, gboolean reusable)
 {
   Harness *harness = host;
@@ -127,6 +134,7 @@ static const GatewayHost methods = { .now = host_now,
                                      .capabilities = host_capabilities,
                                      .take_upstream = host_take_upstream,
                                      .cancel_upstream = host_cancel_upstream,
+                                     .read_upstream = host_read_upstream,
                                      .give_upstream = host_give_upstream,
                                      .ask_worker = host_ask_worker,
                                      .cancel_worker = host_cancel_worker,
@@ -330,6 +338,21 @@ harness_script (Harness *harness, const gchar *key, const gchar *answer)
     g_hash_table_remove (harness->script, key);
   else
     g_hash_table_insert (harness->script, g_strdup (key), g_strdup (answer));
+}
+
+void
+harness_upstream_answers (Harness *harness, const gchar *answer)
+{
+  g_autoptr (BaseReply) reply = harness_reply (answer);
+  smtp_server_answer (harness_connection (harness)->server, reply);
+  harness_move (harness);
+}
+
+void
+harness_upstream_says (Harness *harness, const gchar *bytes)
+{
+  base_output_append_string (smtp_server_output (harness_connection (harness)->server), bytes);
+  harness_move (harness);
 }
 
 void

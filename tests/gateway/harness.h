@@ -43,6 +43,8 @@ struct _Harness
   GString *commands;    /* the upstream's events, one a line, over all connections */
   GString *message;     /* the last complete message that it accepted */
   guint messages;       /* accepted */
+  gsize choke;          /* octets that it takes in each move; 0: all */
+  gboolean mute;        /* what it says stays in its socket, unless it is looked at */
   guint connections;    /* made */
   guint takes;          /* how often one was asked for that is still to come: 0 or 1 */
   gboolean take_later;  /* connections come by gateway_session_upstream_ready() */
@@ -85,6 +87,10 @@ gchar *harness_heard (Harness *harness);
 void harness_move (Harness *harness);
 void harness_pass_time (Harness *harness, gint64 milliseconds);
 void harness_script (Harness *harness, const gchar *key, const gchar *answer);
+/* The upstream says this, asked or not. */
+void harness_upstream_says (Harness *harness, const gchar *bytes);
+/* The upstream answers the oldest command at which it stalled. */
+void harness_upstream_answers (Harness *harness, const gchar *answer);
 /* The upstream closes its connection now. */
 void harness_upstream_closes (Harness *harness);
 /* A connection that was asked for comes. */
