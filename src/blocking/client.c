@@ -27,6 +27,7 @@ struct _BlockingClient
   gboolean in_body;
   gboolean dotted; /* the final dot is given and not answered (RFC 1047) */
   gboolean dead;
+  BaseReply *failure; /* what it died of */
   guint8 input[INPUT_SIZE];
 };
 
@@ -38,6 +39,7 @@ blocking_client_free (BlockingClient *client)
   smtp_client_free (client->machine);
   blocking_stream_free (client->stream);
   blocking_tracer_clear (&client->tracer);
+  base_reply_free (client->failure);
   g_free (client->host);
   g_free (client->ca_file);
   g_free (client);
@@ -149,9 +151,9 @@ take_failure (BlockingClient *client, const SmtpClientEvent *event, GError **err
 {
   g_autofree gchar *reply = base_reply_to_string (event->reply);
 
-  g_set_error_literal (error, BLOCKING_ERROR,
-                       event->reply->code >= 500 ? BLOCKING_ERROR_REFUSED : BLOCKING_ERROR_DEFERRED,
-                       reply);
+  client->failure = base_reply_copy (event->reply);
+  g_set_error_literal (error, WEIR_ERROR,
+                       event->reply->code >= 500 ? WEIR_ERROR_REFUSED : WEIR_ERROR_DEFERRED, reply);
   return FALSE;
 }
 
@@ -173,12 +175,31 @@ take_event (BlockingClient *client, const SmtpClientEvent **event, GError **erro
   return TRUE;
 }
 
+/* An error of ours as a reply (RFC 3463 sections 3.5 and 3.8). */
+static BaseReply *
+reply_of_error (const GError *error)
+{
+  switch ((WeirError) error->code)
+    {
+    case WEIR_ERROR_CONNECT:
+      return base_reply_new (451, 4, 4, 1, error->message);
+    case WEIR_ERROR_TLS:
+      return base_reply_new (451, 4, 7, 0, error->message);
+    default:
+      return base_reply_new (451, 4, 4, 2, error->message);
+    }
+}
+
+/* `reason` becomes the caller's. */
 static gboolean
-die (BlockingClient *client, GError **error)
+die (BlockingClient *client, GError *reason, GError **error)
 {
   client->dead = TRUE;
-  g_prefix_error (error, "%s:%u: %s", client->host, client->port,
+  if (client->failure == NULL)
+    client->failure = reply_of_error (reason);
+  g_prefix_error (&reason, "%s:%u: %s", client->host, client->port,
                   client->dotted ? "no answer, the message may have been accepted: " : "");
+  g_propagate_error (error, reason);
   return FALSE;
 }
 
@@ -188,30 +209,31 @@ run (BlockingClient *client, const SmtpClientEvent **event, GError **error)
 {
   const BaseOutput *output = smtp_client_output (client->machine);
   const SmtpClientEvent *told = NULL;
+  GError *reason = NULL;
   gboolean again;
 
   restart_deadline (client);
-  while (take_event (client, &told, error))
+  while (take_event (client, &told, &reason))
     {
       if (told != NULL && event != NULL)
         {
           *event = told;
           return TRUE;
         }
-      if (!exchange (client, &again, error))
+      if (!exchange (client, &again, &reason))
         break;
       if (!again)
         continue;
       if (event == NULL && output->length == 0)
         return TRUE;
-      if (!blocking_stream_wait (client->stream, output->length > 0, client->deadline, error))
+      if (!blocking_stream_wait (client->stream, output->length > 0, client->deadline, &reason))
         break;
     }
-  return die (client, error);
+  return die (client, reason, error);
 }
 
-static gchar *
-own_name (void)
+gchar *
+blocking_own_name (void)
 {
   const gchar *name = g_get_host_name ();
 
@@ -235,24 +257,21 @@ static gboolean
 greet (BlockingClient *client, gboolean implicit_tls, GError **error)
 {
   const SmtpClientEvent *event = NULL;
+  GError *reason = NULL;
 
-  if (implicit_tls && !start_tls (client, error))
-    return die (client, error);
+  if (implicit_tls && !start_tls (client, &reason))
+    return die (client, reason, error);
   return run (client, &event, error);
 }
 
-BlockingClient *
-blocking_client_connect (const BlockingOptions *options, GError **error)
+static BlockingClient *
+client_new (const BlockingOptions *options, BlockingStream *stream)
 {
-  g_autoptr (BlockingClient) client = NULL;
-  g_autofree gchar *hello = options->hello != NULL ? g_strdup (options->hello) : own_name ();
-  g_autoptr (BlockingStream) stream
-      = blocking_stream_connect (options->host, options->port, options->timeout, error);
+  BlockingClient *client = g_new0 (BlockingClient, 1);
+  g_autofree gchar *hello
+      = options->hello != NULL ? g_strdup (options->hello) : blocking_own_name ();
 
-  if (stream == NULL)
-    return NULL;
-  client = g_new0 (BlockingClient, 1);
-  client->stream = g_steal_pointer (&stream);
+  client->stream = stream;
   client->machine = smtp_client_new (hello, machine_policy (options));
   client->tracer.trace = options->trace;
   client->tracer.data = options->trace_data;
@@ -261,9 +280,42 @@ blocking_client_connect (const BlockingOptions *options, GError **error)
   client->ca_file = g_strdup (options->ca_file);
   client->tls = options->tls;
   client->timeout = options->timeout;
-  if (!greet (client, options->implicit_tls, error))
-    return NULL;
-  return g_steal_pointer (&client);
+  return client;
+}
+
+BlockingClient *
+blocking_client_connect (const BlockingOptions *options, BaseReply **failure, GError **error)
+{
+  GError *reason = NULL;
+  BlockingStream *stream
+      = blocking_stream_connect (options->host, options->port, options->timeout, &reason);
+  g_autoptr (BlockingClient) client = NULL;
+
+  if (stream == NULL)
+    {
+      if (failure != NULL)
+        *failure = reply_of_error (reason);
+      g_propagate_error (error, reason);
+      return NULL;
+    }
+  client = client_new (options, stream);
+  if (greet (client, options->implicit_tls, error))
+    return g_steal_pointer (&client);
+  if (failure != NULL)
+    *failure = g_steal_pointer (&client->failure);
+  return NULL;
+}
+
+const BaseReply *
+blocking_client_failure (const BlockingClient *client)
+{
+  return client->failure;
+}
+
+gboolean
+blocking_client_is_in_doubt (const BlockingClient *client)
+{
+  return client->dead && client->dotted;
 }
 
 void
@@ -277,8 +329,8 @@ blocking_result_free (BlockingResult *result)
   g_free (result);
 }
 
-static BlockingResult *
-result_new (void)
+BlockingResult *
+blocking_result_new (void)
 {
   BlockingResult *result = g_new0 (BlockingResult, 1);
 
@@ -392,29 +444,23 @@ send_message (BlockingClient *client, const guint8 *message, gsize length, Block
   smtp_client_end (client->machine, 0);
   client->dotted = TRUE;
   result->message = await_reply (client, error);
-  client->dotted = FALSE;
-  return result->message != NULL;
+  client->dotted = result->message == NULL;
+  return !client->dotted;
 }
 
-BlockingResult *
+gboolean
 blocking_client_send (BlockingClient *client, const BasePath *sender,
                       const BasePath *const *recipients, guint count, const guint8 *message,
-                      gsize length, GError **error)
+                      gsize length, BlockingResult *result, GError **error)
 {
-  g_autoptr (BlockingResult) result = result_new ();
-  gboolean good;
-
-  g_return_val_if_fail (!client->dead, NULL);
+  g_return_val_if_fail (!client->dead, FALSE);
   result->mail = missing_capability (client, sender, recipients, count);
   if (result->mail != NULL)
-    return g_steal_pointer (&result);
+    return TRUE;
   if (!send_envelope (client, sender, recipients, count, result, error))
-    return NULL;
-  if (any_accepted (result))
-    good = send_message (client, message, length, result, error);
-  else
-    good = reset (client, error);
-  return good ? g_steal_pointer (&result) : NULL;
+    return FALSE;
+  return any_accepted (result) ? send_message (client, message, length, result, error)
+                               : reset (client, error);
 }
 
 gboolean

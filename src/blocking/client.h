@@ -1,6 +1,6 @@
 /* A client that sends messages and waits for the answers: the client machine of src/smtp over a
  * blocking stream. What a server says to a recipient or a message is a result; what ends the
- * conversation is a GError of BLOCKING_ERROR, and the client can then only be freed. One thread at
+ * conversation is a GError of WEIR_ERROR, and the client can then only be freed. One thread at
  * a time. */
 #pragma once
 
@@ -8,7 +8,7 @@
 
 #include "base/path.h"
 #include "base/reply.h"
-#include "blocking/error.h"
+#include <mailweir/smtp.h>
 #include "smtp/capability.h"
 
 typedef enum
@@ -18,10 +18,6 @@ typedef enum
   BLOCKING_TLS_POLICY_REQUIRED,      /* no certificate is checked */
   BLOCKING_TLS_POLICY_VERIFIED       /* the certificate must be the host's */
 } BlockingTlsPolicy;
-
-/* One line of the conversation, without its line end; the message itself is told by its size alone.
- * `sent`: ours. */
-typedef void (*BlockingTrace) (gboolean sent, const gchar *line, gpointer data);
 
 typedef struct
 {
@@ -33,9 +29,12 @@ typedef struct
   const gchar *hello;   /* our name in EHLO; NULL: this host's */
   guint timeout; /* milliseconds, of connecting and of each answer, and while nothing can be written
                   */
-  BlockingTrace trace; /* NULL: none */
+  WeirTrace trace; /* NULL: none */
   gpointer trace_data;
 } BlockingOptions;
+
+/* This host's name as EHLO and a greeting may say it. Caller frees. */
+gchar *blocking_own_name (void);
 
 /* "smtp://host:port", "smtps://host:port"; without port 25 and 465. `host` is freed by the caller.
  */
@@ -45,8 +44,15 @@ gboolean blocking_url_parse (const gchar *url, gchar **host, guint *port, gboole
 typedef struct _BlockingClient BlockingClient;
 
 /* Connects and says hello. The strings of `options` must outlive the call only; `trace_data` the
- * client. */
-BlockingClient *blocking_client_connect (const BlockingOptions *options, GError **error);
+ * client. `failure` (may be NULL): the error as a reply, see blocking_client_failure(); the caller
+ * frees. */
+BlockingClient *blocking_client_connect (const BlockingOptions *options, BaseReply **failure,
+                                         GError **error);
+/* The error that ended the conversation as a reply: the server's own, or one made here (451 4.4.1,
+ * 4.4.2, 4.7.0). NULL: none did. Belongs to the client. */
+const BaseReply *blocking_client_failure (const BlockingClient *client);
+/* Whether it ended behind a final dot that was not answered (RFC 1047). */
+gboolean blocking_client_is_in_doubt (const BlockingClient *client);
 /* Closes, without QUIT. NULL is fine. */
 void blocking_client_free (BlockingClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BlockingClient, blocking_client_free)
@@ -63,16 +69,19 @@ typedef struct
       *message; /* the final answer, or the refusal of DATA; NULL when no recipient was accepted */
 } BlockingResult;
 
+BlockingResult *blocking_result_new (void);
 void blocking_result_free (BlockingResult *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BlockingResult, blocking_result_free)
 
 /* Sends one message (`message`: CRLF lines, not dot-stuffed) to those of `count` recipients whom
  * the server accepts. The sender's and the recipients' parameters go out as far as the server
- * offers their extension. NULL: the conversation ended; when that was after the final dot, nobody
- * knows whether the message was taken, and the error says so. */
-BlockingResult *blocking_client_send (BlockingClient *client, const BasePath *sender,
-                                      const BasePath *const *recipients, guint count,
-                                      const guint8 *message, gsize length, GError **error);
+ * offers their extension. `result` is a new one. FALSE: the conversation ended, and `result` holds
+ * what was answered before; when that was after the final dot, nobody knows whether the message was
+ * taken, and the error says so. */
+gboolean blocking_client_send (BlockingClient *client, const BasePath *sender,
+                               const BasePath *const *recipients, guint count,
+                               const guint8 *message, gsize length, BlockingResult *result,
+                               GError **error);
 
 /* QUIT, and wait for its answer. */
 gboolean blocking_client_quit (BlockingClient *client, GError **error);

@@ -4,6 +4,7 @@
 #include "blocking/tls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,12 +16,13 @@
 struct _BlockingStream
 {
   int fd;
+  const gchar *peer;         /* "server" or "client", for errors */
   SSL *tls;                  /* NULL: plaintext */
   gboolean read_wants_write; /* TLS cannot read before it has written */
   gboolean write_wants_read;
 };
 
-G_DEFINE_QUARK (blocking - error - quark, blocking_error)
+G_DEFINE_QUARK (weir - error - quark, weir_error)
 
 void
 blocking_stream_free (BlockingStream *stream)
@@ -35,7 +37,7 @@ blocking_stream_free (BlockingStream *stream)
 }
 
 static gboolean
-wait_for (int fd, short events, gint64 deadline, GError **error)
+wait_for (int fd, const gchar *peer, short events, gint64 deadline, GError **error)
 {
   struct pollfd watched = { .fd = fd, .events = events };
   int ready;
@@ -50,9 +52,9 @@ wait_for (int fd, short events, gint64 deadline, GError **error)
   if (ready > 0)
     return TRUE;
   if (ready == 0)
-    g_set_error (error, BLOCKING_ERROR, BLOCKING_ERROR_TIMEOUT, "the server took too long");
+    g_set_error (error, WEIR_ERROR, WEIR_ERROR_TIMEOUT, "the %s took too long", peer);
   else
-    g_set_error (error, BLOCKING_ERROR, BLOCKING_ERROR_CLOSED, "poll: %s", g_strerror (errno));
+    g_set_error (error, WEIR_ERROR, WEIR_ERROR_CLOSED, "poll: %s", g_strerror (errno));
   return FALSE;
 }
 
@@ -67,29 +69,53 @@ finish_connect (int fd, const struct addrinfo *address, gint64 deadline, GError 
     {
       if (errno != EINPROGRESS)
         failure = errno;
-      else if (!wait_for (fd, POLLOUT, deadline, error))
+      else if (!wait_for (fd, "server", POLLOUT, deadline, error))
         return FALSE;
       else if (getsockopt (fd, SOL_SOCKET, SO_ERROR, &failure, &size) < 0)
         failure = errno;
     }
   if (failure == 0)
     return TRUE;
-  g_set_error (error, BLOCKING_ERROR, BLOCKING_ERROR_CONNECT, "%s", g_strerror (failure));
+  g_set_error (error, WEIR_ERROR, WEIR_ERROR_CONNECT, "%s", g_strerror (failure));
   return FALSE;
+}
+
+static BlockingStream *
+stream_new (int fd, const gchar *peer)
+{
+  BlockingStream *stream = g_new0 (BlockingStream, 1);
+  int one = 1;
+
+  /* Fails on a UNIX socket, which delays nothing anyway. */
+  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  stream->fd = fd;
+  stream->peer = peer;
+  return stream;
+}
+
+BlockingStream *
+blocking_stream_new (int fd)
+{
+  fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
+  return stream_new (fd, "client");
+}
+
+int
+blocking_stream_descriptor (const BlockingStream *stream)
+{
+  return stream->fd;
 }
 
 static BlockingStream *
 connect_one (const struct addrinfo *address, guint timeout, GError **error)
 {
   gint64 deadline = g_get_monotonic_time () + (gint64) timeout * 1000;
-  int one = 1;
   int fd = socket (address->ai_family, address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
                    address->ai_protocol);
-  BlockingStream *stream;
 
   if (fd < 0)
     {
-      g_set_error (error, BLOCKING_ERROR, BLOCKING_ERROR_CONNECT, "%s", g_strerror (errno));
+      g_set_error (error, WEIR_ERROR, WEIR_ERROR_CONNECT, "%s", g_strerror (errno));
       return NULL;
     }
   if (!finish_connect (fd, address, deadline, error))
@@ -97,10 +123,7 @@ connect_one (const struct addrinfo *address, guint timeout, GError **error)
       close (fd);
       return NULL;
     }
-  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  stream = g_new0 (BlockingStream, 1);
-  stream->fd = fd;
-  return stream;
+  return stream_new (fd, "server");
 }
 
 BlockingStream *
@@ -116,8 +139,7 @@ blocking_stream_connect (const gchar *host, guint port, guint timeout, GError **
   failure = getaddrinfo (host, service, &hints, &addresses);
   if (failure != 0)
     {
-      g_set_error (error, BLOCKING_ERROR, BLOCKING_ERROR_CONNECT, "%s: %s", host,
-                   gai_strerror (failure));
+      g_set_error (error, WEIR_ERROR, WEIR_ERROR_CONNECT, "%s: %s", host, gai_strerror (failure));
       return NULL;
     }
   for (struct addrinfo *address = addresses; address != NULL && stream == NULL;
@@ -139,28 +161,41 @@ blocking_stream_wait (BlockingStream *stream, gboolean writing, gint64 deadline,
 
   if ((writing && !stream->write_wants_read) || stream->read_wants_write)
     events |= POLLOUT;
-  return wait_for (stream->fd, events, deadline, error);
+  return wait_for (stream->fd, stream->peer, events, deadline, error);
+}
+
+static gboolean
+handshake (BlockingStream *stream, gint64 deadline, GError **error)
+{
+  BlockingTlsStep step;
+
+  while ((step = blocking_tls_handshake (stream->tls, error)) != BLOCKING_TLS_DONE)
+    {
+      if (step == BLOCKING_TLS_FAILED)
+        return FALSE;
+      if (!wait_for (stream->fd, stream->peer, step == BLOCKING_TLS_WANTS_WRITE ? POLLOUT : POLLIN,
+                     deadline, error))
+        return FALSE;
+    }
+  return TRUE;
 }
 
 gboolean
 blocking_stream_start_tls (BlockingStream *stream, const gchar *host, gboolean verify,
                            const gchar *ca_file, gint64 deadline, GError **error)
 {
-  BlockingTlsStep step;
-
   g_return_val_if_fail (stream->tls == NULL, FALSE);
   stream->tls = blocking_tls_new (stream->fd, host, verify, ca_file, error);
-  if (stream->tls == NULL)
-    return FALSE;
-  while ((step = blocking_tls_handshake (stream->tls, error)) != BLOCKING_TLS_DONE)
-    {
-      if (step == BLOCKING_TLS_FAILED)
-        return FALSE;
-      if (!wait_for (stream->fd, step == BLOCKING_TLS_WANTS_WRITE ? POLLOUT : POLLIN, deadline,
-                     error))
-        return FALSE;
-    }
-  return TRUE;
+  return stream->tls != NULL && handshake (stream, deadline, error);
+}
+
+gboolean
+blocking_stream_accept_tls (BlockingStream *stream, SSL_CTX *context, gint64 deadline,
+                            GError **error)
+{
+  g_return_val_if_fail (stream->tls == NULL, FALSE);
+  stream->tls = blocking_tls_new_server (stream->fd, context);
+  return handshake (stream, deadline, error);
 }
 
 gchar *
@@ -184,7 +219,7 @@ socket_result (gssize result, gsize *done, GError **error)
     return BLOCKING_IO_EOF;
   if (errno == EAGAIN || errno == EINTR)
     return BLOCKING_IO_AGAIN;
-  g_set_error (error, BLOCKING_ERROR, BLOCKING_ERROR_CLOSED, "%s", g_strerror (errno));
+  g_set_error (error, WEIR_ERROR, WEIR_ERROR_CLOSED, "%s", g_strerror (errno));
   return BLOCKING_IO_ERROR;
 }
 
@@ -224,4 +259,21 @@ blocking_stream_write (BlockingStream *stream, const guint8 *bytes, gsize length
   blocking_tls_clear_errors ();
   return tls_result (stream, SSL_write_ex (stream->tls, bytes, length, done),
                      &stream->write_wants_read, SSL_ERROR_WANT_READ, error);
+}
+
+void
+blocking_stream_finish (BlockingStream *stream, gint64 deadline)
+{
+  guint8 rest[4096];
+  gssize done;
+
+  if (stream->tls != NULL && SSL_is_init_finished (stream->tls))
+    SSL_shutdown (stream->tls);
+  shutdown (stream->fd, SHUT_WR);
+  do
+    done = recv (stream->fd, rest, sizeof rest, 0);
+  while (g_get_monotonic_time () < deadline
+         && (done > 0
+             || (done < 0 && (errno == EAGAIN || errno == EINTR)
+                 && wait_for (stream->fd, stream->peer, POLLIN, deadline, NULL))));
 }

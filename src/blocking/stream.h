@@ -1,11 +1,12 @@
-/* A connection to a server, with or without TLS, over poll(2): every wait has a deadline. Failures
- * leave as a GError of BLOCKING_ERROR; a stream that failed can only be freed. One thread at a
- * time. */
+/* A connection to a server or a client, with or without TLS, over poll(2): every wait has a
+ * deadline. Failures leave as a GError of WEIR_ERROR; a stream that failed can only be freed. One
+ * thread at a time. */
 #pragma once
 
 #include <glib.h>
+#include <openssl/ssl.h>
 
-#include "blocking/error.h"
+#include <mailweir/smtp.h>
 
 typedef struct _BlockingStream BlockingStream;
 
@@ -16,13 +17,24 @@ BlockingStream *blocking_stream_connect (const gchar *host, guint port, guint ti
 void blocking_stream_free (BlockingStream *stream); /* NULL is fine; closes */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BlockingStream, blocking_stream_free)
 
-/* The handshake, TLS 1.2 or later, naming `host` (SNI). With `verify`, the certificate must be for
- * `host` (a name or an address) and come from an authority in `ca_file` (PEM; NULL: those of the
- * system). `deadline` is of g_get_monotonic_time(). */
+/* Of a connection that a client made: `fd` becomes the stream's, and non-blocking. */
+BlockingStream *blocking_stream_new (int fd);
+int blocking_stream_descriptor (const BlockingStream *stream); /* stays the stream's */
+
+/* The handshake as client, TLS 1.2 or later, naming `host` (SNI). With `verify`, the certificate
+ * must be for `host` (a name or an address) and come from an authority in `ca_file` (PEM; NULL:
+ * those of the system). `deadline` is of g_get_monotonic_time(). */
 gboolean blocking_stream_start_tls (BlockingStream *stream, const gchar *host, gboolean verify,
                                     const gchar *ca_file, gint64 deadline, GError **error);
+/* The handshake as server. `context` stays the caller's. */
+gboolean blocking_stream_accept_tls (BlockingStream *stream, SSL_CTX *context, gint64 deadline,
+                                     GError **error);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or NULL without TLS. Caller frees. */
 gchar *blocking_stream_tls_name (const BlockingStream *stream);
+
+/* Ends our side, then reads and drops until the peer has ended its own, or `deadline`: closed at
+ * once with input unread, the connection would be reset, and the peer lose our last words. */
+void blocking_stream_finish (BlockingStream *stream, gint64 deadline);
 
 typedef enum
 {

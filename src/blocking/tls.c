@@ -92,22 +92,63 @@ blocking_tls_set_error (SSL *tls, GError **error)
   if (verdict != X509_V_OK && tls != NULL && SSL_get_verify_mode (tls) != SSL_VERIFY_NONE)
     reason = X509_verify_cert_error_string (verdict);
   else if (reason == NULL)
-    reason = saved != 0 ? g_strerror (saved) : "the server closed the connection";
-  g_set_error (error, BLOCKING_ERROR, BLOCKING_ERROR_TLS, "TLS: %s", reason);
+    reason = saved != 0 ? g_strerror (saved) : "the peer closed the connection";
+  g_set_error (error, WEIR_ERROR, WEIR_ERROR_TLS, "TLS: %s", reason);
   ERR_clear_error ();
+}
+
+/* What both sides have. A peer that closes without saying so in TLS cuts nothing off unseen:
+ * replies, commands and messages have ends of their own. */
+static SSL_CTX *
+common_context_new (const SSL_METHOD *method)
+{
+  SSL_CTX *context = SSL_CTX_new (method);
+
+  SSL_CTX_set_min_proto_version (context, TLS1_2_VERSION);
+  SSL_CTX_set_options (context, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_mode (context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  return context;
+}
+
+/* A key with a passphrase must not stop the program at a prompt. */
+static int
+no_passphrase (char *buffer, int size, int writing, void *data)
+{
+  return -1;
+}
+
+SSL_CTX *
+blocking_tls_server_context_new (const gchar *certificate, const gchar *key, GError **error)
+{
+  SSL_CTX *context;
+  const gchar *at = certificate;
+  gboolean loaded;
+
+  blocking_tls_clear_errors ();
+  context = common_context_new (TLS_server_method ());
+  SSL_CTX_set_default_passwd_cb (context, no_passphrase);
+  SSL_CTX_set_session_cache_mode (context, SSL_SESS_CACHE_OFF);
+  loaded = SSL_CTX_use_certificate_chain_file (context, certificate) == 1;
+  if (loaded)
+    {
+      at = key != NULL ? key : certificate;
+      loaded = SSL_CTX_use_PrivateKey_file (context, at, SSL_FILETYPE_PEM) == 1
+               && SSL_CTX_check_private_key (context) == 1;
+    }
+  if (loaded)
+    return context;
+  blocking_tls_set_error (NULL, error);
+  g_prefix_error (error, "%s: ", at);
+  SSL_CTX_free (context);
+  return NULL;
 }
 
 static SSL_CTX *
 context_new (gboolean verify, const gchar *ca_file, GError **error)
 {
-  SSL_CTX *context = SSL_CTX_new (TLS_client_method ());
+  SSL_CTX *context = common_context_new (TLS_client_method ());
   gboolean loaded = TRUE;
 
-  SSL_CTX_set_min_proto_version (context, TLS1_2_VERSION);
-  /* Replies have their own ends: a server that closes without saying so in TLS cuts nothing off
-   * unseen. */
-  SSL_CTX_set_options (context, SSL_OP_IGNORE_UNEXPECTED_EOF);
-  SSL_CTX_set_mode (context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   if (verify && ca_file != NULL)
     loaded = SSL_CTX_load_verify_locations (context, ca_file, NULL) == 1;
   else if (verify)
@@ -118,6 +159,17 @@ context_new (gboolean verify, const gchar *ca_file, GError **error)
   g_prefix_error (error, "%s: ", ca_file != NULL ? ca_file : "the system's authorities");
   SSL_CTX_free (context);
   return NULL;
+}
+
+SSL *
+blocking_tls_new_server (int fd, SSL_CTX *context)
+{
+  SSL *tls = SSL_new (context);
+  BIO *bio = socket_bio_new (fd);
+
+  SSL_set_bio (tls, bio, bio);
+  SSL_set_accept_state (tls);
+  return tls;
 }
 
 SSL *

@@ -1,12 +1,13 @@
-/* OpenSSL's client side as the blocking streams use it: one context a connection, and a socket that
- * never raises SIGPIPE. Failures leave as GErrors of BLOCKING_ERROR_TLS that name OpenSSL's reason.
+/* OpenSSL as the blocking streams use it: one context a client's connection, one for all of a
+ * server's, and a socket that never raises SIGPIPE. Failures leave as GErrors of WEIR_ERROR_TLS
+ * that name OpenSSL's reason.
  */
 #pragma once
 
 #include <glib.h>
 #include <openssl/ssl.h>
 
-#include "blocking/error.h"
+#include <mailweir/smtp.h>
 
 typedef enum
 {
@@ -20,6 +21,11 @@ typedef enum
  * Freed by SSL_free(). */
 SSL *blocking_tls_new (int fd, const gchar *host, gboolean verify, const gchar *ca_file,
                        GError **error);
+/* The same as server, with the context's certificate, which stays the caller's. */
+SSL *blocking_tls_new_server (int fd, SSL_CTX *context);
+/* `key` NULL: it stands in `certificate`. Both PEM. The caller frees with SSL_CTX_free(). */
+SSL_CTX *blocking_tls_server_context_new (const gchar *certificate, const gchar *key,
+                                          GError **error);
 BlockingTlsStep blocking_tls_handshake (SSL *tls, GError **error);
 
 /* Before each call of OpenSSL's whose error may be asked for. */

@@ -1,13 +1,13 @@
 /* Makes lines of the octets of a conversation, for whoever wants to watch it. */
 #pragma once
 
-#include "blocking/client.h"
+#include <mailweir/smtp.h>
 
 #define BLOCKING_TRACE_MAX_LINE 1000 /* octets; the rest of a longer line is not told */
 
 typedef struct
 {
-  BlockingTrace trace; /* NULL: nothing is told */
+  WeirTrace trace; /* NULL: nothing is told */
   gpointer data;
   GString *line[2]; /* not yet complete; [1] is ours. NULL: nothing yet */
 } BlockingTracer;

@@ -15,8 +15,8 @@ blocking_url_parse (const gchar *url, gchar **host, guint *port, gboolean *impli
   *implicit_tls = g_str_has_prefix (url, "smtps://");
   if (!*implicit_tls && !g_str_has_prefix (url, "smtp://"))
     {
-      g_set_error (error, BLOCKING_ERROR, BLOCKING_ERROR_URL,
-                   "%s: expected smtp://host:port or smtps://host:port", url);
+      g_set_error (error, WEIR_ERROR, WEIR_ERROR_URL,
+                   "%s: expected smtp://host:port, smtps://host:port or mx:", url);
       return FALSE;
     }
   rest = g_strdup (strchr (url, '/') + 2);
@@ -24,6 +24,6 @@ blocking_url_parse (const gchar *url, gchar **host, guint *port, gboolean *impli
     rest[strlen (rest) - 1] = '\0';
   if (base_host_port_parse (rest, *implicit_tls ? 465 : 25, host, port, &reason))
     return TRUE;
-  g_set_error (error, BLOCKING_ERROR, BLOCKING_ERROR_URL, "%s: %s", url, reason->message);
+  g_set_error (error, WEIR_ERROR, WEIR_ERROR_URL, "%s: %s", url, reason->message);
   return FALSE;
 }

@@ -9,6 +9,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <mailweir/smtp.h>
+
 #include "base/address.h"
 #include "blocking/client.h"
 
@@ -33,10 +35,9 @@ typedef struct
 /* What the arguments say, checked. */
 typedef struct
 {
-  BlockingOptions options;
-  gchar *host;
-  BasePath *sender;
-  GPtrArray *recipients; /* of BasePath */
+  WeirRelaySettings settings;
+  const gchar *url;
+  WeirMail *mail; /* without content */
   const gchar *file;
   gboolean quiet;
 } Sending;
@@ -57,9 +58,7 @@ free_arguments (SendArguments *arguments)
 static void
 free_sending (Sending *sending)
 {
-  g_free (sending->host);
-  base_path_free (sending->sender);
-  g_clear_pointer (&sending->recipients, g_ptr_array_unref);
+  weir_mail_unref (sending->mail);
 }
 
 static gboolean
@@ -76,8 +75,8 @@ static gboolean
 parse_arguments (SendArguments *arguments, int *argc, char ***argv, GError **error)
 {
   const GOptionEntry entries[] = {
-    { "to", 0, 0, G_OPTION_ARG_STRING, &arguments->to, "The server: smtp://host:port, smtps://",
-      "URL" },
+    { "to", 0, 0, G_OPTION_ARG_STRING, &arguments->to,
+      "The server: smtp://host:port, smtps://; mx: for the mail hosts of each recipient", "URL" },
     { "from", 0, 0, G_OPTION_ARG_STRING, &arguments->from, "The sender; \"\" or <>: nobody",
       "ADDRESS" },
     { "rcpt", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments->recipients, "A recipient; repeat it",
@@ -103,59 +102,65 @@ parse_arguments (SendArguments *arguments, int *argc, char ***argv, GError **err
   return g_option_context_parse (context, argc, argv, error);
 }
 
-static BasePath *
-parse_address (const gchar *text, gboolean is_sender, GError **error)
+/* The address as it may be typed, with or without brackets. Caller frees. */
+static gchar *
+parse_address (const gchar *text, GError **error)
 {
-  BasePathFlags flags = BASE_PATH_UTF8 | (is_sender ? BASE_PATH_NULL : BASE_PATH_POSTMASTER);
   gsize used = 0;
-  g_autofree gchar *address = NULL;
-  const gchar *none[] = { NULL };
+  gchar *address;
 
-  if (is_sender && (*text == '\0' || g_str_equal (text, "<>")))
-    return base_path_new ("", none);
-  address = base_path_parse (text, strlen (text), flags, &used, error);
-  if (address == NULL)
-    return NULL;
-  if (text[used] != '\0')
-    {
-      usage_error (error, "not an address", text);
-      return NULL;
-    }
-  return base_path_new (address, none);
+  if (*text == '\0' || g_str_equal (text, "<>"))
+    return g_strdup ("");
+  address
+      = base_path_parse (text, strlen (text), BASE_PATH_UTF8 | BASE_PATH_POSTMASTER, &used, error);
+  if (address == NULL || text[used] == '\0')
+    return address;
+  g_free (address);
+  usage_error (error, "not an address", text);
+  return NULL;
 }
 
 static gboolean
-parse_recipients (Sending *sending, gchar **recipients, GError **error)
+parse_envelope (Sending *sending, const SendArguments *arguments, GError **error)
 {
-  sending->recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);
-  if (recipients == NULL)
-    return usage_error (error, "--rcpt is missing", NULL);
-  for (guint i = 0; recipients[i] != NULL; i++)
-    {
-      BasePath *path = parse_address (recipients[i], FALSE, error);
+  g_autofree gchar *sender = NULL;
 
-      if (path == NULL)
+  if (arguments->from == NULL)
+    return usage_error (error, "--from is missing", NULL);
+  if (arguments->recipients == NULL)
+    return usage_error (error, "--rcpt is missing", NULL);
+  sender = parse_address (arguments->from, error);
+  sending->mail = sender == NULL ? NULL : weir_mail_new (sender, NULL, error);
+  if (sending->mail == NULL)
+    return FALSE;
+  for (guint i = 0; arguments->recipients[i] != NULL; i++)
+    {
+      g_autofree gchar *recipient = parse_address (arguments->recipients[i], error);
+
+      if (recipient == NULL || !weir_mail_add_recipient (sending->mail, recipient, NULL, error))
         return FALSE;
-      g_ptr_array_add (sending->recipients, path);
     }
   return TRUE;
 }
 
 static gboolean
-parse_tls (const gchar *text, BlockingTlsPolicy *policy, GError **error)
+parse_tls (const gchar *text, WeirTls *policy, GError **error)
 {
-  static const gchar *const names[] = { "off", "opportunistic", "required", "verified" };
+  static const gchar *const names[] = {
+    [WEIR_TLS_OPPORTUNISTIC] = "opportunistic",
+    [WEIR_TLS_OFF] = "off",
+    [WEIR_TLS_REQUIRED] = "required",
+    [WEIR_TLS_VERIFIED] = "verified",
+  };
 
-  *policy = BLOCKING_TLS_POLICY_OPPORTUNISTIC;
-  if (text == NULL)
-    return TRUE;
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+  for (guint i = 0; text != NULL && i < G_N_ELEMENTS (names); i++)
     if (g_str_equal (text, names[i]))
       {
-        *policy = (BlockingTlsPolicy) i;
+        *policy = (WeirTls) i;
         return TRUE;
       }
-  return usage_error (error, "--tls is off, opportunistic, required or verified, not", text);
+  return text == NULL
+         || usage_error (error, "--tls is off, opportunistic, required or verified, not", text);
 }
 
 /* Milliseconds. Without a unit, seconds. */
@@ -185,44 +190,49 @@ parse_timeout (const gchar *text, guint *timeout, GError **error)
 }
 
 static void
-print_conversation (gboolean sent, const gchar *line, gpointer data)
+print_conversation (gboolean sent, const char *line, gpointer data)
 {
   g_printerr ("%s %s\n", sent ? "C:" : "S:", line);
+}
+
+/* Before the message is read, which may come from somebody who types it. */
+static gboolean
+check_url (const gchar *url, GError **error)
+{
+  g_autofree gchar *host = NULL;
+  gboolean implicit_tls;
+  guint port;
+
+  return g_str_equal (url, "mx:") || blocking_url_parse (url, &host, &port, &implicit_tls, error);
 }
 
 static gboolean
 check_server (Sending *sending, const SendArguments *arguments, GError **error)
 {
-  BlockingOptions *options = &sending->options;
+  WeirRelaySettings *settings = &sending->settings;
 
   if (arguments->to == NULL)
     return usage_error (error, "--to is missing", NULL);
-  if (!blocking_url_parse (arguments->to, &sending->host, &options->port, &options->implicit_tls,
-                           error)
-      || !parse_tls (arguments->tls, &options->tls, error)
-      || !parse_timeout (arguments->timeout, &options->timeout, error))
+  if (!check_url (arguments->to, error) || !parse_tls (arguments->tls, &settings->tls, error)
+      || !parse_timeout (arguments->timeout, &settings->timeout, error))
     return FALSE;
-  if (options->implicit_tls && options->tls == BLOCKING_TLS_POLICY_OFF)
+  if (g_str_has_prefix (arguments->to, "smtps:") && settings->tls == WEIR_TLS_OFF)
     return usage_error (error, "--tls off does not go with", arguments->to);
   if (arguments->hello != NULL
       && !base_domain_is_valid (arguments->hello, strlen (arguments->hello)))
     return usage_error (error, "--helo is a host name, not", arguments->hello);
-  options->host = sending->host;
-  options->hello = arguments->hello;
-  options->ca_file = arguments->ca_file;
-  options->trace = arguments->verbose ? print_conversation : NULL;
+  settings->size = sizeof *settings;
+  settings->hostname = arguments->hello;
+  settings->authorities = arguments->ca_file;
+  settings->trace = arguments->verbose ? print_conversation : NULL;
+  sending->url = arguments->to;
   return TRUE;
 }
 
 static gboolean
 check_arguments (Sending *sending, const SendArguments *arguments, GError **error)
 {
-  if (!check_server (sending, arguments, error))
-    return FALSE;
-  if (arguments->from == NULL)
-    return usage_error (error, "--from is missing", NULL);
-  sending->sender = parse_address (arguments->from, TRUE, error);
-  if (sending->sender == NULL || !parse_recipients (sending, arguments->recipients, error))
+  if (!check_server (sending, arguments, error) || !parse_envelope (sending, arguments, error))
     return FALSE;
   if (arguments->files == NULL || arguments->files[1] != NULL)
     return usage_error (error, "one MESSAGE.eml, or -, is expected", NULL);
@@ -297,116 +307,56 @@ to_crlf (const GByteArray *raw)
   return message;
 }
 
-static gboolean
-has_8bit (const guint8 *bytes, gsize length)
+/* Exit status of one outcome. */
+static int
+judge (const WeirFate *fate)
 {
-  for (gsize i = 0; i < length; i++)
-    if (bytes[i] >= 0x80)
-      return TRUE;
-  return FALSE;
+  static const int statuses[] = { [WEIR_OUTCOME_DELIVERED] = 0,
+                                  [WEIR_OUTCOME_DEFERRED] = EX_TEMPFAIL,
+                                  [WEIR_OUTCOME_REFUSED] = EXIT_REFUSED };
+
+  return statuses[fate->outcome];
 }
 
-static gboolean
-any_8bit_address (const Sending *sending)
+static void
+print_fate (const WeirFate *fate)
 {
-  const gchar *sender = sending->sender->address;
+  g_auto (GStrv) lines = g_strsplit (fate->text, "\n", -1);
+  g_autofree gchar *text = g_strjoinv (" / ", lines);
 
-  if (has_8bit ((const guint8 *) sender, strlen (sender)))
-    return TRUE;
-  for (guint i = 0; i < sending->recipients->len; i++)
+  g_print ("%s: %u %s%s%s\n", fate->recipient, fate->code, fate->enhanced,
+           *fate->enhanced != '\0' ? " " : "", text);
+}
+
+static int
+report_result (const WeirRelayResult *result, const Sending *sending)
+{
+  const GError *error = weir_relay_result_error (result);
+
+  if (error != NULL)
+    g_printerr ("mailweir send: %s\n", error->message);
+  for (guint i = 0; i < weir_relay_result_count (result); i++)
     {
-      const BasePath *path = sending->recipients->pdata[i];
+      const WeirFate *fate = weir_relay_result_fate (result, i);
 
-      if (has_8bit ((const guint8 *) path->address, strlen (path->address)))
-        return TRUE;
+      if (!sending->quiet || judge (fate) != 0)
+        print_fate (fate);
     }
-  return FALSE;
-}
-
-/* The sender with what MAIL should say about the message. */
-static BasePath *
-describe_message (const Sending *sending, const GByteArray *message)
-{
-  g_autofree gchar *size = g_strdup_printf ("SIZE=%u", message->len);
-  const gchar *parameters[4] = { size };
-  guint count = 1;
-
-  if (has_8bit (message->data, message->len))
-    parameters[count++] = "BODY=8BITMIME";
-  if (any_8bit_address (sending))
-    parameters[count++] = "SMTPUTF8";
-  return base_path_new (sending->sender->address, parameters);
-}
-
-/* Exit status of one answer. */
-static int
-judge (const BaseReply *reply)
-{
-  if (reply->code < 400)
-    return 0;
-  return reply->code < 500 ? EX_TEMPFAIL : EXIT_REFUSED;
-}
-
-/* A refusal for good counts more than one for now. */
-static int
-worse (int a, int b)
-{
-  return a == EXIT_REFUSED || b == 0 ? a : b;
+  return judge (weir_relay_result_worst (result));
 }
 
 static int
-report (const gchar *what, const BaseReply *reply, const Sending *sending)
-{
-  g_autofree gchar *text = base_reply_to_string (reply);
-
-  if (!sending->quiet || judge (reply) != 0)
-    g_print ("%s%s%s\n", what, *what != '\0' ? ": " : "", text);
-  return judge (reply);
-}
-
-static int
-report_result (const BlockingResult *result, const Sending *sending)
-{
-  int status = 0;
-
-  if (judge (result->mail) != 0)
-    return report ("", result->mail, sending);
-  for (guint i = 0; i < result->recipients->len; i++)
-    {
-      const BasePath *path = sending->recipients->pdata[i];
-
-      status = worse (status, report (path->address, result->recipients->pdata[i], sending));
-    }
-  if (result->message != NULL)
-    status = worse (status, report ("", result->message, sending));
-  return status;
-}
-
-static int
-report_error (const GError *error)
-{
-  g_printerr ("mailweir send: %s\n", error->message);
-  return g_error_matches (error, BLOCKING_ERROR, BLOCKING_ERROR_REFUSED) ? EXIT_REFUSED
-                                                                         : EX_TEMPFAIL;
-}
-
-static int
-send_message (const Sending *sending, const GByteArray *message)
+send_message (const Sending *sending)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (BasePath) sender = describe_message (sending, message);
-  g_autoptr (BlockingResult) result = NULL;
-  g_autoptr (BlockingClient) client = blocking_client_connect (&sending->options, &error);
+  g_autoptr (WeirRelay) relay = weir_relay_new (&sending->settings);
+  g_autoptr (WeirRelayResult) result
+      = weir_relay_to_url (relay, sending->mail, sending->url, &error);
 
-  if (client != NULL)
-    result = blocking_client_send (client, sender,
-                                   (const BasePath *const *) sending->recipients->pdata,
-                                   sending->recipients->len, message->data, message->len, &error);
-  if (result == NULL)
-    return report_error (error);
-  /* The message is answered: how the server says good-bye changes nothing. */
-  blocking_client_quit (client, NULL);
-  return report_result (result, sending);
+  if (result != NULL)
+    return report_result (result, sending);
+  g_printerr ("mailweir send: %s\n", error->message);
+  return g_error_matches (error, WEIR_ERROR, WEIR_ERROR_URL) ? EX_USAGE : EX_TEMPFAIL;
 }
 
 static int
@@ -414,12 +364,16 @@ send_file (const Sending *sending)
 {
   g_autoptr (GByteArray) raw = g_byte_array_new ();
   g_autoptr (GByteArray) message = NULL;
+  g_autoptr (GError) error = NULL;
   int status = read_message (sending->file, raw);
 
   if (status != 0)
     return status;
   message = to_crlf (raw);
-  return send_message (sending, message);
+  if (weir_mail_append (sending->mail, message->data, message->len, &error))
+    return send_message (sending);
+  g_printerr ("mailweir send: %s\n", error->message);
+  return EX_TEMPFAIL;
 }
 
 int

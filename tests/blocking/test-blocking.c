@@ -25,8 +25,12 @@ send_text (BlockingClient *client, const gchar *text, gsize length, GError **err
   g_autoptr (BasePath) sender = base_path_new ("a@example.org", NULL);
   g_autoptr (BasePath) recipient = base_path_new ("b@example.net", NULL);
   const BasePath *recipients[] = { recipient };
+  g_autoptr (BlockingResult) result = blocking_result_new ();
 
-  return blocking_client_send (client, sender, recipients, 1, (const guint8 *) text, length, error);
+  if (!blocking_client_send (client, sender, recipients, 1, (const guint8 *) text, length, result,
+                             error))
+    return NULL;
+  return g_steal_pointer (&result);
 }
 
 /* Sends one message and says good-bye. */
@@ -34,7 +38,7 @@ static void
 deliver (FakeServer *server, const BlockingOptions *options)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (BlockingClient) client = blocking_client_connect (options, &error);
+  g_autoptr (BlockingClient) client = blocking_client_connect (options, NULL, &error);
   g_autoptr (BlockingResult) result = NULL;
   const gchar *expected = "DATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\n";
 
@@ -76,14 +80,14 @@ test_tls (void)
 }
 
 static void
-fail_to_connect (FakeServer *server, const BlockingOptions *options, BlockingError code,
+fail_to_connect (FakeServer *server, const BlockingOptions *options, WeirError code,
                  const gchar *words)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (BlockingClient) client = blocking_client_connect (options, &error);
+  g_autoptr (BlockingClient) client = blocking_client_connect (options, NULL, &error);
 
   g_assert_null (client);
-  g_assert_error (error, BLOCKING_ERROR, (gint) code);
+  g_assert_error (error, WEIR_ERROR, (gint) code);
   g_assert_nonnull (strstr (error->message, words));
   fake_server_stop (server);
 }
@@ -97,11 +101,11 @@ test_certificate (void)
 
   /* An authority that we do not know: that of another server. */
   options.ca_file = other->ca_file;
-  fail_to_connect (server, &options, BLOCKING_ERROR_TLS, "certificate");
+  fail_to_connect (server, &options, WEIR_ERROR_TLS, "certificate");
   /* A name that leads to the server, and is not in its certificate. */
   options = options_for (other, BLOCKING_TLS_POLICY_VERIFIED);
   options.host = "127.1";
-  fail_to_connect (other, &options, BLOCKING_ERROR_TLS, "ostname mismatch");
+  fail_to_connect (other, &options, WEIR_ERROR_TLS, "ostname mismatch");
 }
 
 /* Encryption without authentication, and none at all, where the policy says so. */
@@ -125,7 +129,7 @@ test_tls_required (void)
   g_autoptr (FakeServer) server = fake_server_start (0);
   BlockingOptions options = options_for (server, BLOCKING_TLS_POLICY_REQUIRED);
 
-  fail_to_connect (server, &options, BLOCKING_ERROR_DEFERRED, "4.7.4");
+  fail_to_connect (server, &options, WEIR_ERROR_DEFERRED, "4.7.4");
 }
 
 static void
@@ -134,7 +138,7 @@ test_refused_greeting (void)
   g_autoptr (FakeServer) server = fake_server_start (FAKE_SERVER_REFUSE_GREETING);
   BlockingOptions options = options_for (server, BLOCKING_TLS_POLICY_OFF);
 
-  fail_to_connect (server, &options, BLOCKING_ERROR_REFUSED, "554 5.7.1 go away");
+  fail_to_connect (server, &options, WEIR_ERROR_REFUSED, "554 5.7.1 go away");
 }
 
 static void
@@ -144,7 +148,7 @@ test_silent (void)
   BlockingOptions options = options_for (server, BLOCKING_TLS_POLICY_OFF);
 
   options.timeout = 100;
-  fail_to_connect (server, &options, BLOCKING_ERROR_TIMEOUT, "too long");
+  fail_to_connect (server, &options, WEIR_ERROR_TIMEOUT, "too long");
 }
 
 static void
@@ -153,7 +157,7 @@ fail_to_send (FakeServerFlags flags, gsize length, const gchar *words)
   g_autoptr (FakeServer) server = fake_server_start (flags);
   BlockingOptions options = options_for (server, BLOCKING_TLS_POLICY_OPPORTUNISTIC);
   g_autoptr (GError) error = NULL;
-  g_autoptr (BlockingClient) client = blocking_client_connect (&options, &error);
+  g_autoptr (BlockingClient) client = blocking_client_connect (&options, NULL, &error);
   g_autofree gchar *text = g_strnfill (length, 'x');
   g_autoptr (BlockingResult) result = NULL;
 
@@ -185,12 +189,13 @@ test_8bit (void)
   BlockingOptions options = options_for (server, BLOCKING_TLS_POLICY_OFF);
   const gchar *parameters[] = { "BODY=8BITMIME", NULL };
   g_autoptr (GError) error = NULL;
-  g_autoptr (BlockingClient) client = blocking_client_connect (&options, &error);
+  g_autoptr (BlockingClient) client = blocking_client_connect (&options, NULL, &error);
   g_autoptr (BasePath) sender = base_path_new ("a@example.org", parameters);
   const BasePath *recipients[] = { sender };
-  g_autoptr (BlockingResult) result = NULL;
+  g_autoptr (BlockingResult) result = blocking_result_new ();
 
-  result = blocking_client_send (client, sender, recipients, 1, (const guint8 *) "\xe4", 1, &error);
+  g_assert_true (blocking_client_send (client, sender, recipients, 1, (const guint8 *) "\xe4", 1,
+                                       result, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (result->mail->code, ==, 554);
   g_assert_cmpuint (result->mail->enhanced[1], ==, 6);
@@ -205,7 +210,7 @@ test_recipients (void)
   g_autoptr (FakeServer) server = fake_server_start (0);
   BlockingOptions options = options_for (server, BLOCKING_TLS_POLICY_OFF);
   g_autoptr (GError) error = NULL;
-  g_autoptr (BlockingClient) client = blocking_client_connect (&options, &error);
+  g_autoptr (BlockingClient) client = blocking_client_connect (&options, NULL, &error);
   g_autoptr (BasePath) bad = base_path_new ("bad@example.org", NULL);
   g_autoptr (BasePath) good = base_path_new ("good@example.org", NULL);
   const BasePath *recipients[] = { bad, good };
@@ -213,10 +218,10 @@ test_recipients (void)
 
   for (guint count = 2; count > 0; count--)
     {
-      g_autoptr (BlockingResult) result
-          = blocking_client_send (client, good, recipients, count, text, 3, &error);
+      g_autoptr (BlockingResult) result = blocking_result_new ();
       const BaseReply *first;
 
+      blocking_client_send (client, good, recipients, count, text, 3, result, &error);
       g_assert_no_error (error);
       g_assert_cmpuint (result->recipients->len, ==, count);
       first = result->recipients->pdata[0];
@@ -237,8 +242,8 @@ test_no_server (void)
 
   deliver (server, &options);
   options.port = 1;
-  g_assert_null (blocking_client_connect (&options, &error));
-  g_assert_error (error, BLOCKING_ERROR, BLOCKING_ERROR_CONNECT);
+  g_assert_null (blocking_client_connect (&options, NULL, &error));
+  g_assert_error (error, WEIR_ERROR, WEIR_ERROR_CONNECT);
 }
 
 static void
@@ -270,7 +275,7 @@ test_url (void)
       gboolean good = blocking_url_parse (rows[i].url, &host, &port, &tls, &error);
 
       g_assert_cmpint (good, ==, rows[i].host != NULL);
-      g_assert_true (good || g_error_matches (error, BLOCKING_ERROR, BLOCKING_ERROR_URL));
+      g_assert_true (good || g_error_matches (error, WEIR_ERROR, WEIR_ERROR_URL));
       if (!good)
         continue;
       g_assert_cmpstr (host, ==, rows[i].host);

@@ -1,0 +1,101 @@
+/* MX records by res_nquery(3). What the name server sends is read by the system's own parser with
+ * its bounds; a malformed answer is an error like a server that cannot be reached. */
+#include "blocking/resolver.h"
+
+#include <arpa/nameser.h>
+#include <netdb.h>
+#include <resolv.h>
+#include <string.h>
+
+#define MAX_HOSTS 64
+
+typedef struct
+{
+  guint preference;
+  guint32 lot; /* decides among equals */
+  gchar *host;
+} Record;
+
+static void
+clear_record (gpointer data)
+{
+  g_free (((Record *) data)->host);
+}
+
+static gint
+compare_records (gconstpointer a, gconstpointer b)
+{
+  const Record *x = a;
+  const Record *y = b;
+
+  if (x->preference != y->preference)
+    return x->preference < y->preference ? -1 : 1;
+  return x->lot < y->lot ? -1 : x->lot > y->lot;
+}
+
+static gboolean
+fail (const gchar *domain, const gchar *what, GError **error)
+{
+  g_set_error (error, WEIR_ERROR, WEIR_ERROR_CONNECT, "%s: %s", domain, what);
+  return FALSE;
+}
+
+/* FALSE: malformed. */
+static gboolean
+read_record (ns_msg *message, const ns_rr *record, GArray *records)
+{
+  gchar name[NS_MAXDNAME];
+  Record found = { 0 };
+
+  if (ns_rr_type (*record) != ns_t_mx)
+    return TRUE;
+  if (ns_rr_rdlen (*record) < 3
+      || dn_expand (ns_msg_base (*message), ns_msg_end (*message), ns_rr_rdata (*record) + 2, name,
+                    sizeof name)
+             < 0)
+    return FALSE;
+  found.preference = ns_get16 (ns_rr_rdata (*record));
+  found.lot = g_random_int ();
+  found.host = g_strdup (*name == '\0' ? "." : name);
+  g_array_append_val (records, found);
+  return TRUE;
+}
+
+static gboolean
+read_answer (const guint8 *bytes, int length, GArray *records)
+{
+  ns_msg message;
+  ns_rr record;
+
+  if (ns_initparse (bytes, length, &message) < 0)
+    return FALSE;
+  for (int i = 0; i < ns_msg_count (message, ns_s_an) && records->len < MAX_HOSTS; i++)
+    if (ns_parserr (&message, ns_s_an, i, &record) < 0 || !read_record (&message, &record, records))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
+blocking_resolver_lookup (const char *domain, GPtrArray *hosts, gpointer data, GError **error)
+{
+  g_autofree guint8 *bytes = g_malloc (NS_MAXMSG);
+  g_autoptr (GArray) records = g_array_new (FALSE, FALSE, sizeof (Record));
+  struct __res_state state = { 0 };
+  int length;
+  int failure;
+
+  g_array_set_clear_func (records, clear_record);
+  if (res_ninit (&state) < 0)
+    return fail (domain, "no resolver", error);
+  length = res_nquery (&state, domain, ns_c_in, ns_t_mx, bytes, NS_MAXMSG);
+  failure = state.res_h_errno;
+  res_nclose (&state);
+  if (length < 0 && failure != NO_DATA && failure != HOST_NOT_FOUND)
+    return fail (domain, hstrerror (failure), error);
+  if (length >= 0 && !read_answer (bytes, MIN (length, NS_MAXMSG), records))
+    return fail (domain, "a malformed answer of the name server", error);
+  g_array_sort (records, compare_records);
+  for (guint i = 0; i < records->len; i++)
+    g_ptr_array_add (hosts, g_strdup (g_array_index (records, Record, i).host));
+  return TRUE;
+}
