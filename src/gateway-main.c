@@ -108,6 +108,15 @@ make_service (Config *config, const IpcHandoff *handoff, NetLogWriter *log, GErr
   return net_service_new (config, handoff, secrets, facts, log, error);
 }
 
+/* Each loop has copies of its own. A socket that we kept open beyond them would go on taking
+ * connections that nobody accepts, once loops and supervisor have let go of it. */
+static void
+close_listeners (const IpcHandoff *handoff)
+{
+  for (guint i = 0; i < handoff->listeners->len; i++)
+    close (g_array_index (handoff->listeners, IpcHandoffListener, i).descriptor);
+}
+
 static int
 serve (Config *config, const IpcHandoff *handoff, NetLogWriter *log, GError **error)
 {
@@ -116,7 +125,9 @@ serve (Config *config, const IpcHandoff *handoff, NetLogWriter *log, GError **er
 
   if (service == NULL)
     return EX_CONFIG;
-  ready = net_service_start (service, error) && net_control_report (handoff->control, NULL, error);
+  ready = net_service_start (service, error);
+  close_listeners (handoff);
+  ready = ready && net_control_report (handoff->control, NULL, error);
   if (ready)
     net_service_run (service);
   else if (service->n_loops > 0)
