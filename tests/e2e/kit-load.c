@@ -11,7 +11,7 @@
 
 #define ID_FIELD "X-Load-Id: "
 #define END_MARK "end of "
-#define PAUSE 10000 /* µs before the next try to connect */
+#define PAUSE 10000 /* µs after anything but success */
 
 struct _KitLoad
 {
@@ -22,6 +22,7 @@ struct _KitLoad
   GMutex lock;
   KitLoadCounts counts;
   GHashTable *accepted; /* ids; owned */
+  gchar *refusal;       /* the last one, for the reader of a failure */
 };
 
 typedef struct
@@ -66,13 +67,23 @@ connect_session (Session *session)
   if (connect (session->fd, (struct sockaddr *) &address, sizeof address) == 0)
     return TRUE;
   hang_up (session);
-  count (session->load, &session->load->counts.unconnected);
   return FALSE;
+}
+
+static void
+keep_refusal (KitLoad *load, const gchar *reply, gsize length)
+{
+  if (reply[0] != '4' && reply[0] != '5')
+    return;
+  g_mutex_lock (&load->lock);
+  g_free (load->refusal);
+  load->refusal = g_strndup (reply, length);
+  g_mutex_unlock (&load->lock);
 }
 
 /* The code of the last line of a whole reply, which is taken from the input; 0: not there yet. */
 static guint
-take_reply (GString *input)
+take_reply (KitLoad *load, GString *input)
 {
   const gchar *line = input->str;
   const gchar *end;
@@ -82,6 +93,7 @@ take_reply (GString *input)
       if (end - line >= 3 && line[3] != '-')
         {
           const guint code = (guint) strtoul (line, NULL, 10);
+          keep_refusal (load, line, (gsize) (end - line));
           g_string_erase (input, 0, end + 2 - input->str);
           return code;
         }
@@ -96,7 +108,7 @@ read_reply (Session *session)
 {
   guint code;
 
-  while ((code = take_reply (session->input)) == 0)
+  while ((code = take_reply (session->load, session->input)) == 0)
     {
       gchar bytes[2048];
       const gssize got = recv (session->fd, bytes, sizeof bytes, 0);
@@ -166,10 +178,9 @@ note_fate (Session *session, guint code)
     count (session->load, &counts->rejected);
   else
     count (session->load, &counts->deferred);
-  if (code == 0 || code == 421)
+  if (code == 0 || code == 421 || ask_line (session, "RSET", "") == 0)
     hang_up (session);
-  else if (ask_line (session, "RSET", "") == 0)
-    hang_up (session);
+  g_usleep (PAUSE);
 }
 
 static void
@@ -229,22 +240,18 @@ send_message (Session *session)
 
 /* ---- Threads ---- */
 
+/* FALSE: there is no session to be had now. */
 static gboolean
 greet (Session *session)
 {
-  guint code;
+  guint code = connect_session (session) ? read_reply (session) : 0;
 
-  if (!connect_session (session))
-    {
-      g_usleep (PAUSE);
-      return FALSE;
-    }
-  code = read_reply (session);
-  if (code == 220)
-    code = ask_line (session, "EHLO ", "client.test");
-  if (code == 250)
+  if (code == 0)
+    count (session->load, &session->load->counts.unconnected);
+  else if (code == 220 && (code = ask_line (session, "EHLO ", "client.test")) == 250)
     return TRUE;
-  note_outside (session, code);
+  else
+    note_outside (session, code);
   hang_up (session);
   g_usleep (PAUSE);
   return FALSE;
@@ -316,6 +323,7 @@ kit_load_free (KitLoad *load)
   g_ptr_array_unref (load->threads);
   g_hash_table_unref (load->accepted);
   g_mutex_clear (&load->lock);
+  g_free (load->refusal);
   g_free (load);
 }
 
@@ -339,6 +347,8 @@ kit_load_tell (KitLoad *load, const gchar *when)
                   "a transaction, %u cut, %u not connected",
                   when, counts.accepted, counts.deferred, counts.rejected, counts.lost,
                   counts.farewells, counts.inside, counts.cut, counts.unconnected);
+  if (load->refusal != NULL)
+    g_test_message ("the last refusal: %s", load->refusal);
 }
 
 void
@@ -390,10 +400,9 @@ id_of (const KitLoad *load, const gchar *message)
   return g_steal_pointer (&id);
 }
 
-static GHashTable *
-count_ids (const KitLoad *load, const gchar *folder)
+static void
+count_messages (const KitLoad *load, const gchar *folder, GHashTable *found)
 {
-  GHashTable *found = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GPtrArray) messages = kit_messages (folder);
 
   for (guint i = 0; i < messages->len; i++)
@@ -402,6 +411,23 @@ count_ids (const KitLoad *load, const gchar *folder)
       const guint before = id == NULL ? 0 : GPOINTER_TO_UINT (g_hash_table_lookup (found, id));
       if (id != NULL)
         g_hash_table_insert (found, id, GUINT_TO_POINTER (before + 1));
+    }
+}
+
+/* In the folder, and in those right below it. */
+static GHashTable *
+count_ids (const KitLoad *load, const gchar *folder)
+{
+  GHashTable *found = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const gchar *name;
+
+  count_messages (load, folder, found);
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree gchar *below = g_build_filename (folder, name, NULL);
+      if (g_file_test (below, G_FILE_TEST_IS_DIR))
+        count_messages (load, below, found);
     }
   return found;
 }

@@ -25,7 +25,7 @@ typedef struct
   guint inside;      /* 421 within a transaction */
   guint farewells;   /* 421 where it belongs: to MAIL, EHLO or as a greeting */
   guint cut;         /* the connection ended outside a transaction, without a 421 */
-  guint unconnected; /* connect() failed */
+  guint unconnected; /* connect() failed, or nobody greeted */
 } KitLoadCounts;
 
 typedef struct _KitLoad KitLoad;
@@ -38,7 +38,8 @@ void kit_load_free (KitLoad *load);
 KitLoadCounts kit_load_counts (KitLoad *load);
 /* Until this many more messages were accepted than when it was called. */
 void kit_load_wait (KitLoad *load, guint more);
-/* After kit_load_stop(): every accepted message is in the folder once, and none is there twice. */
+/* After kit_load_stop(): every accepted message is once in the folder or those right below it, and
+ * none is there twice. */
 void kit_load_check (KitLoad *load, const gchar *folder);
 /* Prints them for whoever reads the test's output, and fails unless everything was accepted. */
 void kit_load_assert_all_accepted (KitLoad *load);
