@@ -158,7 +158,7 @@ step (Cursor *c)
   switch (data->state)
     {
     case SMTP_DATA_AT_LINE:
-      if (octet == '.')
+      if (octet == '.' && data->mode == SMTP_DATA_DOTTED)
         data->state = SMTP_DATA_AT_DOT;
       else
         data->state = octet == '\r' ? SMTP_DATA_AT_CR : step_content (c, octet);
@@ -298,11 +298,43 @@ smtp_data_start (SmtpData *data)
   memset (data, 0, sizeof *data);
 }
 
+void
+smtp_data_start_chunks (SmtpData *data, SmtpDataMode mode)
+{
+  smtp_data_start (data);
+  data->mode = mode;
+}
+
+static SmtpDataResult
+scan_raw (SmtpData *data, const SmtpServerLimits *limits, guint8 *bytes, gsize length,
+          SmtpDataRun *run)
+{
+  run->used = length;
+  data->size += length;
+  if (length == 0 || data->fault != SMTP_FAULT_NONE)
+    return SMTP_DATA_MORE;
+  return give (data, limits, run, bytes, length) ? SMTP_DATA_RUN : SMTP_DATA_MORE;
+}
+
+SmtpDataResult
+smtp_data_finish (SmtpData *data, const SmtpServerLimits *limits, SmtpDataRun *run)
+{
+  Cursor c = { data, limits, NULL, 0, 0, 0, FALSE };
+
+  memset (run, 0, sizeof *run);
+  if (data->state == SMTP_DATA_AT_CR)
+    put_bare (&c, SMTP_FAULT_BARE_CR);
+  data->state = SMTP_DATA_AT_END;
+  return give_due (data, limits, run) ? SMTP_DATA_RUN : SMTP_DATA_END;
+}
+
 SmtpDataResult
 smtp_data_scan (SmtpData *data, const SmtpServerLimits *limits, guint8 *bytes, gsize length,
                 SmtpDataRun *run)
 {
   memset (run, 0, sizeof *run);
+  if (data->mode == SMTP_DATA_RAW)
+    return scan_raw (data, limits, bytes, length, run);
   while (TRUE)
     {
       if (give_due (data, limits, run))

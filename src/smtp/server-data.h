@@ -17,6 +17,13 @@
 
 typedef enum
 {
+  SMTP_DATA_DOTTED, /* DATA: the end is found, dots are taken out */
+  SMTP_DATA_PLAIN,  /* BDAT: the caller knows the end, a dot is content; newlines are judged */
+  SMTP_DATA_RAW     /* BDAT with BODY=BINARYMIME: octets */
+} SmtpDataMode;
+
+typedef enum
+{
   SMTP_DATA_AT_LINE, /* behind a true CR LF, or nothing read yet */
   SMTP_DATA_IN_LINE,
   SMTP_DATA_AT_CR,     /* a CR that is held back */
@@ -27,14 +34,15 @@ typedef enum
 
 typedef struct
 {
-  SmtpDataState state;
-  SmtpFault fault; /* the first one */
   guint64 size;  /* octets of content so far, given out or not; a newline that was normalised counts
                     two */
   guint64 given; /* octets given out */
   guint64 line;  /* octets of content in the line so far */
-  gboolean due;  /* a CR LF stands to be given out that found no room where it belongs */
-  guint8 newline[2]; /* where that CR LF is given out from */
+  SmtpDataMode mode;
+  SmtpDataState state;
+  SmtpFault fault;   /* the first one */
+  guint8 newline[2]; /* where the CR LF that is due is given out from */
+  guint8 due; /* a boolean: a CR LF stands to be given out that found no room where it belongs */
 } SmtpData;
 
 typedef enum
@@ -52,8 +60,11 @@ typedef struct
   gsize length; /* RUN: at least 1 */
 } SmtpDataRun;
 
-void smtp_data_start (SmtpData *data);
+void smtp_data_start (SmtpData *data); /* DOTTED */
+void smtp_data_start_chunks (SmtpData *data, SmtpDataMode mode);
 /* `length` may be 0: what is due, or the end, is told all the same. `limits` is the same in all
  * calls for one message. */
 SmtpDataResult smtp_data_scan (SmtpData *data, const SmtpServerLimits *limits, guint8 *bytes,
                                gsize length, SmtpDataRun *run);
+/* Not DOTTED: all bytes were scanned. RUN as long as content was held back, then END. */
+SmtpDataResult smtp_data_finish (SmtpData *data, const SmtpServerLimits *limits, SmtpDataRun *run);

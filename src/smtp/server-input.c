@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#include "smtp/commands/command.h"
+#include "smtp/server-chunk.h"
+
 guint8 *
 smtp_input_bytes (SmtpServer *server, gsize *length)
 {
@@ -51,6 +54,13 @@ join_line (SmtpServer *server)
   server->window_length -= part;
 }
 
+/* A verb of four letters and what ends it. */
+static gboolean
+is_verb (const gchar *line, gsize length, const gchar *verb)
+{
+  return length > 4 && g_ascii_strncasecmp (line, verb, 4) == 0 && g_ascii_isspace (line[4]);
+}
+
 /* Drops octets up to the LF that ends the line which is too long; FALSE: it was not there yet. */
 static gboolean
 drop_line (SmtpServer *server)
@@ -83,6 +93,8 @@ smtp_input_take_line (SmtpServer *server, SmtpLine *line)
   if (end == NULL)
     {
       gboolean dropped = server->dropping || (length > 0 && length >= most);
+      if (dropped && !server->dropping)
+        server->lost = is_verb ((const gchar *) bytes, length, "BDAT");
       server->dropping = dropped;
       return dropped && drop_line (server) ? SMTP_LINE_TOO_LONG : SMTP_LINE_NONE;
     }
@@ -94,30 +106,51 @@ smtp_input_take_line (SmtpServer *server, SmtpLine *line)
   return SMTP_LINE_GOOD;
 }
 
+#define LONGEST_BDAT 64 /* octets of a BDAT line that the search for QUIT reads */
+
 /* What the search for QUIT remembers between two pieces of input. */
 typedef struct
 {
-  gchar line[8];
-  gsize length; /* of the line, its end included; may be more than fits */
+  gchar line[LONGEST_BDAT];
+  gsize length;  /* of the line, its end included; may be more than fits */
+  guint64 chunk; /* octets that are no commands */
   gboolean stop;
   gboolean found;
 } QuitSearch;
 
-/* A line that is complete. Behind DATA come no commands, and behind STARTTLS none that counts. */
+/* The chunk behind a BDAT line; one whose size can not be read ends the search. */
+static void
+judge_bdat (QuitSearch *search, gsize end)
+{
+  SmtpChunkLine chunk;
+
+  smtp_chunk_measure (search->line + 4, end - 4, &chunk);
+  search->chunk = chunk.size;
+  search->stop = chunk.kind == SMTP_CHUNK_UNREADABLE;
+}
+
+/* A line that is complete. Behind DATA and AUTH come no commands, and behind STARTTLS none that
+ * counts. */
 static void
 judge_line (QuitSearch *search, SmtpNewlines newlines)
 {
-  gboolean crlf = search->length >= 2 && search->length <= sizeof search->line
-                  && search->line[search->length - 2] == '\r';
-  gsize verb = MIN (search->length, sizeof search->line) - 1;
+  gboolean fits = search->length <= sizeof search->line;
+  gboolean crlf = fits && search->length >= 2 && search->line[search->length - 2] == '\r';
+  gsize end = search->length - 1 - crlf;
 
-  if (!crlf && newlines == SMTP_NEWLINES_REFUSE && search->length <= sizeof search->line)
+  if (is_verb (search->line, search->length, "BDAT"))
+    {
+      search->stop = !fits;
+      if (fits)
+        judge_bdat (search, end);
+      return;
+    }
+  if (!crlf && newlines == SMTP_NEWLINES_REFUSE && fits)
     return;
-  verb -= crlf;
-  search->stop = (verb == 4 && g_ascii_strncasecmp (search->line, "DATA", 4) == 0)
-                 || g_ascii_strncasecmp (search->line, "STARTTLS", 8) == 0;
-  search->found = verb == 4 && search->length <= sizeof search->line
-                  && g_ascii_strncasecmp (search->line, "QUIT", 4) == 0;
+  search->stop = is_verb (search->line, search->length, "DATA")
+                 || is_verb (search->line, search->length, "AUTH")
+                 || (search->length > 8 && g_ascii_strncasecmp (search->line, "STARTTLS", 8) == 0);
+  search->found = fits && end == 4 && g_ascii_strncasecmp (search->line, "QUIT", 4) == 0;
 }
 
 static void
@@ -125,6 +158,13 @@ search_quit (QuitSearch *search, SmtpNewlines newlines, const guint8 *bytes, gsi
 {
   for (gsize i = 0; i < length && !search->found && !search->stop; i++)
     {
+      if (search->chunk > 0)
+        {
+          gsize part = (gsize) MIN (search->chunk, length - i);
+          search->chunk -= part;
+          i += part - 1;
+          continue;
+        }
       if (search->length < sizeof search->line)
         search->line[search->length] = (gchar) bytes[i];
       search->length++;
@@ -146,13 +186,17 @@ smtp_server_backlog (const SmtpServer *server)
 gboolean
 smtp_server_backlog_has_quit (const SmtpServer *server)
 {
-  QuitSearch search = { .stop = smtp_server_in_data (server) || server->dropping };
+  gboolean in_chunk = server->state == SMTP_STATE_CHUNK || server->open == &smtp_command_bdat;
+  gboolean in_data = server->state == SMTP_STATE_DATA && server->open == NULL;
+  QuitSearch search = { .stop = in_data || server->dropping };
   gsize held = base_buffer_length (&server->held);
   gsize used_held = held > 0 ? server->used : 0;
   gsize used_window = held > 0 ? 0 : server->used;
 
   if (smtp_server_backlog (server) == 0)
     return FALSE;
+  if (in_chunk)
+    search.chunk = server->chunk;
   if (held > 0)
     search_quit (&search, server->limits->newlines, base_buffer_bytes (&server->held) + used_held,
                  held - used_held);

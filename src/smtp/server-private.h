@@ -19,10 +19,14 @@ typedef enum
   SMTP_STATE_DATA = 1 << 6,    /* from the 354 to the answer to END */
   SMTP_STATE_TLS = 1 << 7,     /* from the 220 to STARTTLS to smtp_server_tls_started() */
   SMTP_STATE_CLOSED = 1 << 8,  /* nothing is read any more */
+  SMTP_STATE_CHUNK = 1 << 9,   /* behind a BDAT line: octets follow, not commands */
+  SMTP_STATE_CHUNKS = 1 << 10, /* between two chunks of a message */
+  SMTP_STATE_SPOILT = 1 << 11, /* a chunk was refused: the transaction can only be given up */
 
   SMTP_STATES_IDLE = SMTP_STATE_START | SMTP_STATE_READY,
   SMTP_STATES_OPEN = SMTP_STATE_MAIL | SMTP_STATE_RCPT,
-  SMTP_STATES_ALL = SMTP_STATES_IDLE | SMTP_STATES_OPEN
+  SMTP_STATES_BDAT = SMTP_STATE_CHUNKS | SMTP_STATE_SPOILT,
+  SMTP_STATES_ALL = SMTP_STATES_IDLE | SMTP_STATES_OPEN | SMTP_STATES_BDAT
 } SmtpState;
 
 struct _SmtpServer
@@ -35,6 +39,8 @@ struct _SmtpServer
   gsize used; /* octets of the source that the current event still shows: dropped with it */
   SmtpServerEvent event; /* event.path is owned */
   SmtpData data;
+  guint64 chunk;           /* octets of the chunk at hand that are still to come */
+  BaseReply *refusal;      /* follows a chunk that is dropped; NULL: none does; owned */
   GQueue replies;          /* of QueuedReply: our own, behind unanswered RCPTs; empty as a rule */
   const SmtpCommand *open; /* row of the oldest unanswered event; NULL: none */
   guint32 offered;         /* of SmtpCap, by the last EHLO answer */
@@ -43,6 +49,8 @@ struct _SmtpServer
   guint refused;           /* recipients refused in it, or commands that followed a refused MAIL */
   guint bad;               /* bad commands in the session */
   guint16 state;           /* SmtpState */
+  guint16 after;           /* SmtpState behind a chunk that is dropped */
+  guint16 tiny;            /* small chunks in this transaction; chunks behind a refused one */
   gboolean named : 1;      /* a HELO or EHLO was accepted since the session or TLS started */
   gboolean tls : 1;
   gboolean utf8 : 1;        /* MAIL had SMTPUTF8 */
@@ -50,7 +58,13 @@ struct _SmtpServer
   gboolean mail_failed : 1; /* the last MAIL was refused: what a pipelining client sent behind it is
                                no fault of its own */
   gboolean dropping : 1;    /* inside a command line that is too long */
-  gboolean ending : 1;      /* our own 421 is queued: read nothing more */
+  gboolean last : 1;        /* the chunk at hand is the last one */
+  gboolean dropped : 1;     /* the chunk at hand was refused */
+  gboolean chunked : 1;     /* the message comes by BDAT */
+  gboolean chunk_failed : 1; /* the last message was cut off: what a pipelining client sent behind
+                                it is no fault of its own */
+  gboolean lost : 1;         /* a BDAT line was too long: where its chunk ends is not known */
+  gboolean ending : 1;       /* our own 421 is queued: read nothing more */
 };
 
 /* Forgets the transaction. */
@@ -58,3 +72,13 @@ void smtp_server_clear_transaction (SmtpServer *server);
 /* Forgets all input that was not consumed. */
 void smtp_server_drop_input (SmtpServer *server);
 void smtp_server_close (SmtpServer *server);
+
+/* server-reply.c: writes a reply now; `row` is that of the command it answers, or NULL. */
+void smtp_server_write (SmtpServer *server, const SmtpCommand *row, const BaseReply *reply);
+/* Sends a reply of ours, at once or behind the answers that the host owes. Takes the reply. */
+void smtp_server_send_own (SmtpServer *server, const SmtpCommand *row, BaseReply *reply);
+/* Counts a reply that says the client erred. The 421 that it hears instead once it did so too often
+ * (caller frees), or NULL. */
+BaseReply *smtp_server_count_bad (SmtpServer *server, const BaseReply *reply);
+/* server.c: hands out the event of `row`. */
+const SmtpServerEvent *smtp_server_open_event (SmtpServer *server, const SmtpCommand *row);

@@ -7,16 +7,8 @@
 #include <string.h>
 
 #include "smtp/commands/command.h"
-#include "smtp/parameters.h"
+#include "smtp/server-chunk.h"
 #include "smtp/server-input.h"
-
-/* A reply of ours that waits for `wait` answers of the host, counted from the queued reply before
- * it. */
-typedef struct
-{
-  BaseReply *reply;
-  guint wait;
-} QueuedReply;
 
 SmtpServer *
 smtp_server_new (const SmtpServerLimits *limits)
@@ -26,13 +18,6 @@ smtp_server_new (const SmtpServerLimits *limits)
   server->limits = limits;
   server->state = SMTP_STATE_CONNECT;
   return server;
-}
-
-static void
-queued_reply_free (QueuedReply *queued)
-{
-  base_reply_free (queued->reply);
-  g_free (queued);
 }
 
 /* The event is not shown any more: its octets are consumed, its path is freed. */
@@ -52,7 +37,8 @@ smtp_server_free (SmtpServer *server)
   if (server == NULL)
     return;
   release_event (server);
-  g_queue_clear_full (&server->replies, (GDestroyNotify) queued_reply_free);
+  smtp_server_close (server);
+  base_reply_free (server->refusal);
   base_buffer_clear (&server->held);
   base_output_clear (&server->output);
   g_free (server);
@@ -72,22 +58,15 @@ smtp_server_drop_input (SmtpServer *server)
 void
 smtp_server_clear_transaction (SmtpServer *server)
 {
-  if (server->state & (SMTP_STATES_OPEN | SMTP_STATES_IDLE | SMTP_STATE_DATA))
+  if (server->state & (SMTP_STATES_ALL | SMTP_STATE_DATA))
     server->state = server->named ? SMTP_STATE_READY : SMTP_STATE_START;
   server->recipients = 0;
   server->refused = 0;
   server->utf8 = FALSE;
   server->binary = FALSE;
   server->mail_failed = FALSE;
-}
-
-void
-smtp_server_close (SmtpServer *server)
-{
-  server->state = SMTP_STATE_CLOSED;
-  server->open = NULL;
-  server->pending = 0;
-  g_queue_clear_full (&server->replies, (GDestroyNotify) queued_reply_free);
+  server->chunk_failed = FALSE;
+  server->tiny = 0;
 }
 
 void
@@ -110,120 +89,60 @@ smtp_server_settle (SmtpServer *server)
   server->window_length = 0;
 }
 
-/* Replies to the greeting, HELO and EHLO never carry an enhanced code, others from the EHLO on that
- * offered them. */
-static void
-write_reply (SmtpServer *server, const SmtpCommand *row, const BaseReply *reply)
-{
-  gboolean plain = row != NULL && (row->flags & SMTP_COMMAND_PLAIN);
-
-  base_reply_write (reply, !plain && (server->offered & SMTP_CAP_ENHANCEDSTATUSCODES),
-                    &server->output);
-  if (reply->code == 421)
-    smtp_server_close (server);
-}
-
-/* Whether a reply counts against the limit on bad commands: syntax, sequence, unknown, not before
- * TLS, bad parameter. */
-static gboolean
-is_bad (guint code)
-{
-  return (code >= 500 && code <= 504) || code == 530 || code == 555;
-}
-
+/* What a refusal by the machine does to the session, but for the reply. Returns what to say; takes
+ * and gives ownership. */
 static BaseReply *
-too_many_errors (void)
+judge (SmtpServer *server, const SmtpCommand *row, BaseReply *reply)
 {
-  return base_reply_new (421, 4, 7, 0, "Too many errors");
-}
+  BaseReply *instead = smtp_server_count_bad (server, reply);
 
-static gboolean
-count_bad (SmtpServer *server)
-{
-  return ++server->bad > server->limits->bad_commands;
-}
-
-static guint
-queued_waits (SmtpServer *server)
-{
-  guint waits = 0;
-
-  for (GList *link = server->replies.head; link != NULL; link = link->next)
-    waits += ((QueuedReply *) link->data)->wait;
-  return waits;
-}
-
-/* Sends a reply of ours, at once or behind the answers that the host owes. Takes the reply. */
-static void
-send_own (SmtpServer *server, const SmtpCommand *row, BaseReply *reply)
-{
-  g_autoptr (BaseReply) owned = reply;
-
-  if (server->pending == 0)
-    {
-      write_reply (server, row, reply);
-      return;
-    }
-  QueuedReply *queued = g_new (QueuedReply, 1);
-  queued->wait = server->pending - queued_waits (server);
-  queued->reply = g_steal_pointer (&owned);
-  g_queue_push_tail (&server->replies, queued);
-  server->ending = reply->code == 421;
-}
-
-/* One more answer of the host is out: what stood right behind it follows. */
-static void
-send_queued (SmtpServer *server)
-{
-  QueuedReply *queued = g_queue_peek_head (&server->replies);
-
-  if (queued != NULL)
-    queued->wait--;
-  while (queued != NULL && queued->wait == 0)
-    {
-      g_queue_pop_head (&server->replies);
-      write_reply (server, NULL, queued->reply);
-      queued_reply_free (queued);
-      queued = g_queue_peek_head (&server->replies);
-    }
-}
-
-static void
-refuse (SmtpServer *server, const SmtpCommand *row, BaseReply *reply)
-{
-  if (is_bad (reply->code) && count_bad (server))
+  if (instead != NULL)
     {
       base_reply_free (reply);
-      reply = too_many_errors ();
+      return instead;
     }
-  else if (row == &smtp_command_rcpt && (server->state & SMTP_STATES_OPEN))
+  if (row == &smtp_command_rcpt && (server->state & SMTP_STATES_OPEN))
     server->refused++;
   else if (row == &smtp_command_mail && (server->state & SMTP_STATES_IDLE))
     {
       smtp_server_clear_transaction (server);
       server->mail_failed = TRUE;
     }
-  send_own (server, row, reply);
+  return reply;
 }
 
-/* A command in the wrong place. RCPT and DATA that were pipelined behind a refused MAIL (RFC 2920)
- * do not count as bad, up to as many as a transaction may have. */
-static void
-refuse_misplaced (SmtpServer *server, const SmtpCommand *row)
+/* A command in the wrong place. */
+static BaseReply *
+misplaced (const SmtpServer *server, const SmtpCommand *row)
 {
-  const gchar *text
-      = server->state == SMTP_STATE_REFUSED ? "Bad sequence of commands" : row->misplaced;
-  BaseReply *reply = base_reply_new (503, 5, 5, 1, text);
-  gboolean behind = (row == &smtp_command_rcpt || row == &smtp_command_data) && server->mail_failed;
-
-  if (behind && server->refused++ <= server->limits->recipients)
-    send_own (server, row, reply);
-  else
-    refuse (server, row, reply);
+  switch (server->state)
+    {
+    case SMTP_STATE_REFUSED:
+      return base_reply_new (503, 5, 5, 1, "Bad sequence of commands");
+    case SMTP_STATE_CHUNKS:
+      return base_reply_new (503, 5, 5, 1, "Not between the chunks of a message");
+    case SMTP_STATE_SPOILT:
+      return base_reply_new (503, 5, 5, 1, "A chunk was refused, send RSET");
+    default:
+      return base_reply_new (503, 5, 5, 1, row->misplaced);
+    }
 }
 
-static const SmtpServerEvent *
-open_event (SmtpServer *server, const SmtpCommand *row)
+/* What was pipelined behind a refusal (RFC 2920) does not count as bad, up to as many as a
+ * transaction may have. */
+static gboolean
+is_behind_refusal (SmtpServer *server, const SmtpCommand *row)
+{
+  if ((row == &smtp_command_rcpt || row == &smtp_command_data) && server->mail_failed)
+    return server->refused++ <= server->limits->recipients;
+  if (row == &smtp_command_bdat
+      && (server->mail_failed || server->chunk_failed || server->state == SMTP_STATE_SPOILT))
+    return server->tiny < SMTP_SERVER_MAX_TINY_CHUNKS && ++server->tiny > 0;
+  return FALSE;
+}
+
+const SmtpServerEvent *
+smtp_server_open_event (SmtpServer *server, const SmtpCommand *row)
 {
   server->open = row;
   server->pending++;
@@ -278,32 +197,55 @@ parse_line (SmtpServer *server, const SmtpCommand *row, const SmtpLine *line, gs
   return row->parse (server, row, argument, (gsize) (end - argument));
 }
 
-/* NULL: the command was refused, and answered here. */
+/* What can be said against a command before its own parser. */
+static BaseReply *
+check_place (SmtpServer *server, const SmtpCommand *row)
+{
+  if (server->state == SMTP_STATE_REFUSED && !(row->states & SMTP_STATE_REFUSED))
+    return misplaced (server, row);
+  if (server->limits->require_tls && !server->tls && !(row->flags & SMTP_COMMAND_BEFORE_TLS))
+    return base_reply_new (530, 5, 7, 0, "Must issue a STARTTLS command first");
+  if (row->offer != 0 && !(server->offered & row->offer))
+    return server->state == SMTP_STATE_START
+               ? base_reply_new (503, 5, 5, 1, "Send EHLO first")
+               : base_reply_printf (502, 5, 5, 1, "%s is not offered", row->verb);
+  if (!(row->states & server->state))
+    return misplaced (server, row);
+  return NULL;
+}
+
+static void
+refuse (SmtpServer *server, const SmtpCommand *row, const SmtpChunkLine *chunk, BaseReply *reply)
+{
+  if (reply->code != 503 || !is_behind_refusal (server, row))
+    reply = judge (server, row, reply);
+  if (row == &smtp_command_bdat)
+    smtp_chunk_refuse (server, chunk, reply);
+  else
+    smtp_server_send_own (server, row, reply);
+}
+
+/* NULL: the command was refused, and answered here, or needs no event. */
 static const SmtpServerEvent *
 begin_command (SmtpServer *server, const SmtpCommand *row, const SmtpLine *line, gsize verb)
 {
+  SmtpChunkLine chunk = { SMTP_CHUNK_NONE, FALSE, 0 };
   BaseReply *refusal = check_line (server, line);
-  gboolean early = server->limits->require_tls && !server->tls;
 
-  if (refusal == NULL
-      && (server->state == SMTP_STATE_REFUSED && !(row->states & SMTP_STATE_REFUSED)))
-    {
-      refuse_misplaced (server, row);
-      return NULL;
-    }
-  if (refusal == NULL && early && !(row->flags & SMTP_COMMAND_BEFORE_TLS))
-    refusal = base_reply_new (530, 5, 7, 0, "Must issue a STARTTLS command first");
-  if (refusal == NULL && !(row->states & server->state))
-    {
-      refuse_misplaced (server, row);
-      return NULL;
-    }
+  if (row == &smtp_command_bdat)
+    smtp_chunk_measure (line->bytes + verb, line->length - verb, &chunk);
+  if (refusal == NULL)
+    refusal = check_place (server, row);
   if (refusal == NULL)
     refusal = parse_line (server, row, line, verb);
-  if (refusal == NULL)
-    return open_event (server, row);
-  refuse (server, row, refusal);
-  return NULL;
+  if (refusal != NULL)
+    {
+      refuse (server, row, &chunk, refusal);
+      return NULL;
+    }
+  if (row == &smtp_command_bdat && !smtp_chunk_begin (server, &chunk))
+    return NULL;
+  return smtp_server_open_event (server, row);
 }
 
 static const SmtpServerEvent *
@@ -336,7 +278,7 @@ next_data (SmtpServer *server)
     }
   server->event.fault = server->data.fault;
   server->event.size = server->data.size;
-  return open_event (server, &smtp_command_end);
+  return smtp_server_open_event (server, &smtp_command_end);
 }
 
 /* Commands wait for the answer to the one before, but for RCPT behind RCPT; and the RCPT that may
@@ -353,6 +295,18 @@ may_go_on (const SmtpServer *server)
          && server->recipients + server->pending < server->limits->recipients;
 }
 
+static void
+refuse_long_line (SmtpServer *server)
+{
+  g_autoptr (BaseReply) reply = base_reply_new (500, 5, 5, 2, "Line too long");
+
+  if (!server->lost)
+    smtp_server_send_own (server, NULL, judge (server, NULL, g_steal_pointer (&reply)));
+  else
+    smtp_server_answer_close (server, reply);
+}
+
+/* Also NULL when a chunk follows. */
 static const SmtpServerEvent *
 next_command (SmtpServer *server)
 {
@@ -366,7 +320,7 @@ next_command (SmtpServer *server)
         return NULL;
       if (result == SMTP_LINE_TOO_LONG)
         {
-          refuse (server, NULL, base_reply_new (500, 5, 5, 2, "Line too long"));
+          refuse_long_line (server);
           continue;
         }
       const SmtpCommand *row = row_of_line (&line, &verb);
@@ -379,6 +333,8 @@ next_command (SmtpServer *server)
       if (event != NULL)
         return event;
       release_event (server);
+      if (server->state == SMTP_STATE_CHUNK)
+        return NULL;
     }
   return NULL;
 }
@@ -390,58 +346,16 @@ smtp_server_next (SmtpServer *server)
   if (!may_go_on (server))
     return NULL;
   if (server->state == SMTP_STATE_CONNECT)
-    return open_event (server, &smtp_command_connect);
-  return server->state == SMTP_STATE_DATA ? next_data (server) : next_command (server);
-}
-
-void
-smtp_server_answer (SmtpServer *server, const BaseReply *reply)
-{
-  const SmtpCommand *row = server->open;
-  g_autoptr (BaseReply) instead = NULL;
-
-  if (server->state == SMTP_STATE_CLOSED)
-    return;
-  g_return_if_fail (row != NULL);
-  if (--server->pending == 0)
-    server->open = NULL;
-  if (row == &smtp_command_unknown && is_bad (reply->code) && count_bad (server))
-    reply = instead = too_many_errors ();
-  write_reply (server, row, reply);
-  if (server->state == SMTP_STATE_CLOSED)
-    return;
-  if (row->answered != NULL)
-    row->answered (server, reply);
-  send_queued (server);
-}
-
-void
-smtp_server_answer_close (SmtpServer *server, const BaseReply *reply)
-{
-  if (server->state == SMTP_STATE_CLOSED)
-    return;
-  write_reply (server, server->open, reply);
-  smtp_server_close (server);
-}
-
-void
-smtp_server_answer_ehlo (SmtpServer *server, const gchar *greeting, SmtpCapabilities offered,
-                         const gchar *extra)
-{
-  gboolean extended = server->open == &smtp_command_ehlo;
-
-  if (server->tls)
-    offered.flags &= ~(guint32) SMTP_CAP_STARTTLS; /* RFC 3207 section 4.2 */
-  g_autofree gchar *lines = smtp_capabilities_to_lines (offered);
-  BaseReply *reply = base_reply_new (250, 0, 0, 0, greeting);
-  if (extended && *lines != '\0')
-    base_reply_add_line (reply, lines);
-  if (extended && extra != NULL && *extra != '\0')
-    base_reply_add_line (reply, extra);
-  smtp_server_answer (server, reply);
-  base_reply_free (reply);
-  if (extended)
-    server->offered = offered.flags;
+    return smtp_server_open_event (server, &smtp_command_connect);
+  if (server->state == SMTP_STATE_DATA)
+    return next_data (server);
+  while (TRUE)
+    {
+      gboolean chunk = server->state == SMTP_STATE_CHUNK;
+      const SmtpServerEvent *event = chunk ? smtp_chunk_next (server) : next_command (server);
+      if (event != NULL || chunk == (server->state == SMTP_STATE_CHUNK))
+        return event;
+    }
 }
 
 void
@@ -475,30 +389,30 @@ smtp_server_is_closing (const SmtpServer *server)
   return server->state == SMTP_STATE_CLOSED;
 }
 
+/* The state that counts: a refused chunk is dropped within the one behind it. */
+static SmtpState
+outer_state (const SmtpServer *server)
+{
+  return server->state == SMTP_STATE_CHUNK && server->dropped ? server->after : server->state;
+}
+
 gboolean
 smtp_server_in_transaction (const SmtpServer *server)
 {
-  return (server->state & (SMTP_STATES_OPEN | SMTP_STATE_DATA)) != 0;
+  return (outer_state (server)
+          & (SMTP_STATES_OPEN | SMTP_STATES_BDAT | SMTP_STATE_CHUNK | SMTP_STATE_DATA))
+         != 0;
 }
 
 gboolean
 smtp_server_in_data (const SmtpServer *server)
 {
-  return server->state == SMTP_STATE_DATA && server->open == NULL;
+  return (outer_state (server) & (SMTP_STATE_DATA | SMTP_STATE_CHUNK | SMTP_STATE_CHUNKS)) != 0
+         && server->open == NULL;
 }
 
 gboolean
 smtp_server_awaits_answer (const SmtpServer *server)
 {
   return server->pending > 0;
-}
-
-BaseReply *
-smtp_server_default_reply (const SmtpServerEvent *event, const gchar *hostname)
-{
-  const SmtpCommand *row = smtp_command_of_event (event->type);
-
-  if (row == NULL)
-    return NULL;
-  return row->usual == NULL ? base_reply_new (250, 2, 0, 0, "Ok") : row->usual (event, hostname);
 }

@@ -23,6 +23,15 @@
  *    (500 5.5.2), a declared SIZE over the limit (552 5.3.4), a recipient too many (452 4.5.3),
  *    addresses that need SMTPUTF8 (553 5.6.7), DATA without a valid recipient (554 5.5.1), no TLS
  *    yet (530 5.7.0).
+ *  - BDAT (RFC 3030), where the host offers CHUNKING: the machine answers every chunk but the last
+ *    by itself with 250, once its octets are in. They come as CHUNKs as they are, no dot is taken
+ *    out; a message need not end in CRLF. Bare newlines are judged as in DATA, across chunks, but
+ *    with BODY=BINARYMIME, which lets everything pass. END follows the last chunk, or the one in
+ *    which a fault was found; any answer to it ends the transaction. Between two chunks RSET, EHLO,
+ *    HELO and QUIT give the message up without END. The octets of a refused chunk are taken off the
+ *    wire, also where CHUNKING is not offered (502); behind one only RSET, EHLO and HELO help
+ *    (503). A BDAT whose size can not be read is 501 5.5.4 and closes, for nobody knows where
+ *    commands go on.
  *  - A command line ends at its LF. One that has no CR before it is 500 5.5.2, or passes where bare
  *    newlines are normalised; a NUL or a CR inside the line is 500 5.5.2 always.
  *  - Any reply of 421, whoever gave it, closes. After closing nothing is read and answers to events
@@ -38,6 +47,8 @@
 #include "smtp/capability.h"
 
 #define SMTP_SERVER_MAX_PENDING 100
+#define SMTP_SERVER_TINY_CHUNK 1024     /* octets; a smaller chunk that is not the last is tiny */
+#define SMTP_SERVER_MAX_TINY_CHUNKS 500 /* of one message; one more: 421 4.7.0, close */
 
 typedef enum
 {
@@ -62,8 +73,11 @@ typedef enum
   SMTP_SERVER_QUIT,  /* answer 221; closed after it */
   SMTP_SERVER_STARTTLS, /* answer 220: then smtp_server_wants_tls(); plaintext that was pipelined
                            behind it is dropped (RFC 3207 section 4.2) */
-  SMTP_SERVER_UNKNOWN   /* argument: the whole line, as received; the default answer is 500 5.5.1.
+  SMTP_SERVER_UNKNOWN,  /* argument: the whole line, as received; the default answer is 500 5.5.1.
                            Answers of 500 to 504, 530 and 555 count it as a bad command */
+  SMTP_SERVER_BDAT      /* where CHUNKING is offered: the first chunk of a message is about to come.
+                           Answer positively (with any code; it is not written) to receive CHUNKs and
+                           END; a refusal is written once the chunk was taken off the wire */
 } SmtpServerEventType;
 
 typedef enum
@@ -82,6 +96,7 @@ typedef struct
   const BasePath *path;  /* MAIL, RCPT */
   guint8 *bytes;         /* CHUNK */
   gsize length;          /* CHUNK */
+  guint32 offered;       /* HELP: of SmtpCap, what the last EHLO answer offered */
   SmtpFault fault;       /* END: the first one; from there on the data was read and dropped */
   guint64 size;          /* END: octets of the message, dot-unstuffed, those that were dropped
                             too; a newline that was normalised counts two */
@@ -151,8 +166,9 @@ gboolean smtp_server_wants_tls (const SmtpServer *server);
 void smtp_server_tls_started (SmtpServer *server);
 gboolean smtp_server_is_closing (const SmtpServer *server); /* close once the output is written */
 gboolean
-smtp_server_in_transaction (const SmtpServer *server);   /* MAIL was accepted, and not yet ended */
-gboolean smtp_server_in_data (const SmtpServer *server); /* between the 354 and END */
+smtp_server_in_transaction (const SmtpServer *server); /* MAIL was accepted, and not yet ended */
+/* Between the 354 and END, or from the answer to BDAT to END: chunks, and what is between them. */
+gboolean smtp_server_in_data (const SmtpServer *server);
 gboolean smtp_server_awaits_answer (const SmtpServer *server);
 /* The default replies of the originals, for hosts without an opinion: 214, 250, 252, 502, 500
  * naming the line, … NULL for CHUNK. Caller frees. */

@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 typedef struct
 {
+  gboolean binary; /* BODY=BINARYMIME */
   GString *events;
   GString *output;
 } Record;
@@ -46,7 +47,7 @@ static void
 record_chunk (Record *record, const SmtpServerEvent *event)
 {
   check (event->length > 0);
-  for (gsize i = 0; i < event->length; i++)
+  for (gsize i = 0; i < event->length && !record->binary; i++)
     {
       if (event->bytes[i] == '\r')
         check (i + 1 < event->length && event->bytes[i + 1] == '\n');
@@ -63,6 +64,11 @@ record_event (Record *record, const SmtpServerEvent *event)
     {
       record_chunk (record, event);
       return;
+    }
+  if (event->type == SMTP_SERVER_MAIL)
+    {
+      const gchar *body = base_path_parameter (event->path, "BODY");
+      record->binary = body != NULL && g_ascii_strcasecmp (body, "BINARYMIME") == 0;
     }
   g_string_append_printf (record->events, "\n[%d %d %zu %s %s]", (int) event->type,
                           (int) event->fault, (gsize) event->size,
@@ -132,7 +138,7 @@ run (const uint8_t *control, const uint8_t *data, size_t size, size_t step, gboo
 {
   SmtpServerLimits limits = make_limits (control);
   g_autoptr (SmtpServer) server = smtp_server_new (&limits);
-  Record record = { g_string_new (NULL), g_string_new (NULL) };
+  Record record = { FALSE, g_string_new (NULL), g_string_new (NULL) };
   struct iovec vector[64];
   guint n = 0;
 

@@ -37,8 +37,8 @@ typedef struct
 } Run;
 
 static const gchar *const event_names[]
-    = { "CONNECT", "HELO", "EHLO", "MAIL", "RCPT", "DATA", "CHUNK",    "END",
-        "RSET",    "NOOP", "VRFY", "EXPN", "HELP", "QUIT", "STARTTLS", "UNKNOWN" };
+    = { "CONNECT", "HELO", "EHLO", "MAIL", "RCPT", "DATA",     "CHUNK",   "END", "RSET",
+        "NOOP",    "VRFY", "EXPN", "HELP", "QUIT", "STARTTLS", "UNKNOWN", "BDAT" };
 static const gchar *const fault_names[]
     = { "", " bare-cr", " bare-lf", " too-big", " line-length" };
 

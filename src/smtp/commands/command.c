@@ -8,10 +8,23 @@
 #include "smtp/parameters.h"
 
 const SmtpCommand *const smtp_commands[] = {
-  &smtp_command_helo,    &smtp_command_ehlo, &smtp_command_mail,    &smtp_command_rcpt,
-  &smtp_command_data,    &smtp_command_rset, &smtp_command_noop,    &smtp_command_vrfy,
-  &smtp_command_expn,    &smtp_command_help, &smtp_command_quit,    &smtp_command_starttls,
-  &smtp_command_connect, &smtp_command_end,  &smtp_command_unknown, NULL,
+  &smtp_command_helo,
+  &smtp_command_ehlo,
+  &smtp_command_mail,
+  &smtp_command_rcpt,
+  &smtp_command_data,
+  &smtp_command_bdat,
+  &smtp_command_rset,
+  &smtp_command_noop,
+  &smtp_command_vrfy,
+  &smtp_command_expn,
+  &smtp_command_help,
+  &smtp_command_quit,
+  &smtp_command_starttls,
+  &smtp_command_connect,
+  &smtp_command_end,
+  &smtp_command_unknown,
+  NULL,
 };
 
 const SmtpCommand *

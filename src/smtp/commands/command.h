@@ -9,8 +9,10 @@ typedef enum
 {
   SMTP_COMMAND_BEFORE_TLS
   = 1 << 0, /* served before TLS even where TLS is required (RFC 3207 section 4) */
-  SMTP_COMMAND_PLAIN = 1 << 1, /* its replies carry no enhanced code (RFC 2034 section 4) */
-  SMTP_COMMAND_AHEAD = 1 << 2, /* may be pulled while earlier ones of its kind are unanswered */
+  SMTP_COMMAND_PLAIN = 1 << 1,   /* its replies carry no enhanced code (RFC 2034 section 4) */
+  SMTP_COMMAND_AHEAD = 1 << 2,   /* may be pulled while earlier ones of its kind are unanswered */
+  SMTP_COMMAND_COUNTED = 1 << 3, /* the host's 500 to 504, 530 and 555 count it as a bad command */
+  SMTP_COMMAND_LATER = 1 << 4,   /* `answered` sees to the writing of the reply */
 } SmtpCommandFlags;
 
 struct _SmtpCommand
@@ -20,6 +22,7 @@ struct _SmtpCommand
   const gchar *syntax;    /* shown by HELP and by a 501 */
   guint states;           /* mask of SmtpState: where it is legal */
   guint flags;            /* of SmtpCommandFlags */
+  guint32 offer;          /* of SmtpCap: only where the last EHLO answer offered it; 0: always */
   const gchar *misplaced; /* text of the 503 anywhere else */
   /* Reads the argument (NUL-terminated, spaces around it gone, valid as long as the event) into
    * server->event. NULL: fine; else the refusal, which the caller frees. */
@@ -37,6 +40,7 @@ extern const SmtpCommand smtp_command_ehlo;
 extern const SmtpCommand smtp_command_mail;
 extern const SmtpCommand smtp_command_rcpt;
 extern const SmtpCommand smtp_command_data;
+extern const SmtpCommand smtp_command_bdat;
 extern const SmtpCommand smtp_command_end;
 extern const SmtpCommand smtp_command_rset;
 extern const SmtpCommand smtp_command_noop;

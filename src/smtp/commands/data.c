@@ -22,6 +22,7 @@ data_answered (SmtpServer *server, const BaseReply *reply)
   if (reply->code != 354)
     return;
   server->state = SMTP_STATE_DATA;
+  server->chunked = FALSE;
   smtp_data_start (&server->data);
 }
 
@@ -47,7 +48,10 @@ end_answered (SmtpServer *server, const BaseReply *reply)
 {
   SmtpFault fault = server->data.fault;
 
+  gboolean cut = server->chunked && !server->last;
+
   smtp_server_clear_transaction (server);
+  server->chunk_failed = cut;
   if (fault == SMTP_FAULT_BARE_CR || fault == SMTP_FAULT_BARE_LF)
     smtp_server_close (server);
 }

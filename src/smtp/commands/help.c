@@ -3,15 +3,29 @@
 
 #include <string.h>
 
+/* A command of an extension is named where the client has heard of the extension. */
+static gboolean
+is_named (const SmtpCommand *row, guint32 offered)
+{
+  return row->verb != NULL && (row->offer == 0 || (offered & row->offer) != 0);
+}
+
 static BaseReply *
-list_commands (void)
+list_commands (guint32 offered)
 {
   g_autoptr (GString) names = g_string_new ("Commands:");
 
   for (const SmtpCommand *const *row = smtp_commands; *row != NULL; row++)
-    if ((*row)->verb != NULL)
+    if (is_named (*row, offered))
       g_string_append_printf (names, " %s", (*row)->verb);
   return base_reply_new (214, 2, 0, 0, names->str);
+}
+
+static BaseReply *
+parse (SmtpServer *server, const SmtpCommand *row, const gchar *argument, gsize length)
+{
+  server->event.offered = server->offered;
+  return NULL;
 }
 
 static BaseReply *
@@ -19,8 +33,9 @@ usual (const SmtpServerEvent *event, const gchar *hostname)
 {
   const SmtpCommand *row = smtp_command_find (event->argument, strlen (event->argument));
 
-  return row == NULL ? list_commands ()
-                     : base_reply_printf (214, 2, 0, 0, "Syntax: %s", row->syntax);
+  if (row == NULL || !is_named (row, event->offered))
+    return list_commands (event->offered);
+  return base_reply_printf (214, 2, 0, 0, "Syntax: %s", row->syntax);
 }
 
 const SmtpCommand smtp_command_help = {
@@ -29,6 +44,6 @@ const SmtpCommand smtp_command_help = {
   .syntax = "HELP [command]",
   .states = SMTP_STATES_ALL,
   .flags = SMTP_COMMAND_BEFORE_TLS,
-  .parse = smtp_parse_optional,
+  .parse = parse,
   .usual = usual,
 };

@@ -18,6 +18,7 @@ const SmtpCommand smtp_command_unknown = {
   .event = SMTP_SERVER_UNKNOWN,
   .syntax = "",
   .states = SMTP_STATES_ALL,
+  .flags = SMTP_COMMAND_COUNTED,
   .parse = smtp_parse_optional,
   .usual = usual,
 };
