@@ -210,6 +210,10 @@ WEIR_API gpointer weir_state (WeirContext *context);
 WEIR_API int weir_state_descriptor (WeirContext *context);
 WEIR_API void weir_set_state_descriptor (WeirContext *context, int descriptor);
 
+/* Milliseconds until the host gives this filter up: what is left of its `timeout` or of the
+ * message's deadline, whichever is less; 0: nothing. Who waits for somebody else gives up a little
+ * earlier, and says why by weir_fail(). */
+WEIR_API gint64 weir_time_left (WeirContext *context);
 WEIR_API const char *weir_filter_name (WeirContext *context); /* in the configuration */
 WEIR_API const char *weir_listener (WeirContext *context);
 WEIR_API const char *weir_hostname (WeirContext *context); /* ours */
@@ -257,6 +261,9 @@ WEIR_API guint weir_header_find (WeirContext *context, const char *name,
 WEIR_API guint64 weir_message_size (WeirContext *context);
 WEIR_API gssize weir_message_read (WeirContext *context, guint64 offset, gpointer buffer,
                                    gsize length);
+/* A descriptor of those same bytes, from offset 0, to be passed to another program: read-only or
+ * sealed against writing, closed on exec. The filter closes it. -1 with errno: there is none. */
+WEIR_API int weir_message_descriptor (WeirContext *context);
 /* NULL: it can not be parsed as MIME (no header at all), or it was passed unread because it is over
  * the limits. Never change it: use the edits below. */
 WEIR_API struct _GMimeMessage *weir_message_mime (WeirContext *context);

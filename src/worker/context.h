@@ -16,6 +16,7 @@ struct _WeirContext
   guint index;     /* of the filter in the chain */
   IpcHook hook;    /* that is running now */
   gboolean unread; /* MIME is not offered */
+  gint64 deadline; /* µs, monotonic: then the host gives this filter up */
   MimeLimits limits;
   WorkerMessage
       *message; /* NULL: the hook has none. Borrowed from the run, as are the next three */

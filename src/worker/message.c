@@ -2,6 +2,12 @@
  * where bytes can not be mapped or allocated by the kernel; edits that do not fit are refused. */
 #include "worker/message.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "message/headers.h"
 
 struct _WorkerMessage
@@ -86,6 +92,66 @@ worker_message_bytes (WorkerMessage *message, GError **error)
   if (message->bytes == NULL)
     message->bytes = message_edits_apply (message->edits, &source, error);
   return message->bytes;
+}
+
+/* The same file with an offset of its own; -1: it holds something else, or can not be opened. */
+static gint
+reopen (gint spool, guint64 size)
+{
+  g_autofree gchar *path = g_strdup_printf ("/proc/self/fd/%d", spool);
+  struct stat facts;
+
+  if (fstat (spool, &facts) != 0 || !S_ISREG (facts.st_mode) || (guint64) facts.st_size != size)
+    return -1;
+  return open (path, O_RDONLY | O_CLOEXEC);
+}
+
+static gboolean
+write_all (gint fd, const guint8 *data, gsize length)
+{
+  while (length > 0)
+    {
+      gssize written = write (fd, data, length);
+
+      if (written < 0 && errno != EINTR)
+        return FALSE;
+      data += MAX (written, 0);
+      length -= (gsize) MAX (written, 0);
+    }
+  return TRUE;
+}
+
+static gint
+make_descriptor (GBytes *bytes)
+{
+  gint fd = memfd_create ("mailweir-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  gsize length = 0;
+  const guint8 *data = g_bytes_get_data (bytes, &length);
+  gint problem;
+
+  if (fd < 0)
+    return -1;
+  if (write_all (fd, data, length)
+      && fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0
+      && lseek (fd, 0, SEEK_SET) == 0)
+    return fd;
+  problem = errno;
+  close (fd);
+  errno = problem;
+  return -1;
+}
+
+gint
+worker_message_descriptor (WorkerMessage *message, gint spool)
+{
+  gint fd = message->edits == NULL && spool >= 0 ? reopen (spool, message->size) : -1;
+  GBytes *bytes = fd < 0 ? worker_message_bytes (message, NULL) : NULL;
+
+  if (fd >= 0)
+    return fd;
+  if (bytes == NULL)
+    errno = EIO;
+  return bytes == NULL ? -1 : make_descriptor (bytes);
 }
 
 /* Pieces up to the end of the header block, and no further. */

@@ -19,6 +19,10 @@ guint64 worker_message_size (const WorkerMessage *message);
 /* The current bytes; header edits alone do not copy the body until this is called. NULL: error.
  * Borrowed. */
 GBytes *worker_message_bytes (WorkerMessage *message, GError **error);
+/* A descriptor of the current bytes with an offset of its own, read-only or sealed; the caller
+ * closes it. `spool` is the request's (-1: none), reopened when the bytes in it are the current
+ * ones. -1 with errno: it can not be had. */
+gint worker_message_descriptor (WorkerMessage *message, gint spool);
 /* At least the current header block, from the first byte on. Never NULL. Borrowed. */
 GBytes *worker_message_header_block (WorkerMessage *message);
 /* NULL: the bytes can not be had, or a filter's edits took them over the limits. Borrowed. Whoever

@@ -1,6 +1,7 @@
 /* The questions of filter.h: who is connected, the envelope, notes, the message. Answers of the
  * call are kept in context->of_the_call until the hook is over. A question that has no answer now
  * says NULL, 0 or -1. */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,6 +37,12 @@ weir_set_state_descriptor (WeirContext *context, int descriptor)
     close (context->record->descriptor);
   context->record->descriptor_set = TRUE;
   context->record->descriptor = descriptor < 0 ? -1 : descriptor;
+}
+
+gint64
+weir_time_left (WeirContext *context)
+{
+  return MAX (context->deadline - g_get_monotonic_time (), 0) / 1000;
 }
 
 const char *
@@ -308,6 +315,15 @@ weir_message_read (WeirContext *context, guint64 offset, gpointer buffer, gsize 
   if (got > 0)
     memcpy (buffer, data + offset, got);
   return (gssize) got;
+}
+
+int
+weir_message_descriptor (WeirContext *context)
+{
+  if (worker_context_sees_body (context))
+    return worker_message_descriptor (context->message, context->request->message_descriptor);
+  errno = EINVAL;
+  return -1;
 }
 
 GMimeMessage *

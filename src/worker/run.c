@@ -28,6 +28,7 @@ typedef struct
   gpointer data;
   guint32 hooks;          /* one of them makes a filter run */
   WorkerMessage *message; /* NULL: none */
+  gint64 deadline;        /* µs, monotonic: of the whole request */
   gboolean unread;
   BasePath *sender; /* as the filters so far have it */
   GPtrArray *recipients;
@@ -236,8 +237,10 @@ limits_of (const Config *config)
 }
 
 static void
-init_context (const Run *run, guint index, WeirContext *context)
+init_context (const Run *run, guint index, gint64 start, WeirContext *context)
 {
+  gint64 timeout = filter_at (run, index)->config->timeout * 1000;
+
   *context = (WeirContext){ .config = run->worker->config,
                             .listener = run->listener,
                             .filter = filter_at (run, index),
@@ -245,6 +248,7 @@ init_context (const Run *run, guint index, WeirContext *context)
                             .index = index,
                             .hook = run->request->hook,
                             .unread = run->unread,
+                            .deadline = MIN (start + timeout, run->deadline),
                             .limits = limits_of (run->worker->config),
                             .message = run->message,
                             .sender = run->sender,
@@ -263,7 +267,7 @@ run_filter (Run *run, guint index)
   IpcRecord *record = NULL;
   gboolean more = FALSE;
 
-  init_context (run, index, &context);
+  init_context (run, index, start, &context);
   worker_hooks_run (&context);
   if (!worker_context_finish (&context))
     fail_record (context.record, context.failure);
@@ -390,6 +394,7 @@ worker_run_request (Worker *worker, const IpcRequest *request, WorkerRecordFunc 
     }
   run.listener = g_ptr_array_index (worker->config->listeners, request->listener);
   run.hooks = hooks_of_request (request->hook);
+  run.deadline = g_get_monotonic_time () + (gint64) request->timeout * 1000;
   run.unread = request->unread;
   run.sender = request->sender == NULL ? NULL : base_path_copy (request->sender);
   run.recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);
