@@ -70,6 +70,12 @@ WEIR_API void weir_reply_add_line (WeirContext *context, const char *format, ...
 WEIR_API WeirVerdict weir_quarantine (WeirContext *context, const char *format, ...)
     G_GNUC_PRINTF (2, 3);
 
+/* The filter can not do its work (its scanner is down, an answer makes no sense): the host drops
+ * the filter's edits and notes, does what `on-failure` says, and logs the reason, the first one if
+ * there are several. Whatever the hook returns then, it has failed; returns WEIR_PASS, so that a
+ * hook can say `return weir_fail (…)`. Not for what is wrong with the message: refuse that. */
+WEIR_API WeirVerdict weir_fail (WeirContext *context, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
 /* ---- Options ---- */
 
 typedef enum

@@ -83,6 +83,21 @@ weir_quarantine (WeirContext *context, const char *format, ...)
   return WEIR_QUARANTINE;
 }
 
+WeirVerdict
+weir_fail (WeirContext *context, const char *format, ...)
+{
+  va_list arguments;
+
+  if (context->failure != NULL)
+    return WEIR_PASS;
+  va_start (arguments, format);
+  context->failure = clean (g_strdup_vprintf (format, arguments), FALSE);
+  va_end (arguments);
+  if (strlen (context->failure) > IPC_MAX_NOTE)
+    context->failure[IPC_MAX_NOTE] = '\0';
+  return WEIR_PASS;
+}
+
 void
 weir_log (WeirContext *context, const char *format, ...)
 {
