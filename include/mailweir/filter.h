@@ -198,12 +198,40 @@ typedef struct
 
 /* ---- Loading ---- */
 
+typedef enum
+{
+  WEIR_HOOK_CONNECT = 1 << 0,
+  WEIR_HOOK_HELO = 1 << 1,
+  WEIR_HOOK_EHLO = 1 << 2,
+  WEIR_HOOK_MAIL = 1 << 3,
+  WEIR_HOOK_RCPT = 1 << 4,
+  WEIR_HOOK_DATA = 1 << 5,
+  WEIR_HOOK_HEADER = 1 << 6,
+  WEIR_HOOK_END_OF_HEADERS = 1 << 7,
+  WEIR_HOOK_BODY = 1 << 8,
+  WEIR_HOOK_END_OF_MESSAGE = 1 << 9,
+  WEIR_HOOK_RSET = 1 << 10,
+  WEIR_HOOK_NOOP = 1 << 11,
+  WEIR_HOOK_VRFY = 1 << 12,
+  WEIR_HOOK_EXPN = 1 << 13,
+  WEIR_HOOK_HELP = 1 << 14,
+  WEIR_HOOK_QUIT = 1 << 15,
+  WEIR_HOOK_UNKNOWN = 1 << 16,
+  WEIR_HOOK_MESSAGE_OVER = 1 << 17,
+  WEIR_HOOK_SESSION_OVER = 1 << 18
+} WeirHooks;
+
 /* An error that names the option's file, line and column. `option` may be NULL: the filter's block.
  */
 WEIR_API void weir_load_error (WeirLoad *load, GError **error, const char *option,
                                const char *format, ...) G_GNUC_PRINTF (4, 5);
 /* The filter's name in the configuration. */
 WEIR_API const char *weir_load_name (WeirLoad *load);
+
+/* To be called in `load` by a module whose configuration decides what it needs: of the module's
+ * hooks only these (of WeirHooks) are called for this filter, and the others cost nothing. Calls
+ * add up to fewer and fewer hooks. `start`, `stop` and commands are not among them. */
+WEIR_API void weir_load_hooks (WeirLoad *load, guint hooks);
 
 /* ---- Questions. All answers are of the call ---- */
 

@@ -96,15 +96,21 @@ run_end_of_message (WeirContext *context)
   return accept_verdict (context, context->filter->filter->end_of_message (context));
 }
 
+static gboolean
+wants (const WeirContext *context, IpcHook hook)
+{
+  return (context->filter->facts.hooks & IPC_HOOK_BIT (hook)) != 0;
+}
+
 static void
 run_message (WeirContext *context)
 {
-  const WeirFilter *filter = context->filter->filter;
   gboolean whole = context->request->hook == IPC_HOOK_END_OF_MESSAGE;
 
-  if ((filter->header == NULL || run_header (context))
-      && (filter->end_of_headers == NULL || run_end_of_headers (context)) && whole
-      && (filter->body == NULL || run_body (context)) && filter->end_of_message != NULL)
+  if ((!wants (context, IPC_HOOK_HEADER) || run_header (context))
+      && (!wants (context, IPC_HOOK_END_OF_HEADERS) || run_end_of_headers (context)) && whole
+      && (!wants (context, IPC_HOOK_BODY) || run_body (context))
+      && wants (context, IPC_HOOK_END_OF_MESSAGE))
     run_end_of_message (context);
 }
 

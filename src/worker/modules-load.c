@@ -14,7 +14,13 @@ struct _WeirLoad
 {
   const ConfigFilter *config;
   const ConfigPlace *place; /* of the last error */
+  guint32 hooks;            /* that are wanted of those the module has */
 };
+
+/* The numbers of filter.h are those that travel. */
+G_STATIC_ASSERT ((guint) WEIR_HOOK_CONNECT == IPC_HOOK_BIT (IPC_HOOK_CONNECT));
+G_STATIC_ASSERT ((guint) WEIR_HOOK_END_OF_MESSAGE == IPC_HOOK_BIT (IPC_HOOK_END_OF_MESSAGE));
+G_STATIC_ASSERT ((guint) WEIR_HOOK_SESSION_OVER == IPC_HOOK_BIT (IPC_HOOK_SESSION_OVER));
 
 static void
 filter_free (gpointer data)
@@ -70,6 +76,12 @@ weir_load_error (WeirLoad *load, GError **error, const char *option, const char 
   g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, text);
 }
 
+void
+weir_load_hooks (WeirLoad *load, guint hooks)
+{
+  load->hooks &= hooks | IPC_HOOK_BIT (IPC_HOOK_COMMAND);
+}
+
 /* Entries of a folder of /proc/self; the folder's own descriptor counts each time alike. */
 static guint
 count_entries (const gchar *path)
@@ -97,11 +109,14 @@ bind_options (WorkerFilter *filter, ConfigErrors *errors)
 static gboolean
 call_load (WorkerFilter *filter, ConfigErrors *errors)
 {
-  WeirLoad load = { filter->config, &filter->config->block->place };
+  WeirLoad load = { filter->config, &filter->config->block->place, filter->facts.hooks };
   g_autoptr (GError) error = NULL;
 
   if (filter->filter->load == NULL || filter->filter->load (&load, filter->block, &error))
-    return TRUE;
+    {
+      filter->facts.hooks = load.hooks;
+      return TRUE;
+    }
   config_errors_add (errors, load.place, "filter \"%s\": %s", filter->config->name,
                      error == NULL ? "its module did not load, and did not say why"
                                    : error->message);

@@ -14,7 +14,8 @@ typedef struct
   const WeirFilter *filter;   /* the module's constant; lives until the process ends */
   const ConfigFilter *config; /* borrowed from the Config */
   gpointer block;        /* config_size bytes filled from the options; NULL when config_size is 0 */
-  IpcFilterFacts facts;  /* hooks, edits, state size and commands, for the gateway */
+  IpcFilterFacts facts;  /* hooks (those that `load` has left), edits, state size and commands, for
+                            the gateway */
   ConfigOption *options; /* the module's table in the configuration's own type; owned */
 } WorkerFilter;
 
