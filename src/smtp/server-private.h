@@ -44,6 +44,7 @@ struct _SmtpServer
   GQueue replies;          /* of QueuedReply: our own, behind unanswered RCPTs; empty as a rule */
   const SmtpCommand *open; /* row of the oldest unanswered event; NULL: none */
   guint32 offered;         /* of SmtpCap, by the last EHLO answer */
+  guint64 offered_size;    /* octets that it named behind SIZE; 0: none */
   guint pending;           /* unanswered events; more than one only of RCPT */
   guint recipients;        /* accepted in this transaction */
   guint refused;           /* recipients refused in it, or commands that followed a refused MAIL */

@@ -153,7 +153,10 @@ smtp_server_answer_ehlo (SmtpServer *server, const gchar *greeting, SmtpCapabili
   smtp_server_answer (server, reply);
   base_reply_free (reply);
   if (extended)
-    server->offered = offered.flags;
+    {
+      server->offered = offered.flags;
+      server->offered_size = offered.size;
+    }
 }
 
 BaseReply *

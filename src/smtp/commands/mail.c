@@ -6,6 +6,17 @@
 #include "base/address.h"
 #include "smtp/parameters.h"
 
+/* An upstream may take less than we do: then less was offered. */
+static guint64
+largest_message (const SmtpServer *server)
+{
+  guint64 ours = server->limits->message_size;
+
+  if (server->offered_size == 0 || (ours != 0 && ours < server->offered_size))
+    return ours;
+  return server->offered_size;
+}
+
 static BaseReply *
 parse (SmtpServer *server, const SmtpCommand *row, const gchar *argument, gsize length)
 {
@@ -15,7 +26,7 @@ parse (SmtpServer *server, const SmtpCommand *row, const gchar *argument, gsize 
   const BasePath *path = server->event.path;
   if (refusal == NULL)
     refusal = smtp_parameters_check (path, SMTP_PARAMETER_OF_MAIL, server->offered,
-                                     server->limits->message_size);
+                                     largest_message (server));
   if (refusal != NULL)
     return refusal;
   const gchar *body = base_path_parameter (path, "BODY");
