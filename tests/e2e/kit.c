@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -287,11 +288,13 @@ kit_connect (guint port)
 {
   KitClient *client = g_new0 (KitClient, 1);
   struct timeval patience = { .tv_sec = KIT_PATIENCE };
+  const gint on = 1;
   client->fd = loopback_socket (port, FALSE);
   if (client->fd < 0)
     g_error ("connect to port %u: %s", port, g_strerror (errno));
   setsockopt (client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt (client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  setsockopt (client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   client->input = g_string_new (NULL);
   return client;
 }
