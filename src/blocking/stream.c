@@ -22,7 +22,11 @@ struct _BlockingStream
   gboolean write_wants_read;
 };
 
-G_DEFINE_QUARK (weir - error - quark, weir_error)
+GQuark
+weir_error_quark (void)
+{
+  return g_quark_from_static_string ("weir-error-quark");
+}
 
 void
 blocking_stream_free (BlockingStream *stream)
