@@ -145,8 +145,7 @@ struct _GatewaySession
   SessionContinue after_transaction; /* once message_over has run */
   gchar *hook_argument;              /* owned while a run is under way */
   guint32 hook_code;
-  BaseReply *fallback; /* of a simple command, while its hook runs */
-  GatewayRecipient *parked;
+  BaseReply *fallback;  /* of a command, while its hook or message_over runs */
   guint32 serial;       /* of the open request */
   gint64 filter_until;  /* the awaited filter's time; 0: not running, or queued */
   gint64 last_activity; /* of the client */
@@ -154,12 +153,11 @@ struct _GatewaySession
   GatewayTransaction *tx;    /* NULL outside */
   GatewayUpstream *upstream; /* on lease */
   const ConfigRoute *upstream_route;
-  gboolean
-      up_resetting;    /* RSET is out; replies before its own belong to an envelope that is gone */
-  gint64 up_until;     /* the next reply, or progress; 0: none is awaited */
-  guint64 up_appended; /* octets of the body that were given to the upstream's output */
-  guint64 up_taken;    /* of them, gone from it when last looked at */
-  const guint8 *input; /* the client's bytes that may be borrowed until they are settled */
+  gboolean up_resetting; /* RSET is out; replies before it belong to an envelope that is gone */
+  gint64 up_until;       /* the next reply, or progress; 0: none is awaited */
+  guint64 up_appended;   /* octets of the body that were given to the upstream's output */
+  guint64 up_taken;      /* of them, gone from it when last looked at */
+  const guint8 *input;   /* the client's bytes that may be borrowed until they are settled */
   gsize input_length;
 
   gboolean client_gone;
@@ -188,14 +186,14 @@ void session_handle_event (GatewaySession *session, const SmtpServerEvent *event
 void envelope_mail (GatewaySession *session, const BasePath *path);
 void envelope_rcpt (GatewaySession *session, const BasePath *path);
 void envelope_unpark (GatewaySession *session);
-void
-envelope_answer_pending (GatewaySession *session); /* in order, as far as the replies are known */
+/* In order, as far as the replies are known. */
+void envelope_answer_pending (GatewaySession *session);
+/* The recipient's reply is known: it is answered in its turn. */
 void envelope_settle (GatewaySession *session, GatewayRecipient *recipient, const BaseReply *reply);
 void envelope_fail_pending (GatewaySession *session, const BaseReply *reply);
 guint envelope_accepted (const GatewayTransaction *tx);
-GPtrArray *envelope_paths (
-    const GatewayTransaction
-        *tx); /* of BasePath, borrowed: the accepted ones, and at RCPT the one in question */
+/* Of BasePath, borrowed: the accepted ones, and at RCPT the one in question. Caller unrefs. */
+GPtrArray *envelope_paths (const GatewayTransaction *tx);
 /* Puts a filter's envelope in the client's place. FALSE: `*refusal` says why it can not be. */
 gboolean envelope_edit (GatewaySession *session, const ChainOutcome *outcome, BaseReply **refusal);
 

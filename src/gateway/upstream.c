@@ -61,14 +61,37 @@ doom (GatewaySession *session, const BaseReply *why)
 
 /* ---- The envelope ---- */
 
-static guint32
-needs_of (const GatewayTransaction *tx)
+/* Its answer is still to come. */
+static gboolean
+is_pending (const GatewayRecipient *recipient)
 {
-  g_autoptr (GPtrArray) paths = envelope_paths (tx);
+  return recipient->asked && recipient->reply == NULL;
+}
+
+static guint32
+needs_of (const GatewayTransaction *tx, gboolean with_pending)
+{
   guint32 needs = smtp_parameters_needs (tx->sender);
-  for (guint i = 0; i < paths->len; i++)
-    needs |= smtp_parameters_needs (paths->pdata[i]);
+  for (guint i = 0; i < tx->recipients->len; i++)
+    {
+      const GatewayRecipient *recipient = tx->recipients->pdata[i];
+      if (recipient->state == RECIPIENT_ACCEPTED || (with_pending && is_pending (recipient)))
+        needs |= smtp_parameters_needs (recipient->path);
+    }
   return needs;
+}
+
+/* Whether somebody has heard, or waits for, what only this envelope can make true. */
+static gboolean
+envelope_is_needed (const GatewayTransaction *tx)
+{
+  for (guint i = 0; i < tx->recipients->len; i++)
+    {
+      const GatewayRecipient *recipient = tx->recipients->pdata[i];
+      if (recipient->state == RECIPIENT_ACCEPTED || is_pending (recipient))
+        return TRUE;
+    }
+  return FALSE;
 }
 
 static gboolean
@@ -88,32 +111,54 @@ send_rcpt (GatewaySession *session, guint index)
   session->tx->up_open++;
 }
 
-static void
-send_envelope (GatewaySession *session)
+/* Recipients who were promised nothing yet do not fail the others. FALSE: nobody is left. */
+static gboolean
+refuse_lacking (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
-  SmtpClient *client = session->upstream->client;
-  g_clear_pointer (&tx->up_mail_reply, base_reply_free);
-  g_clear_pointer (&tx->up_refusal, base_reply_free);
-  if (lacks (session, needs_of (tx)))
+  for (guint i = 0; i < tx->recipients->len; i++)
     {
-      give (session, TRUE);
-      tx->up = UP_NONE;
-      doom (session, &lacking);
-      return;
+      GatewayRecipient *recipient = tx->recipients->pdata[i];
+      if (is_pending (recipient) && lacks (session, smtp_parameters_needs (recipient->path)))
+        envelope_settle (session, recipient, &lacking);
     }
+  return envelope_is_needed (tx);
+}
+
+static void
+say_envelope (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
   tx->up = UP_ENVELOPE;
   tx->up_stale = FALSE;
   tx->up_open = 1;
-  smtp_client_mail (client, tx->sender, 0);
+  smtp_client_mail (session->upstream->client, tx->sender, 0);
   for (guint i = 0; i < tx->recipients->len; i++)
     {
       GatewayRecipient *recipient = tx->recipients->pdata[i];
       recipient->replaying = recipient->state == RECIPIENT_ACCEPTED;
-      if (recipient->replaying || (recipient->asked && recipient->reply == NULL))
+      if (recipient->replaying || is_pending (recipient))
         send_rcpt (session, i);
     }
   wait_for_reply (session, tx->route->reply);
+}
+
+static void
+send_envelope (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  gboolean doomed = lacks (session, needs_of (tx, FALSE));
+  g_clear_pointer (&tx->up_mail_reply, base_reply_free);
+  g_clear_pointer (&tx->up_refusal, base_reply_free);
+  if (!doomed && refuse_lacking (session))
+    {
+      say_envelope (session);
+      return;
+    }
+  give (session, TRUE);
+  tx->up = UP_NONE;
+  if (doomed)
+    doom (session, &lacking);
 }
 
 static void
@@ -142,7 +187,7 @@ acquire (GatewaySession *session)
   tx->up = UP_WANTED;
   gboolean fresh = tx->up_attempts++ > 0;
   GatewayUpstream *upstream
-      = session->methods->take_upstream (session->host, tx->route, needs_of (tx), fresh);
+      = session->methods->take_upstream (session->host, tx->route, needs_of (tx, TRUE), fresh);
   if (upstream != NULL)
     use_upstream (session, upstream);
 }
@@ -443,19 +488,6 @@ on_reply (GatewaySession *session, const SmtpClientEvent *event)
     default:
       break;
     }
-}
-
-/* Whether somebody has heard, or waits for, what only this envelope can make true. */
-static gboolean
-envelope_is_needed (const GatewayTransaction *tx)
-{
-  for (guint i = 0; i < tx->recipients->len; i++)
-    {
-      const GatewayRecipient *recipient = tx->recipients->pdata[i];
-      if (recipient->state == RECIPIENT_ACCEPTED || (recipient->asked && recipient->reply == NULL))
-        return TRUE;
-    }
-  return FALSE;
 }
 
 /* Before any byte of the message went out. */

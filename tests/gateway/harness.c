@@ -276,8 +276,13 @@ harness_say_bytes (Harness *harness, const gchar *said, gsize length)
 static GString *
 crlf (const gchar *text)
 {
-  GString *wire = g_string_new (text);
-  g_string_replace (wire, "\n", "\r\n", 0);
+  GString *wire = g_string_sized_new (strlen (text) * 2);
+  for (const gchar *c = text; *c != '\0'; c++)
+    {
+      if (*c == '\n')
+        g_string_append_c (wire, '\r');
+      g_string_append_c (wire, *c);
+    }
   return wire;
 }
 

@@ -321,6 +321,38 @@ test_extension_that_this_host_lacks (void)
   g_assert_cmpuint (h->messages, ==, 1); /* one bad recipient fails no other */
 }
 
+static void
+test_first_recipient_needs_what_the_host_lacks (void)
+{
+  g_autoptr (Harness) h = harness_plain ();
+  h->capabilities.flags &= ~(guint32) SMTP_CAP_DSN;
+  h->take_later = TRUE;
+  harness_say (h, SAY_MAIL);
+  g_free (harness_heard (h));
+  harness_say (h, "RCPT TO:<c@up.test> NOTIFY=NEVER\n" SAY_RCPT);
+  harness_upstream_comes (h);
+  g_autofree gchar *heard = harness_heard (h);
+  g_assert_true (g_str_has_prefix (heard, "451 4.3.5"));
+  g_assert_nonnull (strstr (heard, "\n250 "));
+  g_assert_cmpstr (h->commands->str, ==, "MAIL a@client.test\nRCPT b@up.test\n");
+}
+
+/* Rule 8: never fewer parameters. */
+static void
+test_replacement_that_lacks_a_parameter_is_451 (void)
+{
+  g_autoptr (Harness) h = harness_plain ();
+  harness_say (h, SAY_MAIL "RCPT TO:<c@up.test> NOTIFY=NEVER\n");
+  h->capabilities.flags &= ~(guint32) SMTP_CAP_DSN;
+  harness_upstream_closes (h);
+  harness_say (h, "DATA\n");
+  g_free (harness_heard (h));
+  harness_say (h, SAY_BODY);
+  harness_assert_code (h, "451 4.3.5");
+  g_assert_cmpuint (h->messages, ==, 0);
+  g_assert_cmpuint (h->given_back, ==, 1); /* nothing was said to it */
+}
+
 int
 main (int argc, char **argv)
 {
@@ -346,6 +378,9 @@ main (int argc, char **argv)
   g_test_add_func ("/upstream/replaced/late-answer", test_late_answer_to_an_old_envelope);
   g_test_add_func ("/upstream/replaced/filter-works", test_lost_while_a_filter_works);
   g_test_add_func ("/upstream/outage-of-one-route", test_other_route_is_not_refused_for_an_outage);
-  g_test_add_func ("/upstream/extension", test_extension_that_this_host_lacks);
+  g_test_add_func ("/upstream/extension/late", test_extension_that_this_host_lacks);
+  g_test_add_func ("/upstream/extension/first", test_first_recipient_needs_what_the_host_lacks);
+  g_test_add_func ("/upstream/extension/replacement",
+                   test_replacement_that_lacks_a_parameter_is_451);
   return g_test_run ();
 }
