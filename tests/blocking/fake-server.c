@@ -4,11 +4,12 @@
 #include <netinet/in.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "certificate.h"
 
 typedef struct
 {
@@ -18,32 +19,11 @@ typedef struct
   gboolean open;
 } Connection;
 
-static X509 *
-make_certificate (EVP_PKEY *key)
-{
-  X509 *certificate = X509_new ();
-  X509_NAME *name = X509_get_subject_name (certificate);
-  X509_EXTENSION *names
-      = X509V3_EXT_conf_nid (NULL, NULL, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
-
-  X509_set_version (certificate, 2);
-  ASN1_INTEGER_set (X509_get_serialNumber (certificate), 1);
-  X509_gmtime_adj (X509_getm_notBefore (certificate), -3600);
-  X509_gmtime_adj (X509_getm_notAfter (certificate), 3600);
-  X509_NAME_add_entry_by_txt (name, "CN", MBSTRING_ASC, (const guchar *) "localhost", -1, -1, 0);
-  X509_set_issuer_name (certificate, name);
-  X509_set_pubkey (certificate, key);
-  X509_add_ext (certificate, names, -1);
-  X509_EXTENSION_free (names);
-  g_assert_cmpint (X509_sign (certificate, key, EVP_sha256 ()), >, 0);
-  return certificate;
-}
-
 static void
 make_tls (FakeServer *server)
 {
-  EVP_PKEY *key = EVP_EC_gen ("P-256");
-  X509 *certificate = make_certificate (key);
+  EVP_PKEY *key;
+  X509 *certificate = certificate_make (&key);
   SSL_CTX *context = SSL_CTX_new (TLS_server_method ());
   int fd = g_file_open_tmp ("mailweir-test-XXXXXX.pem", &server->ca_file, NULL);
   FILE *file = fdopen (fd, "w");
