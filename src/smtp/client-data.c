@@ -80,6 +80,19 @@ smtp_client_body (SmtpClient *client, const guint8 *bytes, gsize length)
   remember_tail (client, bytes, length);
 }
 
+/* RFC 2033 section 4.2: a reply for each recipient that was accepted. */
+static void
+push_end (SmtpClient *client, guint tag)
+{
+  guint count = client->accepted != NULL ? client->accepted->len : 0;
+
+  for (guint i = 0; i < count; i++)
+    smtp_client_push_open (client, SMTP_CLIENT_COMMAND_END,
+                           g_array_index (client->accepted, guint, i));
+  if (count == 0)
+    smtp_client_push_open (client, SMTP_CLIENT_COMMAND_END, tag);
+}
+
 void
 smtp_client_end (SmtpClient *client, guint tag)
 {
@@ -98,6 +111,74 @@ smtp_client_end (SmtpClient *client, guint tag)
     base_output_append_string (&client->output, "\r\n");
   base_output_append_string (&client->output, ".\r\n");
   client->state = SMTP_CLIENT_OPEN;
-  smtp_client_push_open (client, SMTP_CLIENT_COMMAND_END, tag);
+  push_end (client, tag);
   smtp_client_flush (client);
+}
+
+gboolean
+smtp_client_on_mail (SmtpClient *client, const SmtpClientEntry *entry)
+{
+  g_clear_pointer (&client->accepted, g_array_unref);
+  return smtp_client_on_reply (client, entry);
+}
+
+gboolean
+smtp_client_on_rcpt (SmtpClient *client, const SmtpClientEntry *entry)
+{
+  guint tag = entry->tag;
+
+  if (client->lmtp && client->reply->code < 400)
+    {
+      if (client->accepted == NULL)
+        client->accepted = g_array_new (FALSE, FALSE, sizeof tag);
+      g_array_append_val (client->accepted, tag);
+    }
+  return smtp_client_on_reply (client, entry);
+}
+
+gboolean
+smtp_client_on_end (SmtpClient *client, const SmtpClientEntry *entry)
+{
+  gboolean more = smtp_client_has_open (client)
+                  && smtp_client_oldest (client)->command == SMTP_CLIENT_COMMAND_END;
+
+  if (!more)
+    client->last_chunk = FALSE;
+  return smtp_client_on_reply (client, entry);
+}
+
+static gboolean
+has_open_rcpt (const SmtpClient *client)
+{
+  gsize open = base_buffer_length (&client->open) / sizeof (SmtpClientEntry);
+
+  for (gsize i = 0; i < open; i++)
+    if (smtp_client_oldest (client)[i].command == SMTP_CLIENT_COMMAND_RCPT)
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
+smtp_client_bdat (SmtpClient *client, const guint8 *bytes, gsize length, gboolean last, guint tag)
+{
+  if (client->failure != NULL)
+    return TRUE;
+  g_return_val_if_fail (client->state == SMTP_CLIENT_OPEN, TRUE);
+  g_return_val_if_fail (client->capabilities.flags & SMTP_CAP_CHUNKING, TRUE);
+  if (smtp_client_has_waiting (client) || !smtp_client_may_write (client))
+    return FALSE;
+  if (!smtp_client_has_open (client) && smtp_reply_reader_has_unread (&client->reader))
+    return FALSE; /* it becomes a fault */
+  if (last && client->lmtp && has_open_rcpt (client))
+    return FALSE;
+  base_output_append_printf (&client->output, "BDAT %" G_GSIZE_FORMAT "%s\r\n", length,
+                             last ? " LAST" : "");
+  if (length > 0)
+    base_output_borrow (&client->output, bytes, length);
+  client->last_chunk = last;
+  if (last)
+    push_end (client, tag);
+  else
+    smtp_client_push_open (client, SMTP_CLIENT_COMMAND_BDAT, tag);
+  return TRUE;
 }

@@ -16,7 +16,7 @@ say (SmtpClient *client, SmtpClientCommand command, const gchar *verb, const gch
 void
 smtp_client_say_hello (SmtpClient *client)
 {
-  say (client, SMTP_CLIENT_COMMAND_EHLO, "EHLO", client->hello);
+  say (client, SMTP_CLIENT_COMMAND_EHLO, client->lmtp ? "LHLO" : "EHLO", client->hello);
 }
 
 static gboolean
@@ -33,6 +33,7 @@ ready (SmtpClient *client, SmtpClientCommand command)
   client->event = (SmtpClientEvent){
     .type = SMTP_CLIENT_READY, .command = command, .reply = client->reply, .from_server = TRUE
   };
+  smtp_client_flush (client);
   return TRUE;
 }
 
@@ -56,17 +57,39 @@ smtp_client_on_greeting (SmtpClient *client, const SmtpClientEntry *entry)
   return FALSE;
 }
 
+/* What stands behind `keyword` in a line, added to `words`. "AUTH=LOGIN" is how servers wrote it
+ * before RFC 2554. */
+static void
+keep_words (gchar **words, const gchar *line, gsize length, const gchar *keyword)
+{
+  gsize used = strlen (keyword);
+
+  if (length < used || g_ascii_strncasecmp (line, keyword, used) != 0)
+    return;
+  if (length > used && line[used] != ' ' && line[used] != '\t' && line[used] != '=')
+    return;
+  g_autofree gchar *before = *words;
+  g_autofree gchar *more = g_strndup (line + used, length - used);
+  g_strstrip (g_strdelimit (more, "=\t", ' '));
+  *words
+      = before == NULL || *before == '\0' ? g_strdup (more) : g_strjoin (" ", before, more, NULL);
+}
+
 /* The lines behind the first: one keyword each (RFC 5321 section 4.1.1.1). */
 static void
 read_capabilities (SmtpClient *client)
 {
   const gchar *line = client->reply->text;
 
-  client->capabilities = (SmtpCapabilities){ 0 };
+  smtp_client_forget_offers (client);
   while (line != NULL && (line = strchr (line, '\n')) != NULL)
     {
       line++;
-      smtp_capabilities_parse_line (&client->capabilities, line, strchrnul (line, '\n') - line);
+      gsize length = (gsize) (strchrnul (line, '\n') - line);
+      smtp_capabilities_parse_line (&client->capabilities, line, length);
+      keep_words (&client->auth, line, length, "AUTH");
+      keep_words (&client->xclient, line, length, "XCLIENT");
+      keep_words (&client->xforward, line, length, "XFORWARD");
     }
 }
 
@@ -77,7 +100,7 @@ smtp_client_on_ehlo (SmtpClient *client, const SmtpClientEntry *entry)
                        && (client->tls == SMTP_CLIENT_TLS_OPPORTUNISTIC
                            || client->tls == SMTP_CLIENT_TLS_REQUIRED);
 
-  if (client->reply->code >= 500)
+  if (client->reply->code >= 500 && !client->lmtp)
     {
       say (client, SMTP_CLIENT_COMMAND_HELO, "HELO", client->hello);
       return FALSE;
@@ -98,7 +121,7 @@ smtp_client_on_helo (SmtpClient *client, const SmtpClientEntry *entry)
 {
   if (client->reply->code >= 400)
     return refused (client);
-  client->capabilities = (SmtpCapabilities){ 0 };
+  smtp_client_forget_offers (client);
   return without_tls (client, SMTP_CLIENT_COMMAND_HELO, "the server does not know EHLO");
 }
 

@@ -22,6 +22,15 @@ typedef struct
   guint32 length; /* of its line in `lines` while it waits */
 } SmtpClientEntry;
 
+/* A login of our own under way. */
+typedef struct
+{
+  gchar *user;
+  gchar *password;
+  guint step;     /* challenges answered */
+  gboolean plain; /* PLAIN: everything was said at once */
+} SmtpClientLogin;
+
 struct _SmtpClient
 {
   guint8 state;     /* of SmtpClientState */
@@ -29,11 +38,19 @@ struct _SmtpClient
   guint8 answering; /* of SmtpClientCommand: the machine's own command whose reply made it fail */
   gboolean encrypted : 1; /* tls_started was called */
   gboolean eof : 1;
-  gboolean failed : 1;         /* `failure` was told */
+  gboolean failed : 1; /* `failure` was told */
+  gboolean lmtp : 1;
+  gboolean last_chunk : 1;     /* BDAT LAST is not answered */
+  gboolean challenged : 1;     /* CHALLENGE was told, and not answered */
   gboolean failure_theirs : 1; /* `failure` is the server's own reply */
   guint8 data_tail[2];         /* the last two octets of the data so far */
   gchar *hello;
   SmtpCapabilities capabilities;
+  gchar *auth; /* what EHLO named behind these keywords; NULL: not offered */
+  gchar *xclient;
+  gchar *xforward;
+  SmtpClientLogin *login; /* NULL: none */
+  GArray *accepted;       /* LMTP: of guint, the tags of the RCPTs accepted in this transaction */
   SmtpReplyReader reader;
   BaseBuffer open;    /* of SmtpClientEntry: written, not answered */
   BaseBuffer waiting; /* of SmtpClientEntry: not written */
@@ -57,8 +74,25 @@ void smtp_client_pop (SmtpClient *client);
 void smtp_client_push_open (SmtpClient *client, SmtpClientCommand command, guint tag);
 /* Queues a command of the host's; `line` with its CRLF. Writes it if it may be written. */
 void smtp_client_push (SmtpClient *client, SmtpClientCommand command, guint tag, const gchar *line);
+gboolean smtp_client_may_write (const SmtpClient *client);
+/* FALSE: it has control characters before the CRLF at its end. */
+gboolean smtp_client_line_is_clean (const gchar *line, gsize length);
 /* Writes what may be written now. */
 void smtp_client_flush (SmtpClient *client);
+
+/* client.c: tells the reply to `entry`. */
+gboolean smtp_client_on_reply (SmtpClient *client, const SmtpClientEntry *entry);
+/* client-data.c: END is open, once, or once a recipient (LMTP). */
+gboolean smtp_client_on_rcpt (SmtpClient *client, const SmtpClientEntry *entry);
+gboolean smtp_client_on_mail (SmtpClient *client, const SmtpClientEntry *entry);
+gboolean smtp_client_on_end (SmtpClient *client, const SmtpClientEntry *entry);
+/* client-auth.c */
+gboolean smtp_client_on_auth (SmtpClient *client, const SmtpClientEntry *entry);
+void smtp_client_forget_login (SmtpClient *client);
+/* client-identity.c */
+gboolean smtp_client_on_xclient (SmtpClient *client, const SmtpClientEntry *entry);
+/* Forgets what the server offered. */
+void smtp_client_forget_offers (SmtpClient *client);
 
 /* client-handshake.c: act on the reply to the machine's own commands; TRUE: `client->event` is to
  * be told. */

@@ -48,11 +48,12 @@ static gboolean
 ends_group (guint32 command)
 {
   return command == SMTP_CLIENT_COMMAND_DATA || command == SMTP_CLIENT_COMMAND_NOOP
-         || command == SMTP_CLIENT_COMMAND_QUIT;
+         || command == SMTP_CLIENT_COMMAND_QUIT || command == SMTP_CLIENT_COMMAND_AUTH
+         || command == SMTP_CLIENT_COMMAND_XCLIENT;
 }
 
-static gboolean
-may_write (const SmtpClient *client)
+gboolean
+smtp_client_may_write (const SmtpClient *client)
 {
   gsize open = base_buffer_length (&client->open) / sizeof (SmtpClientEntry);
 
@@ -60,6 +61,8 @@ may_write (const SmtpClient *client)
     return FALSE;
   if (open == 0)
     return TRUE;
+  if (client->last_chunk)
+    return FALSE;
   if ((client->capabilities.flags & SMTP_CAP_PIPELINING) == 0)
     return FALSE;
   return open < SMTP_CLIENT_MAX_OPEN && !ends_group (first (&client->open)[open - 1].command);
@@ -68,7 +71,7 @@ may_write (const SmtpClient *client)
 void
 smtp_client_flush (SmtpClient *client)
 {
-  while (smtp_client_has_waiting (client) && may_write (client))
+  while (smtp_client_has_waiting (client) && smtp_client_may_write (client))
     {
       SmtpClientEntry entry = *first (&client->waiting);
 
@@ -80,8 +83,8 @@ smtp_client_flush (SmtpClient *client)
 }
 
 /* Everything before the CRLF at its end: a line break inside would be a second command. */
-static gboolean
-line_is_clean (const gchar *line, gsize length)
+gboolean
+smtp_client_line_is_clean (const gchar *line, gsize length)
 {
   for (gsize i = 0; i + 2 < length; i++)
     if ((guchar) line[i] < 0x20 || line[i] == 0x7f)
@@ -97,7 +100,7 @@ smtp_client_push (SmtpClient *client, SmtpClientCommand command, guint tag, cons
   if (client->failure != NULL)
     return;
   g_return_if_fail (client->state >= SMTP_CLIENT_OPEN);
-  if (!line_is_clean (line, entry.length))
+  if (!smtp_client_line_is_clean (line, entry.length))
     {
       BaseReply *reply = base_reply_printf (451, 4, 3, 0, "%s with control characters in it",
                                             smtp_client_command_name (command));

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-static gboolean on_reply (SmtpClient *client, const SmtpClientEntry *entry);
 static gboolean on_data (SmtpClient *client, const SmtpClientEntry *entry);
 static gboolean on_quit (SmtpClient *client, const SmtpClientEntry *entry);
 
@@ -22,13 +21,17 @@ static const struct
   [SMTP_CLIENT_COMMAND_EHLO] = { "EHLO", 0, smtp_client_on_ehlo },
   [SMTP_CLIENT_COMMAND_HELO] = { "HELO", 0, smtp_client_on_helo },
   [SMTP_CLIENT_COMMAND_STARTTLS] = { "STARTTLS", 220, smtp_client_on_starttls },
-  [SMTP_CLIENT_COMMAND_MAIL] = { "MAIL", 0, on_reply },
-  [SMTP_CLIENT_COMMAND_RCPT] = { "RCPT", 0, on_reply },
+  [SMTP_CLIENT_COMMAND_MAIL] = { "MAIL", 0, smtp_client_on_mail },
+  [SMTP_CLIENT_COMMAND_RCPT] = { "RCPT", 0, smtp_client_on_rcpt },
   [SMTP_CLIENT_COMMAND_DATA] = { "DATA", 354, on_data },
-  [SMTP_CLIENT_COMMAND_END] = { "end of data", 0, on_reply },
-  [SMTP_CLIENT_COMMAND_RSET] = { "RSET", 0, on_reply },
-  [SMTP_CLIENT_COMMAND_NOOP] = { "NOOP", 0, on_reply },
+  [SMTP_CLIENT_COMMAND_END] = { "end of data", 0, smtp_client_on_end },
+  [SMTP_CLIENT_COMMAND_RSET] = { "RSET", 0, smtp_client_on_reply },
+  [SMTP_CLIENT_COMMAND_NOOP] = { "NOOP", 0, smtp_client_on_reply },
   [SMTP_CLIENT_COMMAND_QUIT] = { "QUIT", 0, on_quit },
+  [SMTP_CLIENT_COMMAND_BDAT] = { "BDAT", 0, smtp_client_on_reply },
+  [SMTP_CLIENT_COMMAND_AUTH] = { "AUTH", 235, smtp_client_on_auth },
+  [SMTP_CLIENT_COMMAND_XCLIENT] = { "XCLIENT", 0, smtp_client_on_xclient },
+  [SMTP_CLIENT_COMMAND_XFORWARD] = { "XFORWARD", 0, smtp_client_on_reply },
 };
 
 const gchar *
@@ -50,6 +53,12 @@ smtp_client_new (const gchar *hello, SmtpClientTls tls)
 }
 
 void
+smtp_client_set_lmtp (SmtpClient *client)
+{
+  client->lmtp = TRUE;
+}
+
+void
 smtp_client_free (SmtpClient *client)
 {
   if (client == NULL)
@@ -61,6 +70,9 @@ smtp_client_free (SmtpClient *client)
   base_output_clear (&client->output);
   base_reply_free (client->reply);
   base_reply_free (client->failure);
+  smtp_client_forget_login (client);
+  smtp_client_forget_offers (client);
+  g_clear_pointer (&client->accepted, g_array_unref);
   g_free (client->hello);
   g_free (client);
 }
@@ -77,8 +89,8 @@ smtp_client_fail (SmtpClient *client, BaseReply *reply, gboolean from_server)
   client->failure_theirs = from_server;
 }
 
-static gboolean
-on_reply (SmtpClient *client, const SmtpClientEntry *entry)
+gboolean
+smtp_client_on_reply (SmtpClient *client, const SmtpClientEntry *entry)
 {
   client->event = (SmtpClientEvent){ .type = SMTP_CLIENT_REPLY,
                                      .command = entry->command,
@@ -97,7 +109,7 @@ on_data (SmtpClient *client, const SmtpClientEntry *entry)
       client->state = SMTP_CLIENT_IN_DATA;
       memcpy (client->data_tail, "\r\n", sizeof client->data_tail);
     }
-  return on_reply (client, entry);
+  return smtp_client_on_reply (client, entry);
 }
 
 static gboolean
@@ -105,16 +117,21 @@ on_quit (SmtpClient *client, const SmtpClientEntry *entry)
 {
   if (client->reply->code < 400)
     client->state = SMTP_CLIENT_CLOSED;
-  return on_reply (client, entry);
+  return smtp_client_on_reply (client, entry);
 }
 
 static gboolean
-fits (const BaseReply *reply, SmtpClientCommand command)
+fits (const SmtpClient *client, SmtpClientCommand command)
 {
+  const BaseReply *reply = client->reply;
   guint16 positive = command_table[command].positive;
 
   if (reply->code >= 400)
     return TRUE;
+  if (command == SMTP_CLIENT_COMMAND_AUTH)
+    return !client->challenged && (reply->code == 235 || reply->code == 334);
+  if (client->last_chunk && command == SMTP_CLIENT_COMMAND_END && client->output.length > 0)
+    return FALSE; /* before the message's last octet can have reached the server */
   return positive != 0 ? reply->code == positive : reply->code < 300;
 }
 
@@ -161,7 +178,7 @@ dispatch (SmtpClient *client)
       return FALSE;
     }
   entry = *smtp_client_oldest (client);
-  if (!fits (client->reply, entry.command))
+  if (!fits (client, entry.command))
     {
       g_autofree gchar *what
           = g_strdup_printf ("an unexpected reply to %s", smtp_client_command_name (entry.command));
@@ -300,7 +317,7 @@ smtp_client_tls_started (SmtpClient *client)
     return;
   g_return_if_fail (client->state == SMTP_CLIENT_TLS_WAIT);
   smtp_reply_reader_clear (&client->reader);
-  client->capabilities = (SmtpCapabilities){ 0 };
+  smtp_client_forget_offers (client);
   client->encrypted = TRUE;
   client->state = SMTP_CLIENT_HANDSHAKE;
   smtp_client_say_hello (client);

@@ -45,10 +45,14 @@ typedef enum
   SMTP_CLIENT_COMMAND_MAIL,
   SMTP_CLIENT_COMMAND_RCPT,
   SMTP_CLIENT_COMMAND_DATA,
-  SMTP_CLIENT_COMMAND_END, /* the final dot */
+  SMTP_CLIENT_COMMAND_END, /* the final dot, or BDAT LAST */
   SMTP_CLIENT_COMMAND_RSET,
   SMTP_CLIENT_COMMAND_NOOP,
-  SMTP_CLIENT_COMMAND_QUIT
+  SMTP_CLIENT_COMMAND_QUIT,
+  SMTP_CLIENT_COMMAND_BDAT, /* a chunk that is not the last */
+  SMTP_CLIENT_COMMAND_AUTH,
+  SMTP_CLIENT_COMMAND_XCLIENT,
+  SMTP_CLIENT_COMMAND_XFORWARD
 } SmtpClientCommand;
 
 typedef enum
@@ -56,10 +60,11 @@ typedef enum
   SMTP_CLIENT_START_TLS, /* the host starts the handshake, then calls smtp_client_tls_started() */
   SMTP_CLIENT_READY,     /* capabilities are known, commands may be given */
   SMTP_CLIENT_REPLY,     /* to `command` with `tag` */
-  SMTP_CLIENT_FAILED /* once, and nothing follows: greeting or EHLO refused, 421 outside of a reply,
-                        malformed or unexpected bytes, an answer in the middle of the data (command
-                        DATA; an early refusal is the server's own reply). `reply` says why;
-                        `command` is the oldest open one or NONE */
+  SMTP_CLIENT_FAILED,    /* once, and nothing follows: greeting or EHLO refused, 421 outside of a
+                           reply,    malformed or unexpected bytes, an answer in the middle of the data
+                           (command    DATA; an early refusal is the server's own reply). `reply` says
+                           why;    `command` is the oldest open one or NONE */
+  SMTP_CLIENT_CHALLENGE  /* 334 to AUTH, its text as sent: go on with smtp_client_auth_response() */
 } SmtpClientEventType;
 
 typedef struct
@@ -100,6 +105,15 @@ void smtp_client_eof (SmtpClient *client);
 void smtp_client_tls_started (SmtpClient *client);
 
 BaseOutput *smtp_client_output (SmtpClient *client);
+/* LMTP (RFC 2033) instead of SMTP; right after _new. LHLO is said, and a refusal of it is FAILED.
+ * The end of the data (also BDAT LAST) has one REPLY for each recipient whose RCPT was accepted, in
+ * their order, command END, with that RCPT's tag. */
+void smtp_client_set_lmtp (SmtpClient *client);
+/* What stood behind these keywords in the last EHLO reply: mechanisms and attribute names with
+ * spaces between them; NULL: not offered. Valid until the next EHLO or TLS. */
+const gchar *smtp_client_auth_mechanisms (const SmtpClient *client);
+const gchar *smtp_client_xclient_names (const SmtpClient *client);
+const gchar *smtp_client_xforward_names (const SmtpClient *client);
 gboolean smtp_client_is_ready (const SmtpClient *client);
 SmtpCapabilities smtp_client_capabilities (const SmtpClient *client);
 /* No command open, none queued, no byte unread, no data under way: it may go back to a pool. */
@@ -121,3 +135,36 @@ void smtp_client_end (SmtpClient *client, guint tag);
 void smtp_client_rset (SmtpClient *client, guint tag);
 void smtp_client_noop (SmtpClient *client, guint tag);
 void smtp_client_quit (SmtpClient *client);
+
+/* A chunk (RFC 3030), only where the server offers CHUNKING; the bytes go out as they are, borrowed
+ * by the output. FALSE: not now, nothing was done: try again after the next event (without
+ * PIPELINING each chunk waits for the reply to what is before it; with LMTP the last one waits for
+ * the replies to all RCPTs). The replies are REPLY BDAT, the last one's REPLY END; a 2xx to the
+ * last chunk that comes before its bytes were written is FAILED. A refusal leaves the rest of the
+ * chunk in the output: it must be written before the connection can be used again. */
+gboolean smtp_client_bdat (SmtpClient *client, const guint8 *bytes, gsize length, gboolean last,
+                           guint tag);
+
+#define SMTP_CLIENT_MAX_AUTH_LINE 12288 /* octets with CRLF (RFC 4954 section 4) */
+
+/* AUTH (RFC 4954). `initial` is the initial response as it goes on the wire (base64, or "=" for an
+ * empty one), NULL: none. Each 334 is a CHALLENGE, the end a REPLY AUTH. Control characters, spaces
+ * and lines over the limit are FAILED 451 4.3.0. Nothing else is written until the end. */
+void smtp_client_auth (SmtpClient *client, const gchar *mechanism, const gchar *initial, guint tag);
+/* The answer to a CHALLENGE, base64; NULL cancels ("*"). */
+void smtp_client_auth_response (SmtpClient *client, const gchar *response);
+/* Our own login: PLAIN where it is offered, else LOGIN; the machine answers the challenges, the end
+ * is a REPLY AUTH. FALSE: neither is offered, and nothing was done. Whether the connection is safe
+ * enough for a password was the host's question. */
+gboolean smtp_client_login (SmtpClient *client, const gchar *user, const gchar *password,
+                            guint tag);
+
+#define SMTP_CLIENT_MAX_ATTRIBUTE 255 /* octets of an attribute's value; longer: [UNAVAILABLE] */
+
+/* XCLIENT and XFORWARD as Postfix has them: "NAME=value" pairs, NULL at the end, values not
+ * encoded. Those that the server does not name are left out, one with control characters is sent as
+ * [UNAVAILABLE]. Returns how many REPLYs will come with this tag: 0 where nothing was left to send,
+ * else 1, or more of XFORWARD, whose lines are at most 512 octets long. A positive REPLY XCLIENT is
+ * a new greeting: the machine says EHLO again, and no command may be given until READY comes. */
+guint smtp_client_xclient (SmtpClient *client, const gchar *const *attributes, guint tag);
+guint smtp_client_xforward (SmtpClient *client, const gchar *const *attributes, guint tag);

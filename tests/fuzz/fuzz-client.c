@@ -18,6 +18,7 @@ typedef struct
   gboolean ready;
   gboolean in_data;
   gboolean wants_tls;
+  gboolean challenged;
   guint tag;
 } Run;
 
@@ -29,12 +30,15 @@ take_event (Run *run, const SmtpClientEvent *event)
   g_string_append_printf (run->record, "E %d %d %u %d %s\n", event->type, event->command,
                           event->tag, event->from_server, reply != NULL ? reply : "");
   g_assert (event->reply == NULL || base_reply_is_valid (event->reply));
+  run->challenged = event->type == SMTP_CLIENT_CHALLENGE;
   run->wants_tls = event->type == SMTP_CLIENT_START_TLS;
   run->ready = run->ready || event->type == SMTP_CLIENT_READY;
   if (event->type == SMTP_CLIENT_REPLY && event->command == SMTP_CLIENT_COMMAND_DATA)
     run->in_data = event->reply->code == 354;
+  if (event->type == SMTP_CLIENT_REPLY && event->command == SMTP_CLIENT_COMMAND_XCLIENT)
+    run->ready = event->reply->code >= 400; /* until READY comes again */
   if (event->type == SMTP_CLIENT_FAILED)
-    run->ready = run->in_data = FALSE;
+    run->ready = run->in_data = run->challenged = FALSE;
 }
 
 static void
@@ -93,6 +97,28 @@ act_ready (Run *run, guint8 action, const guint8 *bytes, gsize length)
     smtp_client_quit (run->client);
 }
 
+/* Commands of the extensions; only what the server offered may be given. */
+static void
+act_extended (Run *run, guint8 action, const guint8 *bytes, gsize length)
+{
+  SmtpClient *client = run->client;
+  g_autofree gchar *text = g_strndup ((const gchar *) bytes, MIN (length, 300));
+  g_autofree gchar *name = g_strconcat ("NAME=", text, NULL);
+  const gchar *const attributes[] = { name, "ADDR=192.0.2.1", "x", NULL };
+
+  if ((action & 15) == 10 && smtp_client_is_ready (client)
+      && (smtp_client_capabilities (client).flags & SMTP_CAP_CHUNKING))
+    smtp_client_bdat (client, bytes, length, (action & 16) != 0, ++run->tag);
+  if ((action & 15) == 11)
+    smtp_client_auth (client, "X", (action & 16) ? text : NULL, ++run->tag);
+  if ((action & 15) == 12)
+    smtp_client_xforward (client, attributes, ++run->tag);
+  if ((action & 15) == 13)
+    smtp_client_xclient (client, attributes, ++run->tag);
+  if ((action & 15) == 14 && smtp_client_is_idle (client))
+    smtp_client_login (client, text, text, ++run->tag);
+}
+
 static void
 act (Run *run, guint8 action, const guint8 *bytes, gsize length)
 {
@@ -103,6 +129,14 @@ act (Run *run, guint8 action, const guint8 *bytes, gsize length)
     }
   if (run->in_data)
     act_in_data (run, action, bytes, length);
+  else if (run->challenged)
+    {
+      g_autofree gchar *text = g_strndup ((const gchar *) bytes, length);
+      run->challenged = FALSE;
+      smtp_client_auth_response (run->client, (action & 1) ? text : NULL);
+    }
+  else if (run->ready && (action & 15) >= 10)
+    act_extended (run, action, bytes, length);
   else if (run->ready)
     act_ready (run, action, bytes, length);
   feed (run, NULL, 0);
@@ -126,6 +160,8 @@ run_all (const guint8 *data, gsize size, gboolean whole)
   g_autoptr (SmtpClient) client = smtp_client_new ("gw.example.org", data[0] % 4);
   Run run = { client, g_string_new (NULL) };
 
+  if (data[0] & 4)
+    smtp_client_set_lmtp (client);
   for (gsize at = 1; at < size;)
     {
       guint8 action = data[at++];

@@ -15,7 +15,7 @@ typedef struct
 void
 client_driver_describe (GString *record, const SmtpClientEvent *event)
 {
-  static const gchar *const names[] = { "START_TLS", "READY", "REPLY", "FAILED" };
+  static const gchar *const names[] = { "START_TLS", "READY", "REPLY", "FAILED", "CHALLENGE" };
   g_autofree gchar *reply = event->reply != NULL ? base_reply_to_string (event->reply) : NULL;
 
   g_string_append_printf (record, "E: %s %s", names[event->type],
@@ -155,6 +155,60 @@ send_body (Driver *driver, const gchar *text)
 }
 
 static void
+send_chunk (Driver *driver, const gchar *text, gboolean last)
+{
+  g_autoptr (GString) bytes = g_string_new (NULL);
+
+  append_unescaped (bytes, text);
+  if (!smtp_client_bdat (driver->client, (const guint8 *) bytes->str, bytes->len, last,
+                         driver->tag + 1))
+    g_string_append (driver->record, "E: not now\n");
+  else
+    driver->tag++;
+  base_output_settle (smtp_client_output (driver->client));
+}
+
+static void
+send_attributes (Driver *driver, gchar **words)
+{
+  const gchar *const *attributes = (const gchar *const *) words + 1;
+  guint replies = g_str_equal (words[0], "xclient")
+                      ? smtp_client_xclient (driver->client, attributes, ++driver->tag)
+                      : smtp_client_xforward (driver->client, attributes, ++driver->tag);
+
+  if (replies != 1)
+    g_string_append_printf (driver->record, "E: %u replies to come\n", replies);
+}
+
+/* The extensions. */
+static void
+act_extended (Driver *driver, gchar **words, const gchar *action)
+{
+  SmtpClient *client = driver->client;
+  const gchar *verb = words[0];
+
+  if (g_str_equal (verb, "lmtp"))
+    smtp_client_set_lmtp (client);
+  else if (g_str_equal (verb, "bdat"))
+    send_chunk (driver, action + 5, FALSE);
+  else if (g_str_equal (verb, "last"))
+    send_chunk (driver, action + 5, TRUE);
+  else if (g_str_equal (verb, "auth"))
+    smtp_client_auth (client, words[1], words[2], ++driver->tag);
+  else if (g_str_equal (verb, "respond"))
+    smtp_client_auth_response (client, words[1]);
+  else if (g_str_equal (verb, "login"))
+    {
+      if (!smtp_client_login (client, words[1], words[2], ++driver->tag))
+        g_string_append (driver->record, "E: no mechanism\n");
+    }
+  else if (g_str_equal (verb, "xclient") || g_str_equal (verb, "xforward"))
+    send_attributes (driver, words);
+  else
+    g_assert_not_reached ();
+}
+
+static void
 act (Driver *driver, const gchar *action)
 {
   g_auto (GStrv) words = g_strsplit (action, " ", -1);
@@ -180,7 +234,7 @@ act (Driver *driver, const gchar *action)
   else if (g_str_equal (verb, "eof"))
     smtp_client_eof (client);
   else
-    g_assert_not_reached ();
+    act_extended (driver, words, action);
   feed (driver, NULL, 0);
   record_output (driver);
 }

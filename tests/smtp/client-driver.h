@@ -10,9 +10,10 @@
 /* Lines of a script and of the record, each ended by '\n':
  *   S: text    what the server sends; CRLF is added unless the line ends with "\c"; \r \n \0 \t
  * \xHH are octets H: action  what the host does: mail ADDRESS [PARAMETER…], rcpt …, data, body
- * TEXT, end, rset, noop, quit, tls, eof E: event   what the machine told C: text    what the
- * machine wrote, a line; "C> text" is one without its CRLF Neighbouring S: lines are one segment.
- * Host commands get the tags 1, 2, 3, …
+ * TEXT, end, rset, noop, quit, tls, eof, lmtp, bdat TEXT and last TEXT (chunks), auth MECHANISM
+ * [INITIAL], respond [TEXT], login USER PASSWORD, xclient NAME=VALUE…, xforward …; E: event   what
+ * the machine told C: text    what the machine wrote, a line; "C> text" is one without its CRLF
+ * Neighbouring S: lines are one segment. Host commands get the tags 1, 2, 3, …
  *
  * `split`: 0 feeds each segment whole, 1 octet by octet, more: in random pieces from this seed.
  * Caller frees. */
