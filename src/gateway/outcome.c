@@ -147,7 +147,7 @@ transaction_apply_verdict (GatewaySession *session, const ChainOutcome *outcome)
       transaction_fail (session, outcome->reply);
       return TRUE;
     case CHAIN_DISCARD:
-      tx->refused_by = outcome->filter;
+      transaction_set_aside (session, outcome);
       transaction_answer_at_end (session, BASE_REPLY (250, 2, 0, 0, "Ok"), "discarded");
       return TRUE;
     case CHAIN_QUARANTINE: /* handled where the message is */

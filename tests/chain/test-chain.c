@@ -358,6 +358,18 @@ test_over_has_no_verdict (Fixture *f, gconstpointer data)
   g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_PASS);
 }
 
+/* That a message is over a limit is the host's word, not the filter's. */
+static void
+test_shadow_does_not_soften_a_limit (Fixture *f, gconstpointer data)
+{
+  f->filters[0].enforce = FALSE;
+  g_assert_true (chain_begin (f->state, IPC_HOOK_END_OF_MESSAGE, 10));
+  IpcRecord *record = reply_of (0, IPC_VERDICT_REPLY, 554);
+  record->limit = record->last = TRUE;
+  g_assert_cmpint (accept (f, record), ==, CHAIN_DONE);
+  g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_REFUSE);
+}
+
 #define ADD(path, function) g_test_add (path, Fixture, NULL, set_up, function, tear_down)
 
 int
@@ -369,6 +381,7 @@ main (int argc, char **argv)
   ADD ("/chain/refusal-ends", test_refusal_ends);
   ADD ("/chain/positive-reply", test_positive_reply_is_only_text);
   ADD ("/chain/shadow", test_shadow_changes_nothing);
+  ADD ("/chain/shadow/limit", test_shadow_does_not_soften_a_limit);
   ADD ("/chain/skip/message", test_skip_lasts_for_the_message);
   ADD ("/chain/skip/session", test_skip_before_mail_lasts_for_the_session);
   ADD ("/chain/failure/policies", test_on_failure);

@@ -168,6 +168,41 @@ test_changed_envelope_that_is_refused (void)
   g_assert_cmpuint (h->messages, ==, 0);
 }
 
+/* 4xx before 5xx: the client may come again. */
+static void
+test_worst_refusal_is_the_one_that_passes (void)
+{
+  g_autoptr (Harness) h
+      = harness_filtered (IPC_HOOK_BIT (IPC_HOOK_END_OF_HEADERS), 0, edit_envelope);
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+  g_free (harness_heard (h));
+  harness_script (h, "RCPT b@up.test", "550 5.1.1 nobody");
+  harness_script (h, "RCPT added@up.test", "450 4.2.1 later");
+  harness_say (h, SAY_BODY);
+  harness_assert_heard (h, "450 4.2.1 later\n");
+}
+
+static gboolean
+text_then_discard (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
+{
+  record->verdict = request->hook == IPC_HOOK_DATA ? IPC_VERDICT_REPLY : IPC_VERDICT_DISCARD;
+  if (record->verdict == IPC_VERDICT_REPLY)
+    record->reply = base_reply_new (250, 2, 0, 0, "with pleasure");
+  return TRUE;
+}
+
+static void
+test_text_is_not_for_what_is_discarded (void)
+{
+  g_autoptr (Harness) h = harness_filtered (
+      IPC_HOOK_BIT (IPC_HOOK_DATA) | IPC_HOOK_BIT (IPC_HOOK_END_OF_MESSAGE), 0, text_then_discard);
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+  g_free (harness_heard (h));
+  harness_say (h, SAY_BODY);
+  harness_assert_heard (h, "250 2.0.0 Ok\n");
+  g_assert_cmpuint (h->messages, ==, 0);
+}
+
 static gboolean
 discard_at_mail (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
 {
@@ -237,6 +272,8 @@ main (int argc, char **argv)
   g_test_add_func ("/gateway/filter/deadline", test_deadline_covers_filters);
   g_test_add_func ("/gateway/filter/envelope", test_changed_envelope_is_sent_anew);
   g_test_add_func ("/gateway/filter/envelope-refused", test_changed_envelope_that_is_refused);
+  g_test_add_func ("/gateway/filter/envelope-worst", test_worst_refusal_is_the_one_that_passes);
+  g_test_add_func ("/gateway/filter/text", test_text_is_not_for_what_is_discarded);
   g_test_add_func ("/gateway/filter/discard", test_discard_covers_the_transaction);
   g_test_add_data_func ("/gateway/filter/quarantine/mail", GUINT_TO_POINTER (IPC_HOOK_MAIL),
                         test_quarantine_keeps_the_original_and_relays_nothing);

@@ -170,6 +170,36 @@ test_no_open_relay (void)
   g_assert_cmpuint (h->connections, ==, 0);
 }
 
+#define OPEN_END                                                                                   \
+  "hostname = \"mx.test\"\n"                                                                       \
+  "listener \"in\" { bind = [\"127.0.0.1:2525\"] routes = [\"out\"] relay-from = [\"%s\"] }\n"     \
+  "route \"out\" { to = [\"discard:\"] }\n"
+
+static void
+test_relay_is_for_the_listed (gconstpointer code)
+{
+  gboolean listed = g_str_equal (code, "250");
+  g_autofree gchar *config = g_strdup_printf (OPEN_END, listed ? "127.0.0.0/8" : "10.0.0.0/8");
+  g_autoptr (Harness) h = harness_new (config, NULL, 0, 0);
+  harness_greet (h);
+  harness_say (h, SAY_MAIL);
+  g_free (harness_heard (h));
+  harness_say (h, "RCPT TO:<someone@elsewhere.test>\n");
+  harness_assert_code (h, code);
+}
+
+/* Naming one of several would show blind copies. */
+static void
+test_trace_names_a_single_recipient (void)
+{
+  g_autoptr (Harness) h = harness_plain ();
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n" SAY_BODY);
+  g_assert_nonnull (strstr (h->message->str, "for <b@up.test>"));
+  harness_say (h, SAY_MAIL SAY_RCPT "RCPT TO:<c@up.test>\nDATA\n" SAY_BODY);
+  g_assert_cmpuint (h->messages, ==, 2);
+  g_assert_null (strstr (h->message->str, "for <"));
+}
+
 static void
 test_other_route_waits_and_comes_again (void)
 {
@@ -242,6 +272,20 @@ test_lost_final_answer_is_451_and_no_other_host (void)
   harness_say (h, SAY_BODY);
   harness_assert_code (h, "451 4.4.2");
   g_assert_cmpuint (h->connections, ==, 1);
+}
+
+static void
+test_lost_final_answer_is_logged (void)
+{
+  if (g_test_subprocess ())
+    {
+      base_log_setup ("test", BASE_LOG_TEXT, BASE_LOG_INFO);
+      test_lost_final_answer_is_451_and_no_other_host ();
+      return;
+    }
+  g_test_trap_subprocess (NULL, 0, 0);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stderr ("*ambiguous=yes*");
 }
 
 static void
@@ -402,11 +446,15 @@ main (int argc, char **argv)
   g_test_add_func ("/gateway/nul-in-header", test_nul_in_header);
   g_test_add_func ("/gateway/bare-newline", test_bare_newline_reaches_nobody);
   g_test_add_func ("/gateway/routes/no-open-relay", test_no_open_relay);
+  g_test_add_data_func ("/gateway/routes/relay/listed", "250", test_relay_is_for_the_listed);
+  g_test_add_data_func ("/gateway/routes/relay/unlisted", "554", test_relay_is_for_the_listed);
+  g_test_add_func ("/gateway/trace", test_trace_names_a_single_recipient);
   g_test_add_func ("/gateway/routes/other-route", test_other_route_waits_and_comes_again);
   g_test_add_func ("/gateway/routes/refused-first", test_refused_first_route_is_forgotten);
   g_test_add_func ("/gateway/capabilities", test_ehlo_waits_for_capabilities);
   g_test_add_func ("/gateway/final/awaited", test_final_answer_is_awaited_beyond_the_deadline);
   g_test_add_func ("/gateway/final/lost", test_lost_final_answer_is_451_and_no_other_host);
+  g_test_add_func ("/gateway/final/logged", test_lost_final_answer_is_logged);
   g_test_add_func ("/gateway/client/left-in-data",
                    test_client_that_left_is_not_waited_for_before_the_dot);
   g_test_add_func ("/gateway/client/looked-at", test_client_is_looked_at_before_the_dot);

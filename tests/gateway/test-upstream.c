@@ -140,7 +140,7 @@ test_refused_envelope_is_not_replayed (void)
   g_autoptr (Harness) h = harness_plain ();
   harness_script (h, "RCPT b@up.test", "550 5.1.1 no");
   say_envelope (h);
-  harness_upstream_closes (h);
+  harness_upstream_says (h, "421 4.3.2 closing\r\n");
   g_assert_cmpuint (h->connections, ==, 1);
   harness_say (h, "RCPT TO:<c@up.test>\n");
   harness_assert_code (h, "250");
@@ -237,6 +237,21 @@ test_acceptance_before_the_dot_is_none (gconstpointer mute)
   g_assert_cmpuint (h->dropped, ==, 1);
 }
 
+/* The dot stands in our output still. */
+static void
+test_acceptance_before_the_dot_is_out (void)
+{
+  g_autoptr (Harness) h = harness_plain ();
+  say_envelope (h);
+  harness_say (h, "DATA\nSubject: hi\n\ntext\n");
+  g_free (harness_heard (h));
+  h->choke = 1;
+  harness_say (h, ".\n");
+  harness_upstream_says (h, "250 2.0.0 thank you\r\n");
+  harness_assert_code (h, "451 4.3.0");
+  g_assert_cmpuint (h->dropped, ==, 1);
+}
+
 static void
 test_early_refusal_is_the_answer (void)
 {
@@ -254,28 +269,49 @@ test_early_refusal_is_the_answer (void)
 /* ---- Replacement ---- */
 
 static gboolean
-keep_only_second (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
+replace_all (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
 {
   record->recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);
   g_ptr_array_add (record->recipients, base_path_new ("new@up.test", NULL));
   return TRUE;
 }
 
+static const gchar *
+stall_at_mail (Harness *harness, const gchar *event)
+{
+  return g_str_has_prefix (event, "MAIL") ? "stall" : NULL;
+}
+
 /* A late answer to an envelope that a filter has replaced strikes nobody out. */
 static void
-test_late_answer_to_an_old_envelope (void)
+test_late_answer_to_an_old_envelope (gconstpointer command)
 {
-  g_autoptr (Harness) h = harness_filtered (IPC_HOOK_BIT (IPC_HOOK_DATA), 0, keep_only_second);
+  gboolean mail = g_str_equal (command, "MAIL");
+  g_autoptr (Harness) h = harness_filtered (IPC_HOOK_BIT (IPC_HOOK_DATA), 0, replace_all);
   say_envelope (h);
-  h->decide = stall_at_rcpt;
-  harness_upstream_closes (h);
-  harness_say (h, "RCPT TO:<c@up.test>\n"); /* notices it; both are asked of the new one */
-  harness_upstream_answers (h, "250 2.1.5 b");
-  harness_upstream_answers (h, "550 5.1.1 c");
+  h->decide = mail ? stall_at_mail : stall_at_rcpt;
+  harness_upstream_says (h, "421 4.3.2 closing\r\n"); /* the next one is told all again */
+  harness_say (h, "DATA\n");
+  harness_upstream_answers (h, "550 5.1.1 no");
   h->decide = NULL;
-  harness_say (h, "DATA\n" SAY_BODY);
+  g_free (harness_heard (h));
+  harness_say (h, SAY_BODY);
+  harness_assert_code (h, "250");
   g_assert_cmpuint (h->messages, ==, 1);
   g_assert_nonnull (strstr (h->commands->str, "RCPT new@up.test\nDATA\nEND\n"));
+}
+
+static void
+test_lost_while_data_is_judged (void)
+{
+  g_autoptr (Harness) h = harness_filtered (IPC_HOOK_BIT (IPC_HOOK_DATA), 0, NULL);
+  say_envelope (h);
+  harness_say (h, "DATA\n");
+  harness_script (h, "RCPT b@up.test", "550 5.1.1 not here");
+  harness_upstream_says (h, "421 4.3.2 closing\r\n");
+  harness_answer_request (h, pass);
+  harness_move (h);
+  harness_assert_code (h, "451 4.4.2");
 }
 
 static void
@@ -374,8 +410,13 @@ main (int argc, char **argv)
                         test_acceptance_before_the_dot_is_none);
   g_test_add_data_func ("/upstream/early/accepts-unread", GINT_TO_POINTER (TRUE),
                         test_acceptance_before_the_dot_is_none);
+  g_test_add_func ("/upstream/early/dot-unsent", test_acceptance_before_the_dot_is_out);
   g_test_add_func ("/upstream/early/refuses", test_early_refusal_is_the_answer);
-  g_test_add_func ("/upstream/replaced/late-answer", test_late_answer_to_an_old_envelope);
+  g_test_add_data_func ("/upstream/replaced/late-rcpt", "RCPT",
+                        test_late_answer_to_an_old_envelope);
+  g_test_add_data_func ("/upstream/replaced/late-mail", "MAIL",
+                        test_late_answer_to_an_old_envelope);
+  g_test_add_func ("/upstream/replaced/data-judged", test_lost_while_data_is_judged);
   g_test_add_func ("/upstream/replaced/filter-works", test_lost_while_a_filter_works);
   g_test_add_func ("/upstream/outage-of-one-route", test_other_route_is_not_refused_for_an_outage);
   g_test_add_func ("/upstream/extension/late", test_extension_that_this_host_lacks);
