@@ -85,7 +85,29 @@ kit_finish (void)
 
 /* ---- Processes ---- */
 
-/* A test that aborts takes its processes with it. */
+/* A test that aborts takes its processes with it: by the signal of a parent's death, and by hand
+ * those that have changed their user since, for they do not get it. */
+static void
+take_along (int number)
+{
+  for (guint i = 0; processes != NULL && i < processes->len; i++)
+    {
+      const KitProcess *process = processes->pdata[i];
+      if (process->pid > 0)
+        kill (process->pid, SIGTERM);
+    }
+  raise (number); /* the handler is gone by now */
+}
+
+static void
+prepare_for_the_worst (void)
+{
+  static const int deadly[] = { SIGABRT, SIGTRAP, SIGTERM, SIGINT };
+  const struct sigaction action = { .sa_handler = take_along, .sa_flags = (int) SA_RESETHAND };
+  for (guint i = 0; i < G_N_ELEMENTS (deadly); i++)
+    sigaction (deadly[i], &action, NULL);
+}
+
 static void
 in_child (gpointer log)
 {
@@ -109,7 +131,10 @@ kit_start (const gchar *name, const gchar *const *argv)
                  &process->pid, &error);
   g_assert_no_error (error);
   if (processes == NULL)
-    processes = g_ptr_array_new ();
+    {
+      processes = g_ptr_array_new ();
+      prepare_for_the_worst ();
+    }
   g_ptr_array_add (processes, process);
   return process;
 }

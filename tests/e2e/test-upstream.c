@@ -96,7 +96,9 @@ test_case (gconstpointer data)
   g_autofree gchar *log = kit_log (flow.mailweir);
   gboolean ambiguous
       = one->step.command[0] == '.' && (one->step.action != KIT_ANSWER && *one->step.reply == '\0');
-  g_assert_cmpint (strstr (log, "ambiguous=yes") != NULL, ==, ambiguous);
+  /* Behind a 354 our dot may have gone before we saw the end. */
+  if (!g_str_has_prefix (one->step.reply, "354"))
+    g_assert_cmpint (strstr (log, "ambiguous=yes") != NULL, ==, ambiguous);
 }
 
 static void
