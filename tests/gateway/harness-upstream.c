@@ -125,6 +125,14 @@ answer_event (Harness *harness, HarnessConnection *connection, const SmtpServerE
     accept_message (harness, connection);
 }
 
+void
+harness_serve (Harness *harness, HarnessConnection *connection)
+{
+  const SmtpServerEvent *event;
+  while (!connection->closed && (event = smtp_server_next (connection->server)) != NULL)
+    answer_event (harness, connection, event);
+}
+
 /* What the client machine has written goes to the server machine. */
 static gboolean
 move_up (Harness *harness, HarnessConnection *connection)
@@ -150,9 +158,7 @@ move_up (Harness *harness, HarnessConnection *connection)
       if (connection->closed)
         continue;
       smtp_server_feed (connection->server, bytes, length);
-      const SmtpServerEvent *event;
-      while (!connection->closed && (event = smtp_server_next (connection->server)) != NULL)
-        answer_event (harness, connection, event);
+      harness_serve (harness, connection);
       smtp_server_settle (connection->server);
     }
   return moved;

@@ -22,6 +22,8 @@ HarnessConnection *harness_connection (Harness *harness); /* on lease, or NULL *
 /* As the pool gives it: greeted, and EHLO done. */
 HarnessConnection *harness_connection_new (Harness *harness);
 void harness_connection_free (HarnessConnection *connection);
+/* Answers what the server has heard. */
+void harness_serve (Harness *harness, HarnessConnection *connection);
 /* What the server has said goes to the client machine. */
 gboolean harness_move_down (HarnessConnection *connection);
 /* What stands in both outputs goes to the other side. FALSE: nothing did. */

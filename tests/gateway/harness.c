@@ -350,6 +350,7 @@ harness_upstream_answers (Harness *harness, const gchar *answer)
 {
   g_autoptr (BaseReply) reply = harness_reply (answer);
   smtp_server_answer (harness_connection (harness)->server, reply);
+  harness_serve (harness, harness_connection (harness));
   harness_move (harness);
 }
 

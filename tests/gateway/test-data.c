@@ -47,11 +47,16 @@ test_bytes_are_the_same (gconstpointer hooks)
 {
   g_autoptr (Harness) h = limited (GPOINTER_TO_UINT (hooks), "", pass);
   g_autofree gchar *body = lines (1500, "..a line of some length with its dot stuffed\n");
-  g_autofree gchar *all = g_strconcat (SAY_MAIL SAY_RCPT "DATA\nSubject: x\n\n", body, ".\n", NULL);
+  g_autofree gchar *rest = lines (1500, "a line of some length that needs no stuffing\n");
+  g_autofree gchar *all
+      = g_strconcat (SAY_MAIL SAY_RCPT "DATA\nSubject: x\n\n", body, rest, "cut", NULL);
   harness_say (h, all);
+  harness_say (h, " here\n.\n");
   g_assert_cmpuint (h->messages, ==, 1);
   g_autofree gchar *plain = lines (1500, ".a line of some length with its dot stuffed\r\n");
-  g_autofree gchar *expected = g_strconcat ("Subject: x\r\n\r\n", plain, NULL);
+  g_autofree gchar *rest_plain = lines (1500, "a line of some length that needs no stuffing\r\n");
+  g_autofree gchar *expected
+      = g_strconcat ("Subject: x\r\n\r\n", plain, rest_plain, "cut here\r\n", NULL);
   g_assert_cmpstr (harness_behind_received (h), ==, expected);
 }
 
