@@ -60,6 +60,23 @@ test_bytes_are_the_same (gconstpointer hooks)
   g_assert_cmpstr (harness_behind_received (h), ==, expected);
 }
 
+/* What came while the upstream thought about DATA stands in the machine's own memory, which goes
+ * before it is written. */
+static void
+test_kept_bytes_are_not_borrowed (void)
+{
+  g_autoptr (Harness) h = limited (0, "", NULL);
+  g_autofree gchar *body = lines (200, "a line of some length that needs no stuffing\n");
+  harness_script (h, "DATA", "stall");
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\nSubject: x\n\n");
+  harness_say (h, body);
+  harness_say (h, "cut");
+  harness_upstream_answers (h, "354 go on");
+  harness_say (h, " here\n.\n");
+  g_assert_cmpuint (h->messages, ==, 1);
+  g_assert_true (g_str_has_suffix (h->message->str, "no stuffing\r\ncut here\r\n"));
+}
+
 static void
 test_nul_in_body_passes (gconstpointer hooks)
 {
@@ -331,6 +348,7 @@ main (int argc, char **argv)
       g_test_add_data_func (nul, hooks, test_nul_in_body_passes);
       g_test_add_data_func (big, hooks, test_message_too_big_in_fact);
     }
+  g_test_add_func ("/data/bytes/kept", test_kept_bytes_are_not_borrowed);
   g_test_add_func ("/data/header/unread", test_long_header_that_nobody_reads_passes);
   g_test_add_func ("/data/header/refused", test_long_header_is_refused);
   g_test_add_func ("/data/header/passed", test_long_header_passes_where_configured);
