@@ -11,6 +11,9 @@
 
 #define ID_FIELD "X-Load-Id: "
 #define END_MARK "end of "
+/* Seconds until a silent peer fails the test: beyond every time-out that a test configures, and
+ * beyond what a busy disk may take over its syncs. */
+#define SILENCE 60
 #define PAUSE 10000 /* µs after anything but success */
 
 struct _KitLoad
@@ -29,8 +32,9 @@ typedef struct
 {
   KitLoad *load;
   guint number;
-  guint sent; /* messages */
-  gint fd;    /* -1: not connected */
+  guint sent;        /* messages */
+  const gchar *last; /* what it waits for the answer to */
+  gint fd;           /* -1: not connected */
   GString *input;
 } Session;
 
@@ -55,7 +59,7 @@ hang_up (Session *session)
 static gboolean
 connect_session (Session *session)
 {
-  const struct timeval patience = { .tv_sec = KIT_PATIENCE };
+  const struct timeval patience = { .tv_sec = SILENCE };
   struct sockaddr_in address = { .sin_family = AF_INET };
 
   address.sin_port = htons ((guint16) session->load->plan.port);
@@ -64,6 +68,7 @@ connect_session (Session *session)
   setsockopt (session->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt (session->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   g_string_truncate (session->input, 0);
+  session->last = "the connection";
   if (connect (session->fd, (struct sockaddr *) &address, sizeof address) == 0)
     return TRUE;
   hang_up (session);
@@ -114,7 +119,8 @@ read_reply (Session *session)
       const gssize got = recv (session->fd, bytes, sizeof bytes, 0);
 
       if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        g_error ("load session %u: no reply within %d s", session->number, KIT_PATIENCE);
+        g_error ("load session %u: no reply to %s within %d s", session->number, session->last,
+                 SILENCE);
       if (got <= 0)
         return 0;
       g_string_append_len (session->input, bytes, got);
@@ -140,6 +146,7 @@ static guint
 ask_line (Session *session, const gchar *verb, const gchar *argument)
 {
   g_autofree gchar *line = g_strconcat (verb, argument, "\r\n", NULL);
+  session->last = verb;
   return ask (session, line, strlen (line));
 }
 
@@ -211,6 +218,7 @@ static guint
 send_body (Session *session, const gchar *id)
 {
   g_autoptr (GString) text = compose (session, id);
+  session->last = "the message";
   return ask (session, text->str, text->len);
 }
 
@@ -356,7 +364,7 @@ kit_load_wait (KitLoad *load, guint more)
 {
   const guint goal = kit_load_counts (load).accepted + more;
 
-  for (guint i = 0; i < KIT_PATIENCE * 100; i++)
+  for (guint i = 0; i < SILENCE * 100; i++)
     {
       if (kit_load_counts (load).accepted >= goal)
         return;
