@@ -36,6 +36,6 @@ SmtpCapabilities smtp_capabilities_intersect (SmtpCapabilities a, SmtpCapabiliti
 void smtp_capabilities_parse_line (SmtpCapabilities *capabilities, const gchar *line, gsize length);
 
 /* The EHLO keyword lines for these capabilities, separated by '\n', in a fixed order; "" when there
- * are none. AUTH, XCLIENT and XFORWARD are left out: their lines carry arguments, which the host
- * adds itself. Caller frees. */
+ * are none. AUTH, XCLIENT and XFORWARD are left out: their lines carry arguments, which the server
+ * machine adds. Caller frees. */
 gchar *smtp_capabilities_to_lines (SmtpCapabilities capabilities);

@@ -66,7 +66,7 @@ static void
 drop (SmtpServer *server, SmtpState after, BaseReply *reply)
 {
   server->state = SMTP_STATE_CHUNK;
-  server->after = after;
+  server->after = (guint16) after;
   server->dropped = TRUE;
   server->refusal = reply;
 }
@@ -134,8 +134,11 @@ next_dropped (SmtpServer *server)
     }
   smtp_input_release (server);
   g_autoptr (BaseReply) reply = g_steal_pointer (&server->refusal);
+  gboolean each = server->limits->lmtp && server->last && server->after == SMTP_STATE_SPOILT;
   server->state = server->after;
-  smtp_server_write (server, &smtp_command_bdat, reply);
+  /* RFC 2033 section 4.3: LAST has a reply for each recipient, and none where there is none. */
+  for (guint i = 0; i < (each ? server->recipients : 1); i++)
+    smtp_server_write (server, &smtp_command_bdat, reply);
 }
 
 static const SmtpServerEvent *
@@ -157,7 +160,7 @@ finish (SmtpServer *server)
   smtp_input_release (server);
   if (server->last && smtp_data_finish (data, server->limits, &run) == SMTP_DATA_RUN)
     return show (server, &run);
-  if (server->last || data->fault != SMTP_FAULT_NONE)
+  if (server->last || (data->fault != SMTP_FAULT_NONE && !server->limits->lmtp))
     {
       server->state = SMTP_STATE_DATA;
       server->event.fault = data->fault;

@@ -34,13 +34,47 @@ smtp_input_release (SmtpServer *server)
   server->window_length -= used;
 }
 
+/* A verb of four letters and what ends it. */
+static gboolean
+is_verb (const gchar *line, gsize length, const gchar *verb)
+{
+  return length > 4 && g_ascii_strncasecmp (line, verb, 4) == 0 && g_ascii_isspace (line[4]);
+}
+
+static gchar
+octet_at (const SmtpServer *server, gsize at)
+{
+  gsize held = base_buffer_length (&server->held);
+
+  if (at < held)
+    return (gchar) base_buffer_bytes (&server->held)[at];
+  return at - held < server->window_length ? (gchar) server->window[at - held] : '\0';
+}
+
+/* The longest line that is taken, with its end: AUTH and what belongs to it may be longer. */
+static gsize
+longest_line (const SmtpServer *server)
+{
+  gboolean auth = server->state == SMTP_STATE_AUTH;
+
+  if (!auth && (server->offered & SMTP_CAP_AUTH) && server->mechanisms != NULL)
+    {
+      gchar verb[5] = { 0 };
+      for (gsize i = 0; i < sizeof verb; i++)
+        verb[i] = octet_at (server, i);
+      auth = is_verb (verb, sizeof verb, "AUTH");
+    }
+  return auth ? MAX (SMTP_SERVER_MAX_AUTH_LINE, server->limits->line_length)
+              : server->limits->line_length;
+}
+
 /* A line that lies in both parts: as much of the window goes to the held part as the line has, or
  * may have. */
 static void
 join_line (SmtpServer *server)
 {
   gsize held = base_buffer_length (&server->held);
-  gsize most = server->limits->line_length;
+  gsize most = longest_line (server);
 
   if (held == 0 || held >= most || server->window_length == 0 || server->dropping
       || memchr (base_buffer_bytes (&server->held), '\n', held) != NULL)
@@ -52,13 +86,6 @@ join_line (SmtpServer *server)
   base_buffer_append (&server->held, server->window, part);
   server->window += part;
   server->window_length -= part;
-}
-
-/* A verb of four letters and what ends it. */
-static gboolean
-is_verb (const gchar *line, gsize length, const gchar *verb)
-{
-  return length > 4 && g_ascii_strncasecmp (line, verb, 4) == 0 && g_ascii_isspace (line[4]);
 }
 
 /* Drops octets up to the LF that ends the line which is too long; FALSE: it was not there yet. */
@@ -87,7 +114,7 @@ smtp_input_take_line (SmtpServer *server, SmtpLine *line)
 
   join_line (server);
   guint8 *bytes = smtp_input_bytes (server, &length);
-  gsize most = server->limits->line_length;
+  gsize most = longest_line (server);
   const guint8 *end
       = length == 0 || server->dropping ? NULL : memchr (bytes, '\n', MIN (length, most));
   if (end == NULL)
@@ -188,7 +215,8 @@ smtp_server_backlog_has_quit (const SmtpServer *server)
 {
   gboolean in_chunk = server->state == SMTP_STATE_CHUNK || server->open == &smtp_command_bdat;
   gboolean in_data = server->state == SMTP_STATE_DATA && server->open == NULL;
-  QuitSearch search = { .stop = in_data || server->dropping };
+  gboolean in_auth = server->state == SMTP_STATE_AUTH || server->open == &smtp_command_auth;
+  QuitSearch search = { .stop = in_data || in_auth || server->dropping };
   gsize held = base_buffer_length (&server->held);
   gsize used_held = held > 0 ? server->used : 0;
   gsize used_window = held > 0 ? 0 : server->used;

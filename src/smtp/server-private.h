@@ -23,6 +23,8 @@ typedef enum
   SMTP_STATE_CHUNKS = 1 << 10, /* between two chunks of a message */
   SMTP_STATE_SPOILT = 1 << 11, /* a chunk was refused: the transaction can only be given up */
 
+  SMTP_STATE_AUTH = 1 << 12, /* 334 was said: the next line is a response */
+
   SMTP_STATES_IDLE = SMTP_STATE_START | SMTP_STATE_READY,
   SMTP_STATES_OPEN = SMTP_STATE_MAIL | SMTP_STATE_RCPT,
   SMTP_STATES_BDAT = SMTP_STATE_CHUNKS | SMTP_STATE_SPOILT,
@@ -40,6 +42,7 @@ struct _SmtpServer
   SmtpServerEvent event; /* event.path is owned */
   SmtpData data;
   guint64 chunk;           /* octets of the chunk at hand that are still to come */
+  gchar *mechanisms;       /* of AUTH; NULL: none */
   BaseReply *refusal;      /* follows a chunk that is dropped; NULL: none does; owned */
   GQueue replies;          /* of QueuedReply: our own, behind unanswered RCPTs; empty as a rule */
   const SmtpCommand *open; /* row of the oldest unanswered event; NULL: none */
@@ -48,12 +51,14 @@ struct _SmtpServer
   guint pending;           /* unanswered events; more than one only of RCPT */
   guint recipients;        /* accepted in this transaction */
   guint refused;           /* recipients refused in it, or commands that followed a refused MAIL */
+  guint answers;           /* that END still wants */
   guint bad;               /* bad commands in the session */
   guint16 state;           /* SmtpState */
   guint16 after;           /* SmtpState behind a chunk that is dropped */
   guint16 tiny;            /* small chunks in this transaction; chunks behind a refused one */
   gboolean named : 1;      /* a HELO or EHLO was accepted since the session or TLS started */
   gboolean tls : 1;
+  gboolean authenticated : 1;
   gboolean utf8 : 1;        /* MAIL had SMTPUTF8 */
   gboolean binary : 1;      /* MAIL had BODY=BINARYMIME */
   gboolean mail_failed : 1; /* the last MAIL was refused: what a pipelining client sent behind it is
@@ -81,5 +86,7 @@ void smtp_server_send_own (SmtpServer *server, const SmtpCommand *row, BaseReply
 /* Counts a reply that says the client erred. The 421 that it hears instead once it did so too often
  * (caller frees), or NULL. */
 BaseReply *smtp_server_count_bad (SmtpServer *server, const BaseReply *reply);
+/* Forgets who the client is: before HELO again. */
+void smtp_server_forget_client (SmtpServer *server);
 /* server.c: hands out the event of `row`. */
 const SmtpServerEvent *smtp_server_open_event (SmtpServer *server, const SmtpCommand *row);

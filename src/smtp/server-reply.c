@@ -3,6 +3,7 @@
  * critical warning. */
 #include "smtp/server-private.h"
 
+#include "smtp/attributes.h"
 #include "smtp/commands/command.h"
 
 /* A reply of ours that waits for `wait` answers of the host, counted from the queued reply before
@@ -112,6 +113,12 @@ smtp_server_answer (SmtpServer *server, const BaseReply *reply)
   if (server->state == SMTP_STATE_CLOSED)
     return;
   g_return_if_fail (row != NULL);
+  if (row == &smtp_command_end && server->answers > 1)
+    {
+      server->answers--; /* LMTP: one more recipient has its fate */
+      smtp_server_write (server, row, reply);
+      return;
+    }
   if (--server->pending == 0)
     server->open = NULL;
   if (row->flags & SMTP_COMMAND_COUNTED)
@@ -136,11 +143,38 @@ smtp_server_answer_close (SmtpServer *server, const BaseReply *reply)
   smtp_server_close (server);
 }
 
+/* Keywords whose lines have arguments. */
+static void
+add_argued_lines (const SmtpServer *server, BaseReply *reply, guint32 flags)
+{
+  static const struct
+  {
+    guint32 flag;
+    const gchar *verb;
+    const gchar *const *names;
+  } rows[] = { { SMTP_CAP_XCLIENT, "XCLIENT ", smtp_xclient_names },
+               { SMTP_CAP_XFORWARD, "XFORWARD ", smtp_xforward_names } };
+
+  if ((flags & SMTP_CAP_AUTH) && server->mechanisms != NULL)
+    {
+      g_autofree gchar *line = g_strconcat ("AUTH ", server->mechanisms, NULL);
+      base_reply_add_line (reply, line);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      if (!(flags & rows[i].flag))
+        continue;
+      g_autofree gchar *names = g_strjoinv (" ", (gchar **) rows[i].names);
+      g_autofree gchar *line = g_strconcat (rows[i].verb, names, NULL);
+      base_reply_add_line (reply, line);
+    }
+}
+
 void
 smtp_server_answer_ehlo (SmtpServer *server, const gchar *greeting, SmtpCapabilities offered,
                          const gchar *extra)
 {
-  gboolean extended = server->open == &smtp_command_ehlo;
+  gboolean extended = server->open == &smtp_command_ehlo || server->open == &smtp_command_lhlo;
 
   if (server->tls)
     offered.flags &= ~(guint32) SMTP_CAP_STARTTLS; /* RFC 3207 section 4.2 */
@@ -148,6 +182,8 @@ smtp_server_answer_ehlo (SmtpServer *server, const gchar *greeting, SmtpCapabili
   BaseReply *reply = base_reply_new (250, 0, 0, 0, greeting);
   if (extended && *lines != '\0')
     base_reply_add_line (reply, lines);
+  if (extended)
+    add_argued_lines (server, reply, offered.flags);
   if (extended && extra != NULL && *extra != '\0')
     base_reply_add_line (reply, extra);
   smtp_server_answer (server, reply);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "smtp/commands/command.h"
+#include "smtp/server-auth.h"
 #include "smtp/server-chunk.h"
 #include "smtp/server-input.h"
 
@@ -26,6 +27,8 @@ release_event (SmtpServer *server)
 {
   smtp_input_release (server);
   base_path_free ((BasePath *) server->event.path);
+  if (server->event.type == SMTP_SERVER_XCLIENT || server->event.type == SMTP_SERVER_XFORWARD)
+    g_strfreev ((gchar **) server->event.attributes);
   memset (&server->event, 0, sizeof server->event);
   if (server->state & (SMTP_STATE_TLS | SMTP_STATE_CLOSED))
     smtp_server_drop_input (server);
@@ -39,6 +42,7 @@ smtp_server_free (SmtpServer *server)
   release_event (server);
   smtp_server_close (server);
   base_reply_free (server->refusal);
+  g_free (server->mechanisms);
   base_buffer_clear (&server->held);
   base_output_clear (&server->output);
   g_free (server);
@@ -147,6 +151,11 @@ smtp_server_open_event (SmtpServer *server, const SmtpCommand *row)
   server->open = row;
   server->pending++;
   server->event.type = row->event;
+  if (row == &smtp_command_end)
+    {
+      gboolean each = server->limits->lmtp && (!server->chunked || server->last);
+      server->answers = server->event.answers = each ? server->recipients : 1;
+    }
   return &server->event;
 }
 
@@ -157,13 +166,17 @@ is_space (gchar c)
 }
 
 static const SmtpCommand *
-row_of_line (const SmtpLine *line, gsize *verb)
+row_of_line (const SmtpServer *server, const SmtpLine *line, gsize *verb)
 {
   *verb = 0;
   while (*verb < line->length && !is_space (line->bytes[*verb]))
     (*verb)++;
   const SmtpCommand *row = smtp_command_find (line->bytes, *verb);
-  return row == NULL ? &smtp_command_unknown : row;
+  if (row != NULL && (!(row->flags & SMTP_COMMAND_LMTP) || server->limits->lmtp))
+    return row;
+  if (row == NULL && smtp_command_find_added (server, line->bytes, *verb) != NULL)
+    return &smtp_command_added;
+  return &smtp_command_unknown;
 }
 
 /* Octets that no command line has. The line ended at its LF whatever it contains, so that the
@@ -205,9 +218,12 @@ check_place (SmtpServer *server, const SmtpCommand *row)
     return misplaced (server, row);
   if (server->limits->require_tls && !server->tls && !(row->flags & SMTP_COMMAND_BEFORE_TLS))
     return base_reply_new (530, 5, 7, 0, "Must issue a STARTTLS command first");
+  if ((row->flags & SMTP_COMMAND_SMTP) && server->limits->lmtp)
+    return base_reply_new (500, 5, 5, 1, "This is LMTP, send LHLO");
   if (row->offer != 0 && !(server->offered & row->offer))
     return server->state == SMTP_STATE_START
-               ? base_reply_new (503, 5, 5, 1, "Send EHLO first")
+               ? base_reply_printf (503, 5, 5, 1, "Send %s first",
+                                    server->limits->lmtp ? "LHLO" : "EHLO")
                : base_reply_printf (502, 5, 5, 1, "%s is not offered", row->verb);
   if (!(row->states & server->state))
     return misplaced (server, row);
@@ -318,12 +334,17 @@ next_command (SmtpServer *server)
       SmtpLineResult result = smtp_input_take_line (server, &line);
       if (result == SMTP_LINE_NONE)
         return NULL;
+      if (server->state == SMTP_STATE_AUTH)
+        {
+          smtp_auth_take_response (server, result == SMTP_LINE_GOOD ? &line : NULL);
+          return smtp_server_open_event (server, &smtp_command_auth_response);
+        }
       if (result == SMTP_LINE_TOO_LONG)
         {
           refuse_long_line (server);
           continue;
         }
-      const SmtpCommand *row = row_of_line (&line, &verb);
+      const SmtpCommand *row = row_of_line (server, &line, &verb);
       if (server->pending > 0 && !(row->flags & SMTP_COMMAND_AHEAD))
         {
           server->used = 0;
@@ -359,16 +380,24 @@ smtp_server_next (SmtpServer *server)
 }
 
 void
+smtp_server_forget_client (SmtpServer *server)
+{
+  server->state = SMTP_STATE_START;
+  server->named = FALSE;
+  server->authenticated = FALSE;
+  server->offered = 0;
+  g_clear_pointer (&server->mechanisms, g_free);
+  smtp_server_clear_transaction (server);
+}
+
+void
 smtp_server_tls_started (SmtpServer *server)
 {
   server->tls = TRUE;
   if (server->state != SMTP_STATE_TLS)
     return;
   smtp_server_drop_input (server);
-  server->state = SMTP_STATE_START;
-  server->named = FALSE;
-  server->offered = 0;
-  smtp_server_clear_transaction (server);
+  smtp_server_forget_client (server);
 }
 
 BaseOutput *

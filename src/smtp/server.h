@@ -75,31 +75,55 @@ typedef enum
                            behind it is dropped (RFC 3207 section 4.2) */
   SMTP_SERVER_UNKNOWN,  /* argument: the whole line, as received; the default answer is 500 5.5.1.
                            Answers of 500 to 504, 530 and 555 count it as a bad command */
-  SMTP_SERVER_BDAT      /* where CHUNKING is offered: the first chunk of a message is about to come.
+  SMTP_SERVER_BDAT,     /* where CHUNKING is offered: the first chunk of a message is about to come.
                            Answer positively (with any code; it is not written) to receive CHUNKs and
                            END; a refusal is written once the chunk was taken off the wire */
+  SMTP_SERVER_AUTH, /* argument: the mechanism, in upper case; `initial`. Answer 235, a refusal, or
+                       smtp_server_auth_challenge() */
+  SMTP_SERVER_AUTH_RESPONSE, /* argument: the client's line, base64 or "*", which cancels; what can
+                                be neither is told as "*" with `fault`. Answer as AUTH; 501 to "*"
+                              */
+  SMTP_SERVER_XCLIENT,  /* attributes; a positive answer is a new greeting (220), and the machine is
+                           as  before HELO; a refusal leaves everything as it was */
+  SMTP_SERVER_XFORWARD, /* attributes */
+  SMTP_SERVER_COMMAND   /* `verb` is one of the host's commands, argument what stands behind it, or
+                           "".   Answers of 500 to 504, 530 and 555 count it as a bad command */
 } SmtpServerEventType;
 
 typedef enum
 {
   SMTP_FAULT_NONE,
-  SMTP_FAULT_BARE_CR,    /* 550 5.6.11; the machine closes after any answer */
-  SMTP_FAULT_BARE_LF,    /* the same */
-  SMTP_FAULT_TOO_BIG,    /* 552 5.3.4 */
-  SMTP_FAULT_LINE_LENGTH /* 500 5.6.0 */
+  SMTP_FAULT_BARE_CR,     /* 550 5.6.11; the machine closes after any answer */
+  SMTP_FAULT_BARE_LF,     /* the same */
+  SMTP_FAULT_TOO_BIG,     /* 552 5.3.4 */
+  SMTP_FAULT_LINE_LENGTH, /* 500 5.6.0; of AUTH_RESPONSE 500 5.5.6 */
+  SMTP_FAULT_SYNTAX       /* AUTH_RESPONSE alone: 501 5.5.2 */
 } SmtpFault;
 
 typedef struct
 {
   SmtpServerEventType type;
+  union
+  {
+    guint answers; /* END: how many it wants; 1, but with LMTP */
+    gboolean lmtp; /* HELP: LMTP is spoken */
+  };
   const gchar *argument; /* see the type; NUL-terminated */
-  const BasePath *path;  /* MAIL, RCPT */
-  guint8 *bytes;         /* CHUNK */
-  gsize length;          /* CHUNK */
-  guint32 offered;       /* HELP: of SmtpCap, what the last EHLO answer offered */
-  SmtpFault fault;       /* END: the first one; from there on the data was read and dropped */
-  guint64 size;          /* END: octets of the message, dot-unstuffed, those that were dropped
-                            too; a newline that was normalised counts two */
+  union
+  {
+    const gchar *initial; /* AUTH: the initial response as sent ("=" is an empty one); NULL: none */
+    const gchar *verb;    /* COMMAND: as the host spells it */
+    const gchar *const
+        *attributes; /* XCLIENT, XFORWARD: "NAME=value", name in upper case, value
+                        decoded, or [UNAVAILABLE] or [TEMPUNAVAIL]; NULL at the end */
+  };
+  const BasePath *path; /* MAIL, RCPT */
+  guint8 *bytes;        /* CHUNK */
+  gsize length;         /* CHUNK */
+  guint32 offered;      /* HELP: of SmtpCap, what the last EHLO answer offered */
+  SmtpFault fault;      /* END: the first one; from there on the data was read and dropped */
+  guint64 size;         /* END: octets of the message, dot-unstuffed, those that were dropped
+                           too; a newline that was normalised counts two */
 } SmtpServerEvent;
 
 typedef enum
@@ -108,6 +132,23 @@ typedef enum
   SMTP_NEWLINES_NORMALIZE /* a bare CR or LF becomes CRLF; it still never ends the data together
                              with a dot: a dot behind it is content, and is not unstuffed */
 } SmtpNewlines;
+
+/* Where a command of the host's is legal; elsewhere it is 503. */
+typedef enum
+{
+  SMTP_SERVER_BEFORE_HELO = 1 << 0,
+  SMTP_SERVER_GREETED = 1 << 1, /* outside a transaction */
+  SMTP_SERVER_TRANSACTION = 1 << 2
+} SmtpServerPlace;
+
+typedef struct
+{
+  const gchar *verb; /* without spaces; compared without case; one of ours is never asked for */
+  guint places;      /* of SmtpServerPlace */
+} SmtpServerCommand;
+
+#define SMTP_SERVER_MAX_AUTH_LINE                                                                  \
+  12288 /* octets of a line of AUTH, with CRLF (RFC 4954 section 4) */
 
 /* All limits are stated; the struct is shared by all sessions of a listener and outlives them. */
 typedef struct
@@ -122,6 +163,10 @@ typedef struct
   gboolean require_helo; /* MAIL before HELO or EHLO: 503 5.5.1 */
   gboolean require_tls;  /* anything but EHLO, HELO, NOOP, QUIT, STARTTLS, RSET, HELP before TLS:
                             530 5.7.0 */
+  gboolean lmtp; /* RFC 2033: LHLO instead of HELO and EHLO (500 5.5.1; its event is EHLO), and END
+                    is answered once for each accepted recipient, in their order, if it has no fault
+                    before the last chunk: event.answers says how often */
+  const SmtpServerCommand *commands; /* the host's; verb NULL ends them; NULL: none */
 } SmtpServerLimits;
 
 typedef struct _SmtpServer SmtpServer;
@@ -155,6 +200,16 @@ void smtp_server_answer_close (SmtpServer *server, const BaseReply *reply);
  * it is 250 with the greeting alone. An EHLO answered by smtp_server_answer() offers nothing. */
 void smtp_server_answer_ehlo (SmtpServer *server, const gchar *greeting, SmtpCapabilities offered,
                               const gchar *extra);
+
+/* The mechanisms that AUTH takes, with spaces between them, in upper case; copied; NULL: none. With
+ * SMTP_CAP_AUTH among the offered capabilities, EHLO's answer has them in its line AUTH; without a
+ * list only the parameter AUTH of MAIL is accepted. Stays until TLS or XCLIENT. The names behind
+ * XCLIENT and XFORWARD, where they are offered, are the machine's own. */
+void smtp_server_offer_auth (SmtpServer *server, const gchar *mechanisms);
+/* Answers AUTH or AUTH_RESPONSE with 334 and `text` (base64; "": none): AUTH_RESPONSE follows. */
+void smtp_server_auth_challenge (SmtpServer *server, const gchar *text);
+/* Whether a host's command may not have this verb. */
+gboolean smtp_server_is_own_verb (const gchar *verb);
 
 BaseOutput *smtp_server_output (SmtpServer *server);
 

@@ -27,6 +27,8 @@ check (gboolean good)
     abort ();
 }
 
+static const SmtpServerCommand commands[] = { { "XFOO", 7 }, { "XBAR", 2 }, { NULL, 0 } };
+
 static SmtpServerLimits
 make_limits (const uint8_t *control)
 {
@@ -40,6 +42,8 @@ make_limits (const uint8_t *control)
   limits.newlines = control[6] & 1 ? SMTP_NEWLINES_NORMALIZE : SMTP_NEWLINES_REFUSE;
   limits.require_helo = (control[6] & 2) != 0;
   limits.require_tls = (control[6] & 4) != 0;
+  limits.lmtp = (control[6] & 8) != 0;
+  limits.commands = commands;
   return limits;
 }
 
@@ -96,7 +100,14 @@ answer (SmtpServer *server, SmtpServerEventType type, BaseReply *usual, guint n,
     /* not RCPT: how many were pulled ahead of a closing answer depends on the cuts */
     smtp_server_answer_close (server, BASE_REPLY (450, 4, 7, 1, "no, and good-bye"));
   else if (type == SMTP_SERVER_EHLO)
-    smtp_server_answer_ehlo (server, "host", all, NULL);
+    {
+      smtp_server_offer_auth (server, "PLAIN X");
+      smtp_server_answer_ehlo (server, "host", all, NULL);
+    }
+  else if ((type == SMTP_SERVER_AUTH || type == SMTP_SERVER_AUTH_RESPONSE) && dice % 2 == 1)
+    smtp_server_auth_challenge (server, "eA==");
+  else if (type == SMTP_SERVER_AUTH_RESPONSE && dice % 4 == 2)
+    smtp_server_answer (server, BASE_REPLY (235, 2, 7, 0, "yes"));
   else
     smtp_server_answer (server, usual);
 }
@@ -108,6 +119,7 @@ pump (SmtpServer *server, Record *record, guint *n, gboolean late, const uint8_t
   const SmtpServerEvent *event;
   SmtpServerEventType types[SMTP_SERVER_MAX_PENDING];
   BaseReply *usual[SMTP_SERVER_MAX_PENDING];
+  guint answers = 1; /* to the event that was pulled last */
   guint open;
 
   do
@@ -120,12 +132,18 @@ pump (SmtpServer *server, Record *record, guint *n, gboolean late, const uint8_t
           if (event->type == SMTP_SERVER_CHUNK)
             continue;
           types[open] = event->type;
+          answers = event->type == SMTP_SERVER_END ? event->answers : 1;
+          if (event->type == SMTP_SERVER_XCLIENT || event->type == SMTP_SERVER_XFORWARD)
+            for (guint i = 0; event->attributes[i] != NULL; i++)
+              g_string_append_printf (record->events, "{%s}", event->attributes[i]);
           usual[open++] = smtp_server_default_reply (event, "host");
           if (!late)
             break;
         }
       for (guint i = 0; i < open; i++)
         {
+          for (guint j = 1; j < answers; j++)
+            answer (server, types[i], usual[i], (*n)++, control);
           answer (server, types[i], usual[i], (*n)++, control);
           base_reply_free (usual[i]);
         }
@@ -151,7 +169,7 @@ run (const uint8_t *control, const uint8_t *data, size_t size, size_t step, gboo
       pump (server, &record, &n, late, control);
       smtp_server_settle (server);
       smtp_server_backlog_has_quit (server);
-      check (smtp_server_backlog (server) <= limits.line_length);
+      check (smtp_server_backlog (server) <= MAX (limits.line_length, SMTP_SERVER_MAX_AUTH_LINE));
     }
   if (smtp_server_wants_tls (server))
     smtp_server_tls_started (server);

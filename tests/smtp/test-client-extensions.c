@@ -309,6 +309,15 @@ test_response_behind_unread (void)
   smtp_client_settle (client);
 }
 
+/* RFC 4954 section 4: nothing may be pipelined behind AUTH. */
+static void
+test_nothing_behind_auth (void)
+{
+  check (GREETED "S: 250-PIPELINING\nS: 250 AUTH X\n" READY (
+      "PIPELINING / AUTH X") "H: auth X\nC: AUTH X\nH: rset\nS: 235 Yes\n"
+                             "E: REPLY AUTH 1 235 Yes\nC: RSET\n");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -329,5 +338,6 @@ main (int argc, char **argv)
   g_test_add_func ("/smtp/client-extensions/words", test_words);
   g_test_add_func ("/smtp/client-extensions/not-ready", test_not_ready_behind_xclient);
   g_test_add_func ("/smtp/client-extensions/unread", test_response_behind_unread);
+  g_test_add_func ("/smtp/client-extensions/behind-auth", test_nothing_behind_auth);
   return g_test_run ();
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "script-text.h"
 
 #define HOSTNAME "mx.example.org"
 
@@ -23,6 +24,8 @@ typedef struct
   const gchar *where; /* file and title */
   SmtpServerLimits limits;
   SmtpCapabilities offered;
+  gchar *mechanisms; /* of AUTH */
+  SmtpServerCommand commands[4];
   Cut cut;
   gboolean late; /* pull all there is before the first answer */
   SmtpServer *server;
@@ -37,70 +40,11 @@ typedef struct
 } Run;
 
 static const gchar *const event_names[]
-    = { "CONNECT", "HELO", "EHLO", "MAIL", "RCPT", "DATA",     "CHUNK",   "END", "RSET",
-        "NOOP",    "VRFY", "EXPN", "HELP", "QUIT", "STARTTLS", "UNKNOWN", "BDAT" };
+    = { "CONNECT", "HELO", "EHLO",          "MAIL",    "RCPT",     "DATA",   "CHUNK",    "END",
+        "RSET",    "NOOP", "VRFY",          "EXPN",    "HELP",     "QUIT",   "STARTTLS", "UNKNOWN",
+        "BDAT",    "AUTH", "AUTH_RESPONSE", "XCLIENT", "XFORWARD", "COMMAND" };
 static const gchar *const fault_names[]
-    = { "", " bare-cr", " bare-lf", " too-big", " line-length" };
-
-/* \r \n \t \0 \\ \xHH, \(600*a) repeats, \c at the end leaves out the CRLF. Returns whether the
- * CRLF is wanted. */
-static gboolean
-unescape (const gchar *text, GByteArray *out)
-{
-  for (; *text != '\0'; text++)
-    {
-      guint8 octet = (guint8) *text;
-      gulong times = 1;
-      if (octet == '\\')
-        {
-          text++;
-          if (*text == 'c')
-            return FALSE;
-          const gchar *names = "rnt0\\x(";
-          const gchar *found = strchr (names, *text);
-          g_assert_true (*text != '\0' && found != NULL);
-          octet = (guint8) "\r\n\t\0\\"[MIN (found - names, 4)];
-          if (*text == 'x')
-            {
-              octet
-                  = (guint8) (g_ascii_xdigit_value (text[1]) * 16 + g_ascii_xdigit_value (text[2]));
-              text += 2;
-            }
-          else if (*text == '(')
-            {
-              gchar *star;
-              times = strtoul (text + 1, &star, 10);
-              g_assert_true (star[0] == '*' && star[2] == ')');
-              octet = (guint8) star[1];
-              text = star + 2;
-            }
-        }
-      for (; times > 0; times--)
-        g_byte_array_append (out, &octet, 1);
-    }
-  return TRUE;
-}
-
-static gchar *
-escape (const guint8 *bytes, gsize length)
-{
-  GString *out = g_string_new (NULL);
-
-  for (gsize i = 0; i < length; i++)
-    {
-      if (bytes[i] == '\r')
-        g_string_append (out, "\\r");
-      else if (bytes[i] == '\n')
-        g_string_append (out, "\\n");
-      else if (bytes[i] == '\\')
-        g_string_append (out, "\\\\");
-      else if (bytes[i] < 0x20 || bytes[i] >= 0x7f)
-        g_string_append_printf (out, "\\x%02x", bytes[i]);
-      else
-        g_string_append_c (out, (gchar) bytes[i]);
-    }
-  return g_string_free (out, FALSE);
-}
+    = { "", " bare-cr", " bare-lf", " too-big", " line-length", " syntax" };
 
 static gchar *
 event_to_string (Run *run, const SmtpServerEvent *event)
@@ -113,12 +57,23 @@ event_to_string (Run *run, const SmtpServerEvent *event)
       for (gchar **p = event->path->parameters; p != NULL && *p != NULL; p++)
         g_string_append_printf (text, " %s", *p);
     }
+  else if (event->type == SMTP_SERVER_XCLIENT || event->type == SMTP_SERVER_XFORWARD)
+    {
+      g_autofree gchar *attributes = g_strjoinv (" ", (gchar **) event->attributes);
+      g_string_append_printf (text, " %s", attributes);
+    }
   else if (event->argument != NULL && *event->argument != '\0')
     {
+      if (event->type == SMTP_SERVER_COMMAND)
+        g_string_append_printf (text, " %s", event->verb);
       g_autofree gchar *argument
-          = escape ((const guint8 *) event->argument, strlen (event->argument));
+          = script_escape ((const guint8 *) event->argument, strlen (event->argument));
       g_string_append_printf (text, " %s", argument);
     }
+  if (event->type == SMTP_SERVER_AUTH && event->initial != NULL)
+    g_string_append_printf (text, " %s", event->initial);
+  if (event->type == SMTP_SERVER_AUTH_RESPONSE)
+    g_string_append (text, fault_names[event->fault]);
   if (event->type == SMTP_SERVER_END)
     {
       g_autofree gchar *content = escape (run->content->data, run->content->len);
@@ -170,6 +125,7 @@ typedef struct
   SmtpServerEventType type;
   gchar *scripted;
   BaseReply *usual;
+  guint times;
 } Answer;
 
 static void
@@ -183,12 +139,22 @@ answer_free (Answer *answer)
 static void
 give_answer (Run *run, const Answer *answer)
 {
+  if (answer->type == SMTP_SERVER_EHLO)
+    smtp_server_offer_auth (run->server, run->mechanisms);
   if (answer->scripted != NULL)
     give_scripted (run, answer->scripted);
   else if (answer->type == SMTP_SERVER_EHLO)
     smtp_server_answer_ehlo (run->server, HOSTNAME, run->offered, NULL);
   else
     smtp_server_answer (run->server, answer->usual);
+  for (guint i = 1; i < answer->times; i++)
+    {
+      g_autofree gchar *line = take_answer (run, "END");
+      if (line != NULL)
+        give_scripted (run, line);
+      else
+        smtp_server_answer (run->server, answer->usual);
+    }
 }
 
 static Answer *
@@ -204,6 +170,7 @@ record_event (Run *run, const SmtpServerEvent *event)
   g_ptr_array_add (run->events, text);
   Answer *answer = g_new0 (Answer, 1);
   answer->type = event->type;
+  answer->times = event->type == SMTP_SERVER_END ? event->answers : 1;
   answer->scripted = take_answer (run, event_names[event->type]);
   answer->usual = smtp_server_default_reply (event, HOSTNAME);
   return answer;
@@ -352,6 +319,8 @@ set_limit (Run *run, const gchar *text)
     limits->require_helo = value != 0;
   else if (g_str_equal (name, "require-tls"))
     limits->require_tls = value != 0;
+  else if (g_str_equal (name, "lmtp"))
+    limits->lmtp = TRUE;
   else
     g_error ("%s: no such limit: %s", run->where, name);
 }
@@ -362,7 +331,7 @@ expect_output (Run *run, const gchar *text)
   greet (run);
   gchar *end = strstr (run->output->str, "\r\n");
   gsize length = end == NULL ? run->output->len : (gsize) (end - run->output->str);
-  g_autofree gchar *line = escape ((const guint8 *) run->output->str, length);
+  g_autofree gchar *line = script_escape ((const guint8 *) run->output->str, length);
 
   if (end == NULL || !g_str_equal (line, text))
     g_error ("%s: wanted \"S: %s\", got \"S: %s\"", run->where, text, line);
@@ -387,7 +356,7 @@ client_line (Run *run, const gchar *text)
   greet (run);
   if (run->input->len == 0)
     check_done (run);
-  if (unescape (text, run->input))
+  if (script_unescape (text, run->input))
     g_byte_array_append (run->input, (const guint8 *) "\r\n", 2);
 }
 
@@ -428,16 +397,45 @@ offer (Run *run, const gchar *text)
     smtp_capabilities_parse_line (&run->offered, text, strlen (text));
 }
 
+static void
+set_mechanisms (Run *run, const gchar *text)
+{
+  g_free (run->mechanisms);
+  run->mechanisms = g_strdup (text);
+}
+
+/* "VERB places" */
+static void
+add_command (Run *run, const gchar *text)
+{
+  guint i = 0;
+
+  while (run->commands[i].verb != NULL)
+    i++;
+  g_assert_cmpuint (i, <, G_N_ELEMENTS (run->commands) - 1);
+  run->commands[i].verb = g_strndup (text, strcspn (text, " "));
+  run->commands[i].places = (guint) strtoul (strchr (text, ' '), NULL, 10);
+  run->limits.commands = run->commands;
+}
+
 static const struct
 {
   const gchar *prefix;
   void (*act) (Run *run, const gchar *text);
   gboolean feeds; /* what the C: lines before it gathered */
 } directives[] = {
-  { "C:", client_line, FALSE },       { "S:", expect_output, TRUE }, { "E:", expect_event, TRUE },
-  { "HOST:", run_host, FALSE },       { "LIMIT:", set_limit, TRUE }, { "OFFER:", offer, TRUE },
-  { "START:", start, TRUE },          { "TLS:", start_tls, TRUE },   { "OPEN:", expect_open, TRUE },
+  { "C:", client_line, FALSE },
+  { "S:", expect_output, TRUE },
+  { "E:", expect_event, TRUE },
+  { "HOST:", run_host, FALSE },
+  { "LIMIT:", set_limit, TRUE },
+  { "OFFER:", offer, TRUE },
+  { "START:", start, TRUE },
+  { "TLS:", start_tls, TRUE },
+  { "OPEN:", expect_open, TRUE },
   { "CLOSED:", expect_closed, TRUE },
+  { "MECHANISMS:", set_mechanisms, TRUE },
+  { "COMMAND:", add_command, TRUE },
 };
 
 static void
@@ -483,6 +481,9 @@ run_script (const gchar *where, gchar **lines, Cut cut, gboolean late)
   g_assert_cmpuint (run.answers->len, ==, 0);
 
   smtp_server_free (run.server);
+  g_free (run.mechanisms);
+  for (guint i = 0; i < G_N_ELEMENTS (run.commands); i++)
+    g_free ((gchar *) run.commands[i].verb);
   g_byte_array_unref (run.input);
   g_string_free (run.output, TRUE);
   g_ptr_array_unref (run.events);

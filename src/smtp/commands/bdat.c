@@ -24,8 +24,9 @@ parse (SmtpServer *server, const SmtpCommand *row, const gchar *argument, gsize 
   if (line.kind != SMTP_CHUNK_GOOD || !has_syntax (argument))
     return smtp_command_syntax_error (row);
   if (server->state == SMTP_STATE_MAIL)
-    return server->refused > 0 ? base_reply_new (554, 5, 5, 1, "No valid recipients")
-                               : base_reply_new (503, 5, 5, 1, "Need RCPT command");
+    return server->refused > 0 && !server->limits->lmtp
+               ? base_reply_new (554, 5, 5, 1, "No valid recipients")
+               : base_reply_new (503, 5, 5, 1, "Need RCPT command");
   if (!line.last && line.size < SMTP_SERVER_TINY_CHUNK
       && ++server->tiny > SMTP_SERVER_MAX_TINY_CHUNKS)
     return base_reply_new (421, 4, 7, 0, "Too many small chunks");

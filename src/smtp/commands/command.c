@@ -10,6 +10,7 @@
 const SmtpCommand *const smtp_commands[] = {
   &smtp_command_helo,
   &smtp_command_ehlo,
+  &smtp_command_lhlo,
   &smtp_command_mail,
   &smtp_command_rcpt,
   &smtp_command_data,
@@ -21,8 +22,13 @@ const SmtpCommand *const smtp_commands[] = {
   &smtp_command_help,
   &smtp_command_quit,
   &smtp_command_starttls,
+  &smtp_command_auth,
+  &smtp_command_xclient,
+  &smtp_command_xforward,
+  &smtp_command_auth_response,
   &smtp_command_connect,
   &smtp_command_end,
+  &smtp_command_added,
   &smtp_command_unknown,
   NULL,
 };

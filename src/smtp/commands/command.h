@@ -12,6 +12,8 @@ typedef enum
   SMTP_COMMAND_PLAIN = 1 << 1,   /* its replies carry no enhanced code (RFC 2034 section 4) */
   SMTP_COMMAND_AHEAD = 1 << 2,   /* may be pulled while earlier ones of its kind are unanswered */
   SMTP_COMMAND_COUNTED = 1 << 3, /* the host's 500 to 504, 530 and 555 count it as a bad command */
+  SMTP_COMMAND_SMTP = 1 << 5,    /* not in LMTP */
+  SMTP_COMMAND_LMTP = 1 << 6,    /* only there */
   SMTP_COMMAND_LATER = 1 << 4,   /* `answered` sees to the writing of the reply */
 } SmtpCommandFlags;
 
@@ -40,6 +42,12 @@ extern const SmtpCommand smtp_command_ehlo;
 extern const SmtpCommand smtp_command_mail;
 extern const SmtpCommand smtp_command_rcpt;
 extern const SmtpCommand smtp_command_data;
+extern const SmtpCommand smtp_command_lhlo;
+extern const SmtpCommand smtp_command_auth;
+extern const SmtpCommand smtp_command_auth_response;
+extern const SmtpCommand smtp_command_xclient;
+extern const SmtpCommand smtp_command_xforward;
+extern const SmtpCommand smtp_command_added;
 extern const SmtpCommand smtp_command_bdat;
 extern const SmtpCommand smtp_command_end;
 extern const SmtpCommand smtp_command_rset;
@@ -57,6 +65,9 @@ extern const SmtpCommand *const smtp_commands[];
 /* Case-insensitive; NULL when no row has this verb. */
 const SmtpCommand *smtp_command_find (const gchar *verb, gsize length);
 const SmtpCommand *smtp_command_of_event (SmtpServerEventType event);
+/* The host's command with this verb; NULL: none. */
+const SmtpServerCommand *smtp_command_find_added (const SmtpServer *server, const gchar *verb,
+                                                  gsize length);
 /* "501 5.5.4 Syntax: …" */
 BaseReply *smtp_command_syntax_error (const SmtpCommand *row);
 

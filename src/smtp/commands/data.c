@@ -1,4 +1,5 @@
-/* DATA and the end of the data (RFC 5321 section 4.1.1.4). Only 354 opens the data; any other
+/* DATA and the end of the data (RFC 5321 section 4.1.1.4; without a recipient, RFC 2033 section 4.2
+ * has 503). Only 354 opens the data; any other
  * answer leaves the transaction as it was. Any answer to the end closes the transaction, and after
  * a bare newline the session: what follows may be smuggled. */
 #include "smtp/commands/command.h"
@@ -9,8 +10,9 @@ parse (SmtpServer *server, const SmtpCommand *row, const gchar *argument, gsize 
   if (length > 0)
     return smtp_command_syntax_error (row);
   if (server->state == SMTP_STATE_MAIL)
-    return server->refused > 0 ? base_reply_new (554, 5, 5, 1, "No valid recipients")
-                               : base_reply_new (503, 5, 5, 1, "Need RCPT command");
+    return server->refused > 0 && !server->limits->lmtp
+               ? base_reply_new (554, 5, 5, 1, "No valid recipients")
+               : base_reply_new (503, 5, 5, 1, "Need RCPT command");
   if (server->binary)
     return base_reply_new (503, 5, 5, 1, "BODY=BINARYMIME needs BDAT"); /* RFC 3030 section 3 */
   return NULL;
@@ -69,6 +71,7 @@ end_usual (const SmtpServerEvent *event, const gchar *hostname)
       return base_reply_new (552, 5, 3, 4, "Message size exceeds fixed limit");
     case SMTP_FAULT_LINE_LENGTH:
       return base_reply_new (500, 5, 6, 0, "Line too long in the message");
+    case SMTP_FAULT_SYNTAX:
     case SMTP_FAULT_NONE:
       break;
     }

@@ -5,18 +5,22 @@
 
 /* A command of an extension is named where the client has heard of the extension. */
 static gboolean
-is_named (const SmtpCommand *row, guint32 offered)
+is_named (const SmtpCommand *row, const SmtpServerEvent *event)
 {
+  guint32 offered = event->offered;
+
+  if (row->flags & (event->lmtp ? SMTP_COMMAND_SMTP : SMTP_COMMAND_LMTP))
+    return FALSE;
   return row->verb != NULL && (row->offer == 0 || (offered & row->offer) != 0);
 }
 
 static BaseReply *
-list_commands (guint32 offered)
+list_commands (const SmtpServerEvent *event)
 {
   g_autoptr (GString) names = g_string_new ("Commands:");
 
   for (const SmtpCommand *const *row = smtp_commands; *row != NULL; row++)
-    if (is_named (*row, offered))
+    if (is_named (*row, event))
       g_string_append_printf (names, " %s", (*row)->verb);
   return base_reply_new (214, 2, 0, 0, names->str);
 }
@@ -25,6 +29,7 @@ static BaseReply *
 parse (SmtpServer *server, const SmtpCommand *row, const gchar *argument, gsize length)
 {
   server->event.offered = server->offered;
+  server->event.lmtp = server->limits->lmtp;
   return NULL;
 }
 
@@ -33,8 +38,8 @@ usual (const SmtpServerEvent *event, const gchar *hostname)
 {
   const SmtpCommand *row = smtp_command_find (event->argument, strlen (event->argument));
 
-  if (row == NULL || !is_named (row, event->offered))
-    return list_commands (event->offered);
+  if (row == NULL || !is_named (row, event))
+    return list_commands (event);
   return base_reply_printf (214, 2, 0, 0, "Syntax: %s", row->syntax);
 }
 

@@ -21,7 +21,8 @@ static BaseReply *
 parse (SmtpServer *server, const SmtpCommand *row, const gchar *argument, gsize length)
 {
   if (server->state == SMTP_STATE_START && server->limits->require_helo)
-    return base_reply_new (503, 5, 5, 1, "Send HELO or EHLO first");
+    return base_reply_new (503, 5, 5, 1,
+                           server->limits->lmtp ? "Send LHLO first" : "Send HELO or EHLO first");
   BaseReply *refusal = smtp_parse_path (server, row, argument, length, "FROM:", BASE_PATH_NULL, 7);
   const BasePath *path = server->event.path;
   if (refusal == NULL)
