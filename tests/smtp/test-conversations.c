@@ -76,7 +76,7 @@ event_to_string (Run *run, const SmtpServerEvent *event)
     g_string_append (text, fault_names[event->fault]);
   if (event->type == SMTP_SERVER_END)
     {
-      g_autofree gchar *content = escape (run->content->data, run->content->len);
+      g_autofree gchar *content = script_escape (run->content->data, run->content->len);
       g_string_append_printf (text, "%s %" G_GUINT64_FORMAT " %s", fault_names[event->fault],
                               event->size, content);
       g_byte_array_set_size (run->content, 0);
