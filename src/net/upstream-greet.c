@@ -98,7 +98,8 @@ follow_event (NetUpstream *upstream)
       net_upstream_start_tls (upstream);
       return FALSE;
     case SMTP_CLIENT_REPLY:
-      break; /* none: no command was given */
+    case SMTP_CLIENT_CHALLENGE:
+      break; /* no command was given */
     }
   smtp_client_settle (client);
   return net_upstream_flush (upstream);
