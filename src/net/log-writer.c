@@ -7,6 +7,10 @@
 #include <poll.h>
 #include <unistd.h>
 
+/* From one write to the next: at thousands of lines a second a wakeup and a write for each cost as
+ * much as reading and answering a command. A line that comes after silence is written at once. */
+#define GATHER (20 * G_TIME_SPAN_MILLISECOND)
+
 struct _NetLogWriter
 {
   GMutex mutex;
@@ -17,6 +21,7 @@ struct _NetLogWriter
   gsize most;
   BaseBuffer waiting;
   gboolean writing;
+  gboolean gathering;
   gboolean stop;
   guint64 dropped, reported;
 };
@@ -64,6 +69,26 @@ take (NetLogWriter *writer, guint64 *lost)
   return taken;
 }
 
+static gboolean
+is_half_full (const NetLogWriter *writer)
+{
+  return base_buffer_length (&writer->waiting) >= writer->most / 2;
+}
+
+static void
+gather (NetLogWriter *writer)
+{
+  gint64 until = g_get_monotonic_time () + GATHER;
+
+  g_mutex_lock (&writer->mutex);
+  writer->gathering = TRUE;
+  while (!writer->stop && !is_half_full (writer)
+         && g_cond_wait_until (&writer->wake, &writer->mutex, until))
+    continue;
+  writer->gathering = FALSE;
+  g_mutex_unlock (&writer->mutex);
+}
+
 static gpointer
 run (gpointer data)
 {
@@ -80,6 +105,7 @@ run (gpointer data)
         base_log (BASE_LOG_WARNING,
                   "%" G_GUINT64_FORMAT " log lines were dropped: the log is written too slowly",
                   lost);
+      gather (writer);
     }
 }
 
@@ -128,13 +154,17 @@ void
 net_log_writer_sink (const gchar *line, gsize length, gpointer data)
 {
   NetLogWriter *writer = data;
+  gboolean was_empty;
 
   g_mutex_lock (&writer->mutex);
+  was_empty = base_buffer_length (&writer->waiting) == 0;
   if (base_buffer_length (&writer->waiting) + length > writer->most)
     writer->dropped++;
   else
     base_buffer_append (&writer->waiting, line, length);
-  g_cond_signal (&writer->wake);
+  /* A signal is a system call, and is needed by a thread that sleeps alone. */
+  if (writer->gathering ? is_half_full (writer) : was_empty)
+    g_cond_signal (&writer->wake);
   g_mutex_unlock (&writer->mutex);
 }
 
