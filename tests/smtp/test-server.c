@@ -210,6 +210,23 @@ test_quit_in_data_is_content (void)
   g_assert_true (smtp_server_backlog_has_quit (server));
 }
 
+/* What stands behind AUTH may be its response. */
+static void
+test_quit_behind_auth (void)
+{
+  g_autoptr (SmtpServer) server = server_after ("");
+
+  feed (server, "EHLO x\r\n");
+  g_assert_nonnull (smtp_server_next (server));
+  smtp_server_offer_auth (server, "PLAIN");
+  smtp_server_answer_ehlo (server, "host", (SmtpCapabilities){ SMTP_CAP_AUTH, 0 }, NULL);
+  feed (server, "AUTH PLAIN\r\nQUIT\r\n");
+  g_assert_cmpint (smtp_server_next (server)->type, ==, SMTP_SERVER_AUTH);
+  g_assert_false (smtp_server_backlog_has_quit (server));
+  g_assert_true (smtp_server_is_own_verb ("xclient"));
+  g_assert_false (smtp_server_is_own_verb ("XSTATUS"));
+}
+
 static void
 test_ehlo_lines (void)
 {
@@ -270,6 +287,7 @@ main (int argc, char **argv)
   g_test_add_func ("/smtp/server/in-the-window", test_no_octet_twice_in_window);
   g_test_add_func ("/smtp/server/backlog-quit", test_backlog_quit);
   g_test_add_func ("/smtp/server/quit-in-data", test_quit_in_data_is_content);
+  g_test_add_func ("/smtp/server/quit-behind-auth", test_quit_behind_auth);
   g_test_add_func ("/smtp/server/ehlo-lines", test_ehlo_lines);
   g_test_add_func ("/smtp/server/default-replies", test_default_replies);
   g_test_add_func ("/smtp/server/idle-is-small", test_idle_is_small);
