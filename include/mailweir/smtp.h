@@ -174,12 +174,12 @@ WEIR_API void weir_server_stop (WeirServer *server);
  *                   session ended
  *
  * A refusal (4xx, 5xx) at mail, rcpt or data leaves the transaction as RFC 5321 section 4.1.1 says;
- * a reply at data that is not 354 takes no message. A refusal at header, end_of_headers or body
- * ends the looking: the rest is read and dropped, and the client hears it after its final dot. At
- * ehlo the first line of a 250 is the greeting, and further ones stand behind the keywords that the
- * session offers itself. A command of your own is an `unknown` hook that answers its line; EHLO can
- * announce it. What the client does in the wrong order or writes wrongly is answered without a
- * hook. */
+ * a reply at data that is not 354 takes no message; where the client sends chunks instead (RFC
+ * 3030), any positive one does. A refusal at header, end_of_headers or body ends the looking: the
+ * rest is read and dropped, and the client hears it after its final dot. At ehlo the first line of
+ * a 250 is the greeting, and further ones stand behind the keywords that the session offers itself.
+ * A command of your own is an `unknown` hook that answers its line; EHLO can announce it. What the
+ * client does in the wrong order or writes wrongly is answered without a hook. */
 typedef struct
 {
   gsize size; /* sizeof (WeirHooks) */

@@ -62,7 +62,7 @@ read_record (ns_msg *message, const ns_rr *record, GArray *records)
 }
 
 static gboolean
-read_answer (const guint8 *bytes, int length, GArray *records)
+read_records (const guint8 *bytes, int length, GArray *records)
 {
   ns_msg message;
   ns_rr record;
@@ -76,15 +76,27 @@ read_answer (const guint8 *bytes, int length, GArray *records)
 }
 
 gboolean
+blocking_resolver_read (const guint8 *bytes, gsize length, GPtrArray *hosts)
+{
+  g_autoptr (GArray) records = g_array_new (FALSE, FALSE, sizeof (Record));
+
+  g_array_set_clear_func (records, clear_record);
+  if (!read_records (bytes, (int) MIN (length, NS_MAXMSG), records))
+    return FALSE;
+  g_array_sort (records, compare_records);
+  for (guint i = 0; i < records->len; i++)
+    g_ptr_array_add (hosts, g_strdup (g_array_index (records, Record, i).host));
+  return TRUE;
+}
+
+gboolean
 blocking_resolver_lookup (const char *domain, GPtrArray *hosts, gpointer data, GError **error)
 {
   g_autofree guint8 *bytes = g_malloc (NS_MAXMSG);
-  g_autoptr (GArray) records = g_array_new (FALSE, FALSE, sizeof (Record));
   struct __res_state state = { 0 };
   int length;
   int failure;
 
-  g_array_set_clear_func (records, clear_record);
   if (res_ninit (&state) < 0)
     return fail (domain, "no resolver", error);
   length = res_nquery (&state, domain, ns_c_in, ns_t_mx, bytes, NS_MAXMSG);
@@ -92,10 +104,7 @@ blocking_resolver_lookup (const char *domain, GPtrArray *hosts, gpointer data, G
   res_nclose (&state);
   if (length < 0 && failure != NO_DATA && failure != HOST_NOT_FOUND)
     return fail (domain, hstrerror (failure), error);
-  if (length >= 0 && !read_answer (bytes, MIN (length, NS_MAXMSG), records))
+  if (length >= 0 && !blocking_resolver_read (bytes, (gsize) length, hosts))
     return fail (domain, "a malformed answer of the name server", error);
-  g_array_sort (records, compare_records);
-  for (guint i = 0; i < records->len; i++)
-    g_ptr_array_add (hosts, g_strdup (g_array_index (records, Record, i).host));
   return TRUE;
 }

@@ -7,3 +7,6 @@
  * (RFC 5321 section 5.1). No record and no such domain are no error, and yield none. */
 gboolean blocking_resolver_lookup (const char *domain, GPtrArray *hosts, gpointer data,
                                    GError **error);
+
+/* A name server's answer. FALSE: malformed, and `hosts` is as it was. */
+gboolean blocking_resolver_read (const guint8 *bytes, gsize length, GPtrArray *hosts);

@@ -6,7 +6,7 @@
 
 #define OFFERED                                                                                    \
   (SMTP_CAP_PIPELINING | SMTP_CAP_8BITMIME | SMTP_CAP_SIZE | SMTP_CAP_SMTPUTF8                     \
-   | SMTP_CAP_ENHANCEDSTATUSCODES | SMTP_CAP_HELP)
+   | SMTP_CAP_ENHANCEDSTATUSCODES | SMTP_CAP_CHUNKING | SMTP_CAP_HELP)
 
 typedef void (*PlainHook) (WeirSession *session, gpointer data);
 typedef void (*ArgumentHook) (WeirSession *session, const char *argument, gpointer data);
@@ -75,6 +75,14 @@ on_data (WeirSession *session, const SmtpServerEvent *event, const BaseReply *re
     blocking_content_start (session);
 }
 
+/* RFC 3030: the first chunk of a message that needs no 354. */
+static void
+on_bdat (WeirSession *session, const SmtpServerEvent *event, const BaseReply *reply)
+{
+  if (base_reply_is_positive (reply))
+    blocking_content_start (session);
+}
+
 static void
 on_rset (WeirSession *session, const SmtpServerEvent *event, const BaseReply *reply)
 {
@@ -90,6 +98,7 @@ static const Row rows[] = {
   [SMTP_SERVER_MAIL] = { WEIR_STEP_MAIL, HOOK_ADDRESS, HOOK (mail), on_mail },
   [SMTP_SERVER_RCPT] = { WEIR_STEP_RCPT, HOOK_ADDRESS, HOOK (rcpt), on_rcpt },
   [SMTP_SERVER_DATA] = { WEIR_STEP_DATA, HOOK_PLAIN, HOOK (data), on_data },
+  [SMTP_SERVER_BDAT] = { WEIR_STEP_DATA, HOOK_PLAIN, HOOK (data), on_bdat },
   [SMTP_SERVER_RSET] = { WEIR_STEP_RSET, HOOK_PLAIN, HOOK (rset), on_rset },
   [SMTP_SERVER_NOOP] = { WEIR_STEP_NOOP, HOOK_ARGUMENT, HOOK (noop), NULL },
   [SMTP_SERVER_VRFY] = { WEIR_STEP_VRFY, HOOK_ARGUMENT, HOOK (vrfy), NULL },
@@ -154,13 +163,21 @@ take_reply (WeirSession *session, const SmtpServerEvent *event)
   return smtp_server_default_reply (event, session->settings->hostname);
 }
 
+static gboolean
+begins_message (const SmtpServerEvent *event, const BaseReply *reply)
+{
+  if (event->type == SMTP_SERVER_BDAT)
+    return base_reply_is_positive (reply);
+  return event->type == SMTP_SERVER_DATA && reply->code == 354;
+}
+
 static WeirStep
 answer (WeirSession *session, const Row *row, const SmtpServerEvent *event)
 {
   gboolean usual = session->reply == NULL;
   g_autoptr (BaseReply) reply = take_reply (session, event);
   /* The operation that DATA begins is complete when its message is. */
-  gboolean closes = session->closing && !(event->type == SMTP_SERVER_DATA && reply->code == 354);
+  gboolean closes = session->closing && !begins_message (event, reply);
 
   if (closes)
     smtp_server_answer_close (session->machine, reply);

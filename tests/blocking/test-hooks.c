@@ -330,7 +330,7 @@ test_command (void)
 
   talk_check (&named, &own, NULL, "EHLO c|xtwice me|XONCE|",
               "220 mx.test ESMTP|250-Hello c|250-PIPELINING|250-SIZE 52428800|"
-              "250-ENHANCEDSTATUSCODES|250-8BITMIME|250-SMTPUTF8|250-HELP|250 XTWICE|"
+              "250-ENHANCEDSTATUSCODES|250-8BITMIME|250-SMTPUTF8|250-CHUNKING|250-HELP|250 XTWICE|"
               "250-2.0.0 me|250 2.0.0 c|500 5.5.1 Unrecognized command: \"XONCE\"|");
 }
 

@@ -34,7 +34,7 @@ def run(*command, **more):
 
 def install(build, destination):
     result = run("meson", "install", "-C", build, "--no-rebuild", "--destdir", destination,
-                 "--tags", "devel,runtime")
+                 "--tags", "devel,libmailweir")
     found = list(pathlib.Path(destination).rglob("libmailweir.pc"))
     check(result.returncode == 0 and len(found) == 1, "install")
     return found[0]
