@@ -89,6 +89,12 @@ on_rset (WeirSession *session, const SmtpServerEvent *event, const BaseReply *re
   blocking_session_drop_mail (session);
 }
 
+static void
+on_quit (WeirSession *session, const SmtpServerEvent *event, const BaseReply *reply)
+{
+  session->quit = TRUE;
+}
+
 #define HOOK(member) G_STRUCT_OFFSET (WeirHooks, member)
 
 static const Row rows[] = {
@@ -104,7 +110,7 @@ static const Row rows[] = {
   [SMTP_SERVER_VRFY] = { WEIR_STEP_VRFY, HOOK_ARGUMENT, HOOK (vrfy), NULL },
   [SMTP_SERVER_EXPN] = { WEIR_STEP_EXPN, HOOK_ARGUMENT, HOOK (expn), NULL },
   [SMTP_SERVER_HELP] = { WEIR_STEP_HELP, HOOK_ARGUMENT, HOOK (help), NULL },
-  [SMTP_SERVER_QUIT] = { WEIR_STEP_QUIT, HOOK_PLAIN, HOOK (quit), NULL },
+  [SMTP_SERVER_QUIT] = { WEIR_STEP_QUIT, HOOK_PLAIN, HOOK (quit), on_quit },
   [SMTP_SERVER_STARTTLS] = { WEIR_STEP_STARTTLS, HOOK_NONE, 0, NULL },
   [SMTP_SERVER_UNKNOWN] = { WEIR_STEP_UNKNOWN, HOOK_ARGUMENT, HOOK (unknown), NULL },
 };

@@ -213,7 +213,7 @@ converse (WeirSession *session, gint64 deadline, GError **error)
   smtp_server_settle (session->machine);
   if (smtp_server_is_closing (session->machine))
     {
-      if (flush (session, NULL))
+      if (flush (session, NULL) && !session->quit)
         blocking_stream_finish (session->stream, g_get_monotonic_time () + FAREWELL * 1000);
       return ENDS;
     }

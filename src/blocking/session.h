@@ -46,6 +46,7 @@ struct _WeirSession
   BaseReply *reply;    /* that a hook has set; NULL: none */
   gboolean answerable; /* a hook runs, or a message waits */
   gboolean closing;    /* weir_session_close() */
+  gboolean quit;       /* the client said so: it sends nothing more */
   gboolean complete;   /* `mail` is answered: the next step drops it */
   gint64 end;          /* deadline of the whole session; 0: none */
   gsize chunk_size;    /* 0: lines */
