@@ -375,6 +375,21 @@ test_longest_path (void)
   g_assert_cmpstr (errors, ==, NULL);
 }
 
+/* The page's configuration works as it stands. */
+static void
+test_readme (void)
+{
+  g_autofree char *text = NULL;
+  g_auto (GStrv) pieces = NULL;
+  g_autofree char *errors = NULL;
+
+  g_assert_true (g_file_get_contents (README, &text, NULL, NULL));
+  pieces = g_strsplit (text, "```\n", 3);
+  g_assert_cmpuint (g_strv_length (pieces), ==, 3);
+  errors = harness_load_errors ("\"viruses\"", pieces[1]);
+  g_assert_cmpstr (errors, ==, NULL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -392,6 +407,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clamav/broken", test_broken);
   g_test_add_func ("/clamav/descriptor-refused", test_descriptor_refused);
   g_test_add_func ("/clamav/load-errors", test_load_errors);
+  g_test_add_func ("/clamav/readme", test_readme);
   g_test_add_func ("/clamav/longest-path", test_longest_path);
   result = g_test_run ();
   kit_finish ();

@@ -419,6 +419,21 @@ test_load_errors (void)
     }
 }
 
+/* The page's configuration works as it stands. */
+static void
+test_readme (void)
+{
+  g_autofree char *text = NULL;
+  g_auto (GStrv) pieces = NULL;
+  g_autofree char *errors = NULL;
+
+  g_assert_true (g_file_get_contents (README, &text, NULL, NULL));
+  pieces = g_strsplit (text, "```\n", 3);
+  g_assert_cmpuint (g_strv_length (pieces), ==, 3);
+  errors = harness_load_errors ("\"spam\"", pieces[1]);
+  g_assert_cmpstr (errors, ==, NULL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -438,6 +453,7 @@ main (int argc, char **argv)
   g_test_add_func ("/spamassassin/down", test_down);
   g_test_add_func ("/spamassassin/broken", test_broken);
   g_test_add_func ("/spamassassin/load-errors", test_load_errors);
+  g_test_add_func ("/spamassassin/readme", test_readme);
   result = g_test_run ();
   if (spamd != NULL)
     kit_stop (spamd, SIGTERM);
