@@ -106,6 +106,14 @@ host_cancel_upstream (gpointer host)
 }
 
 static void
+host_read_upstream (gpointer host)
+{
+  NetClient *client = host;
+
+  net_upstream_read_early ((NetUpstream *) gateway_session_upstream (client->session));
+}
+
+static void
 host_give_upstream (gpointer host, GatewayUpstream *upstream, gboolean reusable)
 {
   NetClient *client = host;
@@ -190,6 +198,7 @@ const GatewayHost net_client_host = { .now = host_now,
                                       .capabilities = host_capabilities,
                                       .take_upstream = host_take_upstream,
                                       .cancel_upstream = host_cancel_upstream,
+                                      .read_upstream = host_read_upstream,
                                       .give_upstream = host_give_upstream,
                                       .ask_worker = host_ask_worker,
                                       .cancel_worker = host_cancel_worker,

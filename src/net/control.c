@@ -52,8 +52,14 @@ hand_over_worker (NetService *service, IpcControl *control)
 {
   NewWorker *worker;
 
-  if (control->number >= service->n_loops || control->descriptors[0] < 0)
+  if (control->number >= service->n_loops)
     return;
+  if (control->descriptors[0] < 0)
+    {
+      /* They did not fit into our table of descriptors: the loop asks again. */
+      net_loop_post (service->loops[control->number], task_no_worker, GUINT_TO_POINTER (250));
+      return;
+    }
   worker = g_new0 (NewWorker, 1);
   worker->socket = control->descriptors[0];
   worker->pidfd = control->descriptors[1];

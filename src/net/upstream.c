@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#define READ_ASIDE 16384 /* octets of replies at a time */
 #define QUIT_WAIT (2 * G_TIME_SPAN_SECOND)
 
 void
@@ -215,19 +216,36 @@ net_upstream_receive (NetUpstream *upstream)
   return TRUE;
 }
 
-/* What the server said before it hung up still counts: a 421 or 552 explains why. The loop's buffer
- * may be lent out at this moment. */
-static void
-read_last_words (NetUpstream *upstream)
+/* Into a buffer of its own: the loop's may be lent out at this moment. FALSE: nothing was there. */
+static gboolean
+read_aside (NetUpstream *upstream)
 {
-  g_autofree guint8 *bytes = g_malloc (NET_STREAM_RECORD);
-  gssize got = net_stream_read (&upstream->stream, bytes, NET_STREAM_RECORD);
+  guint8 bytes[READ_ASIDE];
+  gssize got = net_stream_read (&upstream->stream, bytes, sizeof bytes);
 
+  if (got == -EAGAIN)
+    return FALSE;
   if (got > 0)
     {
       smtp_client_feed (upstream->base.client, bytes, (gsize) got);
       smtp_client_settle (upstream->base.client);
     }
+  else
+    smtp_client_eof (upstream->base.client);
+  return TRUE;
+}
+
+void
+net_upstream_read_early (NetUpstream *upstream)
+{
+  (void) read_aside (upstream);
+}
+
+/* What the server said before it hung up still counts: a 421 or 552 explains why. */
+static void
+read_last_words (NetUpstream *upstream)
+{
+  (void) read_aside (upstream);
   smtp_client_eof (upstream->base.client);
 }
 

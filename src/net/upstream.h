@@ -70,6 +70,8 @@ void net_upstream_close (NetUpstream *upstream);
 /* Reads once into the loop's buffer and feeds the machine (or its end); the caller pulls events,
  * then calls smtp_client_settle(). FALSE: nothing was there. */
 gboolean net_upstream_receive (NetUpstream *upstream);
+/* Reads once what the server may have said already, before our final dot goes out. */
+void net_upstream_read_early (NetUpstream *upstream);
 /* Writes what stands in the machine's output. TRUE: all of it is out, and there was some. A broken
  * connection shows in the machine. */
 gboolean net_upstream_flush (NetUpstream *upstream);

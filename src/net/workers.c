@@ -12,6 +12,7 @@
 #include "net/request.h"
 
 #define RECORDS_AT_ONCE 64
+#define WANT_LOST (5 * G_TIME_SPAN_SECOND) /* either side may be out of descriptors just then */
 #define WANT_AGAIN (100 * G_TIME_SPAN_MILLISECOND) /* when the generation's channel was full */
 
 typedef struct
@@ -38,6 +39,7 @@ struct _NetWorkers
   gboolean wanting;   /* the generation was asked and has not answered */
   gboolean exhausted; /* its last answer was: none */
   gint64 want_after;
+  gint64 want_lost; /* when an answer that has not come is not waited for any more */
   NetTimer timer;
   gboolean dirty;
   gboolean closed;
@@ -398,7 +400,7 @@ want (NetWorkers *workers, gint64 now)
   g_autoptr (IpcControl) control = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (workers->wanting || workers->shared->control < 0)
+  if (workers->shared->control < 0 || (workers->wanting && workers->want_lost > now))
     return;
   if (workers->want_after > now)
     {
@@ -409,7 +411,11 @@ want (NetWorkers *workers, gint64 now)
   control->number = workers->loop->index;
   workers->wanting = ipc_control_send (workers->shared->control, control, &error);
   if (workers->wanting)
-    return;
+    {
+      workers->want_lost = now + WANT_LOST;
+      note_deadline (workers, workers->want_lost);
+      return;
+    }
   workers->want_after = now + WANT_AGAIN;
   note_deadline (workers, workers->want_after);
 }
