@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-#define INPUT_ROOM (64 * 1024) /* octets of the client's that may wait in the machine */
+#define DRAIN_IDLE (10 * G_USEC_PER_SEC) /* a silent client outside a transaction, once we drain   \
+                                          */
+#define INPUT_ROOM (64 * 1024)           /* octets of the client's that may wait in the machine */
 
 GatewaySession *
 gateway_session_new (const GatewayListener *listener, const GatewayClient *client,
@@ -222,7 +224,10 @@ gateway_session_tls_started (GatewaySession *session, const gchar *protocol, con
 static gint64
 idle_until (const GatewaySession *session)
 {
-  return session->idle ? session->last_activity + session->listener->listener->idle * 1000 : 0;
+  gint64 limit = session->listener->listener->idle * 1000;
+  if (session->draining && session->tx == NULL)
+    limit = MIN (limit, DRAIN_IDLE);
+  return session->idle ? session->last_activity + limit : 0;
 }
 
 static gint64
@@ -263,11 +268,22 @@ deadline_passed (GatewaySession *session)
 }
 
 static void
+close_for_restart (GatewaySession *session)
+{
+  g_autoptr (BaseReply) reply = base_reply_printf (421, 4, 3, 2, "%s is restarting, try again",
+                                                   session->listener->config->hostname);
+  smtp_server_answer_close (session->server, reply);
+}
+
+static void
 idle_passed (GatewaySession *session)
 {
   g_autoptr (BaseReply) reply = base_reply_printf (421, 4, 4, 2, "%s idle for too long, closing",
                                                    session->listener->config->hostname);
-  smtp_server_answer_close (session->server, reply);
+  if (session->draining)
+    close_for_restart (session);
+  else
+    smtp_server_answer_close (session->server, reply);
 }
 
 static gboolean
@@ -298,15 +314,13 @@ gateway_session_timer (GatewaySession *session)
 void
 gateway_session_drain (GatewaySession *session, gboolean hurry)
 {
+  if (!session->draining)
+    session->last_activity = session->methods->now (session->host);
   session->draining = TRUE;
   session->hurried |= hurry;
   if (hurry && !must_wait (session) && !smtp_server_is_closing (session->server)
       && !smtp_server_awaits_answer (session->server))
-    {
-      g_autoptr (BaseReply) reply = base_reply_printf (421, 4, 3, 2, "%s is restarting, try again",
-                                                       session->listener->config->hostname);
-      smtp_server_answer_close (session->server, reply);
-    }
+    close_for_restart (session);
   gateway_session_pump (session);
 }
 

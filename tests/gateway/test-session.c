@@ -408,6 +408,20 @@ test_drain (void)
   g_assert_true (gateway_session_is_over (h->session));
 }
 
+/* A stop must not wait for clients who only hold their connection. */
+static void
+test_drain_with_a_silent_client (void)
+{
+  g_autoptr (Harness) h = harness_plain ();
+  harness_pass_time (h, 60 * 1000);
+  gateway_session_drain (h->session, FALSE);
+  harness_pass_time (h, 9 * 1000);
+  harness_assert_heard (h, "");
+  harness_pass_time (h, 2 * 1000);
+  harness_assert_code (h, "421 4.3.2");
+  g_assert_true (gateway_session_is_over (h->session));
+}
+
 static void
 test_idle_client (void)
 {
@@ -470,6 +484,7 @@ main (int argc, char **argv)
                         test_stalling_upstream);
   g_test_add_data_func ("/gateway/upstream/stalls-at-data", "DATA", test_stalling_upstream);
   g_test_add_func ("/gateway/drain", test_drain);
+  g_test_add_func ("/gateway/drain/silent", test_drain_with_a_silent_client);
   g_test_add_func ("/gateway/idle", test_idle_client);
   g_test_add_func ("/gateway/slow-down", test_too_many_messages);
   return g_test_run ();
