@@ -2,6 +2,9 @@
  * then scanners that are down, late, or talk nonsense. */
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "answer.h"
 #include "fake.h"
@@ -263,6 +266,26 @@ test_down (void)
           "the name is not found", NULL);
 }
 
+/* One that is so busy that nobody can connect: the attempts end with the time. */
+static void
+test_busy (void)
+{
+  g_autofree gchar *path = kit_path ("busy.sock");
+  g_autofree char *socket_option = g_strdup_printf ("socket = \"%s\"\n", path);
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int listener = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int waiting = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  g_strlcpy (address.sun_path, path, sizeof address.sun_path);
+  g_assert_cmpint (bind (listener, (struct sockaddr *) &address, sizeof address), ==, 0);
+  g_assert_cmpint (listen (listener, 0), ==, 0);
+  g_assert_cmpint (connect (waiting, (struct sockaddr *) &address, sizeof address), ==, 0);
+  expect (socket_option, "timeout = 300ms", CLEAN, HARNESS_FAILED,
+          "busy.sock: can not connect: Resource temporarily unavailable", NULL);
+  close (waiting);
+  close (listener);
+}
+
 /* ---- A broken one ---- */
 
 #define STREAM_END "\r\n\0\0\0\0" /* of the message and the last chunk */
@@ -404,6 +427,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clamav/limits-of-clamd", test_limits_of_clamd);
   g_test_add_func ("/clamav/stopped", test_stopped);
   g_test_add_func ("/clamav/down", test_down);
+  g_test_add_func ("/clamav/busy", test_busy);
   g_test_add_func ("/clamav/broken", test_broken);
   g_test_add_func ("/clamav/descriptor-refused", test_descriptor_refused);
   g_test_add_func ("/clamav/load-errors", test_load_errors);

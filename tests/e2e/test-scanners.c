@@ -86,15 +86,29 @@ expect_arrived (const Scanners *test, const gchar *field)
   g_assert_null (strstr (messages->pdata[0], "X-Spam-Checked"));
 }
 
+/* One that travels as a descriptor, and whose end is what is infected. */
+static gchar *
+large_virus (void)
+{
+  GString *text = g_string_new ("Subject: virus\n\n");
+
+  while (text->len < 200 * 1024)
+    g_string_append (text, "a line of a message that does not fit into a packet\n");
+  g_string_append (text, SCANNERS_VIRUS "\n");
+  return g_string_free (text, FALSE);
+}
+
 static void
 test_verdicts (void)
 {
   Scanners test = { 0 };
+  g_autofree gchar *large = large_virus ();
 
   if (!scanners_start (&test, "20s"))
     return;
   expect_reply (&test, "Subject: virus\n\n" SCANNERS_VIRUS "\n",
                 "550 5.7.1 The message is infected: " SCANNERS_SIGNATURE);
+  expect_reply (&test, large, "550 5.7.1 The message is infected: " SCANNERS_SIGNATURE);
   expect_reply (&test, "Subject: worst\n\n" SCANNERS_SPAM "\n" SCANNERS_HINT "\n",
                 "550 5.7.1 The message looks like spam");
   expect_reply (&test,
