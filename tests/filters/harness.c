@@ -14,6 +14,7 @@ struct _Harness
   Config *config;
   WorkerModules *modules;
   Worker *worker;
+  GPtrArray *states; /* of GBytes, one for each filter; NULL: zeros */
 };
 
 static const gchar *const directories[] = { HARNESS_MODULES, NULL };
@@ -42,6 +43,13 @@ load (const char *chain, const char *filters, ConfigErrors *errors)
   return harness;
 }
 
+static void
+state_free (gpointer data)
+{
+  if (data != NULL)
+    g_bytes_unref (data);
+}
+
 Harness *
 harness_new (const char *chain, const char *filters)
 {
@@ -55,6 +63,8 @@ harness_new (const char *chain, const char *filters)
   harness->worker = worker_new (harness->config, harness->modules);
   worker_start (harness->worker, &error);
   g_assert_no_error (error);
+  harness->states = g_ptr_array_new_with_free_func (state_free);
+  g_ptr_array_set_size (harness->states, (gint) worker_modules_count (harness->modules));
   return harness;
 }
 
@@ -70,6 +80,7 @@ harness_load_errors (const char *chain, const char *filters)
 void
 harness_free (Harness *harness)
 {
+  g_clear_pointer (&harness->states, g_ptr_array_unref);
   worker_free (harness->worker);
   worker_modules_free (harness->modules);
   config_free (harness->config);
@@ -94,6 +105,7 @@ typedef struct
 {
   HarnessResult *result;
   GString *notes;
+  GPtrArray *states;
   gboolean last;
 } Run;
 
@@ -157,6 +169,11 @@ take_record (IpcRecord *record, gpointer data)
   if (record->edits != NULL && run->result->verdict == HARNESS_PASS)
     apply (run->result, record->edits);
   take_envelope (run->result, record);
+  if (record->state != NULL)
+    {
+      state_free (run->states->pdata[record->filter]);
+      run->states->pdata[record->filter] = g_bytes_ref (record->state);
+    }
   for (guint i = 0; record->notes != NULL && i < record->notes->len; i++)
     {
       const IpcNote *note = g_ptr_array_index (record->notes, i);
@@ -177,10 +194,17 @@ which_hook (const Harness *harness)
   return (hooks & IPC_HOOKS_OF_BODY) != 0 ? IPC_HOOK_END_OF_MESSAGE : IPC_HOOK_END_OF_HEADERS;
 }
 
-static IpcRequest *
-make_request (Harness *harness, GBytes *message, const char *sender, const char *const *recipients)
+gboolean
+harness_needs_body (const Harness *harness)
 {
-  IpcRequest *request = ipc_request_new (which_hook (harness));
+  return which_hook (harness) == IPC_HOOK_END_OF_MESSAGE;
+}
+
+static IpcRequest *
+make_request (Harness *harness, IpcHook hook, GBytes *message, const char *sender,
+              const char *const *recipients)
+{
+  IpcRequest *request = ipc_request_new (hook);
   guint count = worker_modules_count (harness->modules);
 
   request->timeout = 60000;
@@ -195,30 +219,67 @@ make_request (Harness *harness, GBytes *message, const char *sender, const char 
   request->filters = g_array_new (FALSE, TRUE, sizeof (IpcFilterState));
   for (guint i = 0; i < count; i++)
     {
-      IpcFilterState state = { FALSE, NULL, -1 };
+      IpcFilterState state = { FALSE, harness->states->pdata[i], -1 };
 
       g_array_append_val (request->filters, state);
     }
+  if (message == NULL)
+    return request;
   request->message = g_bytes_ref (message);
   request->message_size = g_bytes_get_size (message);
   return request;
+}
+
+static HarnessResult *
+run_request (Harness *harness, const IpcRequest *request, GBytes *message)
+{
+  Run run = { g_new0 (HarnessResult, 1), g_string_new (NULL), harness->states, FALSE };
+
+  run.result->message = g_bytes_ref (message);
+  worker_run_request (harness->worker, request, take_record, &run);
+  g_assert_true (run.last);
+  run.result->notes = g_string_free (run.notes, FALSE);
+  return run.result;
+}
+
+static void
+default_to (char **text, char *value)
+{
+  if (*text == NULL)
+    *text = value;
+  else
+    g_free (value);
 }
 
 HarnessResult *
 harness_run_envelope (Harness *harness, const char *message, gsize length, const char *sender,
                       const char *const *recipients)
 {
-  g_autoptr (IpcRequest) request = NULL;
-  Run run = { g_new0 (HarnessResult, 1), g_string_new (NULL), FALSE };
+  g_autoptr (GBytes) bytes = g_bytes_new (message, length);
+  g_autoptr (IpcRequest) request
+      = make_request (harness, which_hook (harness), bytes, sender, recipients);
+  HarnessResult *result = run_request (harness, request, bytes);
 
-  run.result->message = g_bytes_new (message, length);
-  run.result->sender = g_strdup (sender);
-  run.result->recipients = g_strjoinv (" ", (char **) recipients);
-  request = make_request (harness, run.result->message, sender, recipients);
-  worker_run_request (harness->worker, request, take_record, &run);
-  g_assert_true (run.last);
-  run.result->notes = g_string_free (run.notes, FALSE);
-  return run.result;
+  default_to (&result->sender, g_strdup (sender));
+  default_to (&result->recipients, g_strjoinv (" ", (char **) recipients));
+  return result;
+}
+
+HarnessResult *
+harness_run_hook (Harness *harness, const char *hook, const char *argument, guint code)
+{
+  static const char *const recipients[] = { "b@example.net", NULL };
+  g_autoptr (GBytes) nothing = g_bytes_new_static ("", 0);
+  g_autoptr (IpcRequest) request = NULL;
+  guint number = 0;
+
+  while (number < IPC_N_HOOKS && !g_str_equal (ipc_hook_name (number), hook))
+    number++;
+  g_assert_cmpuint (number, <, IPC_N_HOOKS);
+  request = make_request (harness, number, NULL, "a@example.org", recipients);
+  request->argument = g_strdup (argument);
+  request->code = code;
+  return run_request (harness, request, nothing);
 }
 
 HarnessResult *

@@ -38,6 +38,12 @@ typedef struct
 HarnessResult *harness_run (Harness *harness, const char *message, gsize length);
 HarnessResult *harness_run_envelope (Harness *harness, const char *message, gsize length,
                                      const char *sender, const char *const *recipients);
+/* Whether a filter asks for the whole message. */
+gboolean harness_needs_body (const Harness *harness);
+/* Runs one hook that sees no message ("mail", "rcpt", …) with this argument, which may be NULL;
+ * `code` is for "message_over". All filters' states are kept from one run to the next. */
+HarnessResult *harness_run_hook (Harness *harness, const char *hook, const char *argument,
+                                 guint code);
 void harness_result_free (HarnessResult *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HarnessResult, harness_result_free)
 
