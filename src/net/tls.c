@@ -34,6 +34,18 @@ set_load_error (GError **error, const gchar *what, const gchar *path)
   ERR_clear_error ();
 }
 
+/* ", expected mx.example.org" when it was the name that did not fit; caller frees. */
+static gchar *
+expected_name (SSL *ssl, glong verified)
+{
+  X509_VERIFY_PARAM *parameters = SSL_get0_param (ssl);
+  const gchar *host = X509_VERIFY_PARAM_get0_host (parameters, 0);
+
+  if (verified == X509_V_ERR_HOSTNAME_MISMATCH && host != NULL)
+    return g_strdup_printf (", expected %s", host);
+  return g_strdup ("");
+}
+
 void
 net_tls_set_error (GError **error, SSL *ssl, gint status)
 {
@@ -42,8 +54,12 @@ net_tls_set_error (GError **error, SSL *ssl, gint status)
   const gchar *reason = code == 0 ? NULL : ERR_reason_error_string (code);
 
   if (verified != X509_V_OK && SSL_get_verify_mode (ssl) != SSL_VERIFY_NONE)
-    g_set_error (error, NET_TLS_ERROR, NET_TLS_ERROR_VERIFY, "certificate verification failed: %s",
-                 X509_verify_cert_error_string (verified));
+    {
+      g_autofree gchar *expected = expected_name (ssl, verified);
+      g_set_error (error, NET_TLS_ERROR, NET_TLS_ERROR_VERIFY,
+                   "certificate verification failed: %s%s",
+                   X509_verify_cert_error_string (verified), expected);
+    }
   else if (reason != NULL)
     g_set_error (error, NET_TLS_ERROR, NET_TLS_ERROR_HANDSHAKE, "TLS handshake failed: %s", reason);
   else
