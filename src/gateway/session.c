@@ -4,9 +4,10 @@
 
 #include <string.h>
 
-#define DRAIN_IDLE (10 * G_USEC_PER_SEC) /* a silent client outside a transaction, once we drain   \
-                                          */
-#define INPUT_ROOM (64 * 1024)           /* octets of the client's that may wait in the machine */
+#define DRAIN_IDLE                                                                                 \
+  (10 * G_USEC_PER_SEC)        /* a silent client outside a transaction, once we drain             \
+                                */
+#define INPUT_ROOM (64 * 1024) /* octets of the client's that may wait in the machine */
 
 GatewaySession *
 gateway_session_new (const GatewayListener *listener, const GatewayClient *client,
