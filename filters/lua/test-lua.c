@@ -96,6 +96,7 @@ static void
 test_readme (void)
 {
   g_autofree char *page = NULL;
+  g_autofree char *docs = NULL;
   g_autofree char *script = NULL;
   g_autofree char *filter = NULL;
   g_autofree char *path = NULL;
@@ -106,7 +107,10 @@ test_readme (void)
   g_autoptr (HarnessResult) passed = NULL;
 
   g_assert_true (g_file_get_contents (FILTER_SOURCE "/README.md", &page, NULL, NULL));
+  g_assert_true (
+      g_file_get_contents (FILTER_SOURCE "/../../docs/writing-filters.md", &docs, NULL, NULL));
   script = block_of (page, "```lua\n");
+  lua_assert_has (docs, script);
   filter = block_of (strstr (page, "end\n```\n") + strlen ("end\n```\n"), "```\n");
   path = write_script (script);
   text = g_string_new (filter);
