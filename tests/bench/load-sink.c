@@ -61,6 +61,8 @@ obey (Peer *peer)
 
   if (g_ascii_strncasecmp (line, "EHLO", 4) == 0)
     return say (peer, CAPABILITIES);
+  if (g_ascii_strncasecmp (line, "HELO", 4) == 0)
+    return say (peer, "250 sink.test\r\n");
   if (g_ascii_strncasecmp (line, "STARTTLS", 8) == 0)
     return start_tls (peer);
   if (g_ascii_strncasecmp (line, "MAIL", 4) == 0 || g_ascii_strncasecmp (line, "RCPT", 4) == 0)

@@ -113,9 +113,11 @@ def secure(bench, mode, proxy, count=None):
         return results[0]
 
     spent = cost(proxy, count, send)
-    if resume and results[0]["resumed"] < results[0]["connections"] - mode.sent["sessions"]:
-        bench.note(f"{proxy.label}: of {results[0]['connections']:.0f} TLS sessions only "
-                   f"{results[0]['resumed']:.0f} were resumed")
+    if resume:
+        bench.detail(mode.name, proxy.label, {"resumed": results[0]["resumed"] / count})
+        if results[0]["resumed"] < count / 2:
+            raise Failure(f"{proxy.label}: of {count} TLS sessions only "
+                          f"{results[0]['resumed']:.0f} were resumed")
     return spent
 
 
