@@ -4,48 +4,56 @@
 
 #include <string.h>
 
-#define TWO                                                                                        \
-  "filter \"f0\" { module = \"narrow\" narrow = true }\nfilter \"f1\" { module = \"narrow\" }"
-
-static guint32
-hooks_of (const Bench *bench, guint index)
+static void
+open_narrow (Bench *bench, gboolean narrow)
 {
-  return worker_modules_nth (bench->modules, index)->facts.hooks;
+  g_autofree gchar *filter = g_strdup_printf ("filter \"f0\" { module = \"narrow\" narrow = %s }",
+                                              narrow ? "true" : "false");
+
+  bench_open (bench, "", "\"f0\"", filter);
+}
+
+static void
+expect_hooks (gboolean narrow, guint32 hooks)
+{
+  Bench bench;
+
+  open_narrow (&bench, narrow);
+  g_assert_cmphex (worker_modules_nth (bench.modules, 0)->facts.hooks, ==,
+                   hooks | IPC_HOOK_BIT (IPC_HOOK_COMMAND));
+  bench_close (&bench);
 }
 
 static void
 test_facts (void)
 {
+  expect_hooks (TRUE, IPC_HOOK_BIT (IPC_HOOK_END_OF_HEADERS));
+  expect_hooks (FALSE, IPC_HOOK_BIT (IPC_HOOK_MAIL) | IPC_HOOKS_OF_HEADERS
+                           | IPC_HOOK_BIT (IPC_HOOK_END_OF_MESSAGE));
+}
+
+static void
+expect_calls (gboolean narrow, IpcHook hook, const gchar *name, gboolean called)
+{
   Bench bench;
 
-  bench_open (&bench, "", "\"f0\", \"f1\"", TWO);
-  g_assert_cmphex (hooks_of (&bench, 0), ==,
-                   IPC_HOOK_BIT (IPC_HOOK_END_OF_HEADERS) | IPC_HOOK_BIT (IPC_HOOK_COMMAND));
-  g_assert_cmphex (hooks_of (&bench, 1), ==,
-                   IPC_HOOK_BIT (IPC_HOOK_MAIL) | IPC_HOOKS_OF_HEADERS
-                       | IPC_HOOK_BIT (IPC_HOOK_COMMAND) | IPC_HOOK_BIT (IPC_HOOK_END_OF_MESSAGE));
+  open_narrow (&bench, narrow);
+  bench_request (&bench, hook, hook == IPC_HOOK_MAIL ? NULL : "A: 1\r\n\r\nbody\r\n");
+  g_assert_cmpstr (bench_note (bench_run (&bench), name), ==, called ? "called" : NULL);
   bench_close (&bench);
 }
 
 static void
 test_calls (void)
 {
-  Bench bench;
-
-  bench_open (&bench, "", "\"f0\", \"f1\"", TWO);
-  bench_request (&bench, IPC_HOOK_END_OF_MESSAGE, "A: 1\r\n\r\nbody\r\n");
-  bench_run (&bench);
-  g_assert_cmpuint (bench.records->len, ==, 2);
-  g_assert_null (bench_note (bench_record (&bench, 0), "header"));
-  g_assert_null (bench_note (bench_record (&bench, 0), "end_of_message"));
-  g_assert_cmpstr (bench_note (bench_record (&bench, 0), "end_of_headers"), ==, "called");
-  g_assert_cmpstr (bench_note (bench_record (&bench, 1), "header"), ==, "called");
-  g_assert_cmpstr (bench_note (bench_record (&bench, 1), "end_of_message"), ==, "called");
-  bench_request (&bench, IPC_HOOK_MAIL, NULL);
-  bench_run (&bench);
-  g_assert_cmpuint (bench.records->len, ==, 1);
-  g_assert_cmpuint (bench_record (&bench, 0)->filter, ==, 1);
-  bench_close (&bench);
+  expect_calls (TRUE, IPC_HOOK_END_OF_MESSAGE, "header", FALSE);
+  expect_calls (TRUE, IPC_HOOK_END_OF_MESSAGE, "end_of_headers", TRUE);
+  expect_calls (TRUE, IPC_HOOK_END_OF_MESSAGE, "end_of_message", FALSE);
+  expect_calls (TRUE, IPC_HOOK_MAIL, "mail", FALSE);
+  expect_calls (FALSE, IPC_HOOK_END_OF_MESSAGE, "header", TRUE);
+  expect_calls (FALSE, IPC_HOOK_END_OF_MESSAGE, "end_of_headers", TRUE);
+  expect_calls (FALSE, IPC_HOOK_END_OF_MESSAGE, "end_of_message", TRUE);
+  expect_calls (FALSE, IPC_HOOK_MAIL, "mail", TRUE);
 }
 
 int
