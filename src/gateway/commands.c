@@ -69,7 +69,8 @@ answer_ehlo (GatewaySession *session, SmtpCapabilities upstreams)
   g_autofree gchar *greeting
       = g_strdup_printf ("%s Hello %s [%s]", session->listener->config->hostname,
                          session->client_name != NULL ? session->client_name : "unknown", address);
-  smtp_server_answer_ehlo (session->server, greeting, offer (session, upstreams), NULL);
+  smtp_server_answer_ehlo (session->server, greeting, offer (session, upstreams),
+                           session->listener->announced);
 }
 
 static void
@@ -167,6 +168,32 @@ on_simple (GatewaySession *session, const SmtpServerEvent *event)
   session_run_hook (session, hook, event->argument, after_simple);
 }
 
+/* ---- Commands that a filter adds: it answers, else nobody does ---- */
+
+static void
+after_added (GatewaySession *session, const ChainOutcome *outcome)
+{
+  g_autoptr (BaseReply) fallback = g_steal_pointer (&session->fallback);
+  if (!answer_refusal (session, session->hook_verb, outcome))
+    smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : fallback);
+}
+
+static void
+on_added (GatewaySession *session, const SmtpServerEvent *event)
+{
+  session->fallback
+      = base_reply_printf (500, 5, 5, 1, "Command %s has no answer here", event->verb);
+  session->hook_verb = event->verb;
+  session_run_hook (session, IPC_HOOK_COMMAND, event->argument, after_added);
+}
+
+/* The machine refuses what EHLO did not offer before it comes here. */
+static void
+on_not_offered (GatewaySession *session, const SmtpServerEvent *event)
+{
+  smtp_server_answer (session->server, BASE_REPLY (502, 5, 5, 1, "Command is not offered here"));
+}
+
 /* ---- QUIT ---- */
 
 /* Nobody can keep a client from leaving: a refusal is not listened to (RFC 5321 section 4.1.1.10).
@@ -232,15 +259,31 @@ on_end (GatewaySession *session, const SmtpServerEvent *event)
 typedef void (*EventHandler) (GatewaySession *session, const SmtpServerEvent *event);
 
 static const EventHandler handlers[] = {
-  [SMTP_SERVER_CONNECT] = on_connect,   [SMTP_SERVER_HELO] = on_helo,
-  [SMTP_SERVER_EHLO] = on_helo,         [SMTP_SERVER_MAIL] = on_mail,
-  [SMTP_SERVER_RCPT] = on_rcpt,         [SMTP_SERVER_DATA] = on_data,
-  [SMTP_SERVER_CHUNK] = on_chunk,       [SMTP_SERVER_END] = on_end,
-  [SMTP_SERVER_RSET] = on_rset,         [SMTP_SERVER_NOOP] = on_simple,
-  [SMTP_SERVER_VRFY] = on_simple,       [SMTP_SERVER_EXPN] = on_simple,
-  [SMTP_SERVER_HELP] = on_simple,       [SMTP_SERVER_QUIT] = on_quit,
-  [SMTP_SERVER_STARTTLS] = on_starttls, [SMTP_SERVER_UNKNOWN] = on_simple,
+  [SMTP_SERVER_CONNECT] = on_connect,
+  [SMTP_SERVER_HELO] = on_helo,
+  [SMTP_SERVER_EHLO] = on_helo,
+  [SMTP_SERVER_MAIL] = on_mail,
+  [SMTP_SERVER_RCPT] = on_rcpt,
+  [SMTP_SERVER_DATA] = on_data,
+  [SMTP_SERVER_CHUNK] = on_chunk,
+  [SMTP_SERVER_END] = on_end,
+  [SMTP_SERVER_RSET] = on_rset,
+  [SMTP_SERVER_NOOP] = on_simple,
+  [SMTP_SERVER_VRFY] = on_simple,
+  [SMTP_SERVER_EXPN] = on_simple,
+  [SMTP_SERVER_HELP] = on_simple,
+  [SMTP_SERVER_QUIT] = on_quit,
+  [SMTP_SERVER_STARTTLS] = on_starttls,
+  [SMTP_SERVER_UNKNOWN] = on_simple,
+  [SMTP_SERVER_BDAT] = on_not_offered,
+  [SMTP_SERVER_AUTH] = on_not_offered,
+  [SMTP_SERVER_AUTH_RESPONSE] = on_not_offered,
+  [SMTP_SERVER_XCLIENT] = on_not_offered,
+  [SMTP_SERVER_XFORWARD] = on_not_offered,
+  [SMTP_SERVER_COMMAND] = on_added,
 };
+
+G_STATIC_ASSERT (G_N_ELEMENTS (handlers) == SMTP_SERVER_COMMAND + 1);
 
 /* Draining: no new work is begun; what is open is finished. */
 static gboolean

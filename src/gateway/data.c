@@ -413,7 +413,9 @@ end_with_fault (GatewaySession *session, SmtpFault fault)
           = { 550, { 5, 6, 11 }, (gchar *) "Bare <LF> in the message is not allowed" },
           [SMTP_FAULT_TOO_BIG] = { 552, { 5, 3, 4 }, (gchar *) "Message is too big" },
           [SMTP_FAULT_LINE_LENGTH]
-          = { 500, { 5, 6, 0 }, (gchar *) "A line of the message is too long" } };
+          = { 500, { 5, 6, 0 }, (gchar *) "A line of the message is too long" },
+          [SMTP_FAULT_SYNTAX] = { 501, { 5, 5, 2 }, (gchar *) "Bad syntax" } };
+  G_STATIC_ASSERT (G_N_ELEMENTS (replies) == SMTP_FAULT_SYNTAX + 1);
   GatewayTransaction *tx = session->tx;
   tx->close = fault == SMTP_FAULT_BARE_CR || fault == SMTP_FAULT_BARE_LF;
   upstream_reset (session);

@@ -98,6 +98,7 @@ submit (GatewaySession *session, GError **error)
   request->listener = session->listener->listener->index;
   request->timeout = time_left (session);
   request->argument = session->hook_argument;
+  request->verb = (gchar *) session->hook_verb;
   request->code = session->hook_code;
   fill_session (session, &request->session, &address);
   request->sender = session->tx != NULL ? session->tx->sender : NULL;
@@ -113,6 +114,7 @@ submit (GatewaySession *session, GError **error)
   chain_clear_request (request);
   memset (&request->session, 0, sizeof request->session);
   request->argument = NULL;
+  request->verb = NULL;
   request->sender = NULL;
   request->recipients = NULL;
   return taken;

@@ -30,6 +30,54 @@ build_chain (GatewayListener *listener, const GArray *facts)
     }
 }
 
+static void
+clear_command (gpointer data)
+{
+  g_free ((gchar *) ((SmtpServerCommand *) data)->verb);
+}
+
+static gboolean
+has_command (const GatewayListener *listener, const gchar *verb)
+{
+  for (guint i = 0; i < listener->commands->len; i++)
+    if (g_ascii_strcasecmp (g_array_index (listener->commands, SmtpServerCommand, i).verb, verb)
+        == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* The places of the machine are the states of filter.h, number by number. */
+static void
+add_commands (GatewayListener *listener, const IpcFilterFacts *facts, GString *announced)
+{
+  for (guint i = 0; facts->commands != NULL && i < facts->commands->len; i++)
+    {
+      const IpcCommand *command = facts->commands->pdata[i];
+      if (has_command (listener, command->verb))
+        continue;
+      SmtpServerCommand row = { g_ascii_strup (command->verb, -1), command->states };
+      g_array_append_val (listener->commands, row);
+      if (command->announce)
+        g_string_append_printf (announced, "%s%s", announced->len > 0 ? "\n" : "", row.verb);
+    }
+}
+
+static void
+collect_commands (GatewayListener *listener, const GArray *facts)
+{
+  const ConfigListener *config = listener->listener;
+  g_autoptr (GString) announced = g_string_new (NULL);
+  listener->commands = g_array_new (TRUE, TRUE, sizeof (SmtpServerCommand));
+  g_array_set_clear_func (listener->commands, clear_command);
+  for (guint i = 0; i < config->n_filters; i++)
+    add_commands (listener, &g_array_index (facts, IpcFilterFacts, config->filters[i]->index),
+                  announced);
+  if (announced->len > 0)
+    listener->announced = g_strdup (announced->str);
+  if (listener->commands->len > 0)
+    listener->limits.commands = (const SmtpServerCommand *) (gpointer) listener->commands->data;
+}
+
 GatewayListener *
 gateway_listener_new (const Config *config, const ConfigListener *listener, const GArray *facts)
 {
@@ -48,6 +96,7 @@ gateway_listener_new (const Config *config, const ConfigListener *listener, cons
     .require_helo = TRUE,
     .require_tls = listener->require_tls,
   };
+  collect_commands (shared, facts);
   shared->spool = (MessageSpoolLimits){ .memory = config->spool_memory,
                                         .directory = config->spool_directory };
   return shared;
@@ -59,5 +108,7 @@ gateway_listener_free (GatewayListener *listener)
   if (listener == NULL)
     return;
   g_free (listener->chain.filters);
+  g_array_unref (listener->commands);
+  g_free (listener->announced);
   g_free (listener);
 }

@@ -144,6 +144,7 @@ struct _GatewaySession
   SessionContinue after_hooks;
   SessionContinue after_transaction; /* once message_over has run */
   gchar *hook_argument;              /* owned while a run is under way */
+  const gchar *hook_verb;            /* IPC_HOOK_COMMAND: of the listener's table */
   guint32 hook_code;
   BaseReply *fallback;  /* of a command, while its hook or message_over runs */
   guint32 serial;       /* of the open request */

@@ -22,7 +22,8 @@ typedef struct
   Chain chain;
   SmtpServerLimits limits;
   MessageSpoolLimits spool;
-
+  GArray *commands; /* of SmtpServerCommand: what the chain's filters add; owned, verbs too */
+  gchar *announced; /* of them, those that EHLO names, separated by '\n'; NULL: none */
 } GatewayListener;
 
 /* `facts`: one IpcFilterFacts for each of config->filters. */

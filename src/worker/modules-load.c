@@ -182,6 +182,50 @@ load_filter (WorkerModules *modules, const ConfigFilter *config, const gchar *co
     check_leftovers (filter, threads, descriptors, errors);
 }
 
+static gboolean
+has_verb (const WorkerFilter *filter, const gchar *verb)
+{
+  const GPtrArray *commands = filter->facts.commands;
+
+  for (guint i = 0; commands != NULL && i < commands->len; i++)
+    if (g_ascii_strcasecmp (((const IpcCommand *) commands->pdata[i])->verb, verb) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* A module that stands in a chain twice is asked twice, as for any other command. */
+static void
+check_verbs_of (const WorkerModules *modules, const ConfigListener *listener, guint index,
+                ConfigErrors *errors)
+{
+  const WorkerFilter *filter = worker_modules_nth (modules, listener->filters[index]->index);
+  const GPtrArray *commands = filter->facts.commands;
+
+  for (guint i = 0; commands != NULL && i < commands->len; i++)
+    for (guint j = 0; j < index; j++)
+      {
+        const gchar *verb = ((const IpcCommand *) commands->pdata[i])->verb;
+        const WorkerFilter *other = worker_modules_nth (modules, listener->filters[j]->index);
+
+        if (other->filter != filter->filter && has_verb (other, verb))
+          config_errors_add (errors, config_block_place_of (listener->block, "filters"),
+                             "listener \"%s\": filters \"%s\" and \"%s\" both add the command %s",
+                             listener->name, other->config->name, filter->config->name, verb);
+      }
+}
+
+static void
+check_verbs (const WorkerModules *modules, const Config *config, ConfigErrors *errors)
+{
+  for (guint i = 0; i < config->listeners->len; i++)
+    {
+      const ConfigListener *listener = g_ptr_array_index (config->listeners, i);
+
+      for (guint j = 0; j < listener->n_filters; j++)
+        check_verbs_of (modules, listener, j, errors);
+    }
+}
+
 WorkerModules *
 worker_modules_load (const Config *config, const gchar *const *directories, ConfigErrors *errors)
 {
@@ -191,5 +235,6 @@ worker_modules_load (const Config *config, const gchar *const *directories, Conf
   modules->filters = g_ptr_array_new_with_free_func (filter_free);
   for (guint i = 0; i < config->filters->len; i++)
     load_filter (modules, g_ptr_array_index (config->filters, i), directories, errors);
+  check_verbs (modules, config, errors);
   return config_errors_count (errors) == before ? g_steal_pointer (&modules) : NULL;
 }

@@ -8,10 +8,7 @@
 
 #include <gmodule.h>
 
-/* The commands of src/smtp: a filter's own can not shadow them. */
-static const gchar *const gateway_verbs[]
-    = { "HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT",     "RSET",    "NOOP",     "VRFY",
-        "EXPN", "HELP", "QUIT", "ETRN", "TURN", "AUTH", "STARTTLS", "XCLIENT", "XFORWARD", NULL };
+#include "smtp/server.h"
 
 #define MAX_OPTIONS 256
 #define MAX_COMMANDS 64
@@ -91,9 +88,8 @@ check_verb (const gchar *verb, const gchar *path, GError **error)
   for (gsize i = 0; i < length; i++)
     if (!g_ascii_isalnum (verb[i]) && verb[i] != '-')
       return fail (error, path, "the command \"%s\" has other than letters, digits and '-'", verb);
-  for (guint i = 0; gateway_verbs[i] != NULL; i++)
-    if (g_ascii_strcasecmp (verb, gateway_verbs[i]) == 0)
-      return fail (error, path, "the command \"%s\" is one of the gateway's own", verb);
+  if (smtp_server_is_own_verb (verb))
+    return fail (error, path, "the command \"%s\" is one of the gateway's own", verb);
   return TRUE;
 }
 

@@ -34,8 +34,10 @@ static gchar *
 describe (const SmtpServerEvent *event)
 {
   static const gchar *const names[]
-      = { "CONNECT", "HELO", "EHLO", "MAIL", "RCPT", "DATA", "CHUNK",    "END",
-          "RSET",    "NOOP", "VRFY", "EXPN", "HELP", "QUIT", "STARTTLS", "UNKNOWN" };
+      = { "CONNECT",       "HELO",    "EHLO",     "MAIL",    "RCPT", "DATA",
+          "CHUNK",         "END",     "RSET",     "NOOP",    "VRFY", "EXPN",
+          "HELP",          "QUIT",    "STARTTLS", "UNKNOWN", "BDAT", "AUTH",
+          "AUTH_RESPONSE", "XCLIENT", "XFORWARD", "COMMAND" };
   if (event->path == NULL)
     return g_strdup (names[event->type]);
   return g_strdup_printf ("%s %s", names[event->type], event->path->address);

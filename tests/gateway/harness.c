@@ -382,8 +382,25 @@ harness_upstream_comes (Harness *harness)
 
 /* ---- Making one ---- */
 
+static GPtrArray *
+commands_of (const gchar *added)
+{
+  GPtrArray *commands = g_ptr_array_new_with_free_func ((GDestroyNotify) ipc_command_free);
+  g_auto (GStrv) words = g_strsplit (added, " ", 2);
+  g_ptr_array_add (commands,
+                   ipc_command_new (words[0], (guint32) (words[1][0] - '0'), words[1][1] == '!'));
+  return commands;
+}
+
 Harness *
 harness_new (const gchar *text, const guint32 *hooks, guint n_hooks, guint32 edits)
+{
+  return harness_new_adding (text, hooks, n_hooks, edits, NULL);
+}
+
+Harness *
+harness_new_adding (const gchar *text, const guint32 *hooks, guint n_hooks, guint32 edits,
+                    const gchar *const *adds)
 {
   Harness *harness = g_new0 (Harness, 1);
   g_autoptr (ConfigErrors) errors = config_errors_new ();
@@ -393,10 +410,12 @@ harness_new (const gchar *text, const guint32 *hooks, guint n_hooks, guint32 edi
   g_autofree gchar *why = config_errors_to_string (errors);
   if (harness->config == NULL)
     g_error ("%s", why);
-  harness->facts = g_array_new (FALSE, TRUE, sizeof (IpcFilterFacts));
+  harness->facts = ipc_filter_facts_array_new ();
   for (guint i = 0; i < n_hooks; i++)
     {
       IpcFilterFacts facts = { .hooks = hooks[i], .edits = edits, .state_size = 4 };
+      if (adds != NULL && adds[i] != NULL)
+        facts.commands = commands_of (adds[i]);
       g_array_append_val (harness->facts, facts);
     }
   harness->now = G_USEC_PER_SEC;

@@ -73,6 +73,10 @@ struct _Harness
 /* `hooks`: of IPC_HOOK_BIT, one number a configured filter, as many as there are. `edits`: what
  * each declares. */
 Harness *harness_new (const gchar *config, const guint32 *hooks, guint n_hooks, guint32 edits);
+/* The same with commands that the filters add: `adds[i]` is "VERB places[!]" (places: of
+ * SmtpServerPlace, as a digit; "!": announced) or NULL. */
+Harness *harness_new_adding (const gchar *config, const guint32 *hooks, guint n_hooks,
+                             guint32 edits, const gchar *const *adds);
 void harness_free (Harness *harness);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Harness, harness_free)
 

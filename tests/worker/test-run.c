@@ -315,6 +315,18 @@ test_load_errors (void)
   load ("module = \"leaky\" what = \"thread\"", "started a thread");
 }
 
+/* Two filters of one listener with one verb; of two listeners they may. */
+static void
+test_verb_of_two (void)
+{
+  load (
+      "module = \"verdicts\" answer = \"y\" }\n"
+      "listener \"two\" { bind = [\"127.0.0.1:2526\"] filters = [\"g\", \"h\"] routes = [\"r\"] }\n"
+      "listener \"three\" { bind = [\"127.0.0.1:2527\"] filters = [\"g\"] routes = [\"r\"] }\n"
+      "filter \"g\" { module = \"hooks\" }\nfilter \"h\" { module = \"rival\"",
+      "test.conf:5:54: listener \"two\": filters \"g\" and \"h\" both add the command xstatus\n");
+}
+
 static void
 test_list_and_options (void)
 {
@@ -344,6 +356,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/run/limits", test_limits);
   g_test_add_func ("/worker/run/limits-after-edits", test_limits_after_edits);
   g_test_add_func ("/worker/modules/errors", test_load_errors);
+  g_test_add_func ("/worker/run/verb-of-two", test_verb_of_two);
   g_test_add_func ("/worker/modules/list-and-options", test_list_and_options);
   return g_test_run ();
 }
