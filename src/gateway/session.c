@@ -4,9 +4,8 @@
 
 #include <string.h>
 
-#define DRAIN_IDLE                                                                                 \
-  (10 * G_USEC_PER_SEC)        /* a silent client outside a transaction, once we drain             \
-                                */
+/* A silent client outside a transaction, once we drain. */
+#define DRAIN_IDLE (10 * G_USEC_PER_SEC)
 #define INPUT_ROOM (64 * 1024) /* octets of the client's that may wait in the machine */
 
 GatewaySession *
