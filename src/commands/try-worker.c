@@ -40,7 +40,9 @@ end_process (TryWorker *worker, gboolean by_force)
 
   if (worker->pid == 0)
     return g_strdup ("no worker");
-  if (by_force)
+  /* What a filter has started goes with its worker; the group is not there yet if it died at once.
+   */
+  if (by_force && kill (-worker->pid, SIGKILL) != 0)
     kill (worker->pid, SIGKILL);
   close (worker->socket);
   worker->socket = -1;
@@ -82,7 +84,10 @@ start_process (TryWorker *worker, GError **error)
   close (pair[1]);
   worker->socket = pair[0];
   if (worker->pid > 0)
-    return TRUE;
+    {
+      (void) setpgid (worker->pid, worker->pid);
+      return TRUE;
+    }
   worker->pid = 0;
   close (worker->socket);
   g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "fork: %s",
