@@ -10,6 +10,8 @@
 
 #include "base/json.h"
 
+#define USUAL_FIELDS 24    /* of a summary line */
+#define USUAL_LINE 1024    /* octets of one */
 #define FREE_FORM "notice" /* the event of base_log() */
 
 typedef struct
@@ -90,7 +92,7 @@ base_record_new (BaseLogLevel level, const gchar *event)
   record->level = level;
   record->event = event;
   record->time = g_get_real_time ();
-  record->fields = g_array_new (FALSE, FALSE, sizeof (Field));
+  record->fields = g_array_sized_new (FALSE, FALSE, sizeof (Field), USUAL_FIELDS);
   g_array_set_clear_func (record->fields, clear_field);
   return record;
 }
@@ -142,7 +144,10 @@ base_record_printf (BaseRecord *record, const gchar *name, const gchar *format, 
   va_start (arguments, format);
   g_autofree gchar *value = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  base_record_string (record, name, value);
+  if (strnlen (value, BASE_LOG_MAX_VALUE + 1) <= BASE_LOG_MAX_VALUE)
+    add_field (record, name, g_steal_pointer (&value), FALSE);
+  else
+    base_record_string (record, name, value);
 }
 
 void
@@ -172,13 +177,29 @@ is_plain (const gchar *value)
   return value[0] != '\0';
 }
 
-/* One character of a quoted value: what could end the line, move the cursor or turn the reading
- * direction is escaped. */
+/* Octets at the start of the text that stand for themselves. */
+static gsize
+plain_run (const gchar *text)
+{
+  gsize n = 0;
+
+  while (text[n] >= ' ' && text[n] < 127 && text[n] != '"' && text[n] != '\\')
+    n++;
+  return n;
+}
+
+/* A run of plain characters of a quoted value, or one other: what could end the line, move the
+ * cursor or turn the reading direction is escaped. */
 static gsize
 append_quoted (BaseBuffer *out, const gchar *text)
 {
+  gsize plain = plain_run (text);
+  if (plain > 0)
+    {
+      base_buffer_append (out, text, plain);
+      return plain;
+    }
   gunichar c = g_utf8_get_char_validated (text, -1);
-
   if (c == (gunichar) -1 || c == (gunichar) -2)
     {
       base_buffer_append_printf (out, "\\x%02x", (guchar) *text);
@@ -230,7 +251,9 @@ append_text_fields (const BaseRecord *record, BaseBuffer *out)
   for (guint i = 0; i < record->fields->len; i++)
     {
       const Field *field = &g_array_index (record->fields, Field, i);
-      base_buffer_append_printf (out, " %s=", field->name);
+      base_buffer_append (out, " ", 1);
+      base_buffer_append_string (out, field->name);
+      base_buffer_append (out, "=", 1);
       if (is_plain (field->value))
         {
           base_buffer_append_string (out, field->value);
@@ -341,6 +364,7 @@ base_record_emit (BaseRecord *record)
   if (base_log_wants (record->level))
     {
       format_stamp (record->time, stamp, sizeof stamp);
+      base_buffer_reserve (&line, USUAL_LINE);
       append_line (record, settings.format, stamp, &line);
       if (settings.sink != NULL)
         settings.sink ((const gchar *) base_buffer_bytes (&line), base_buffer_length (&line),
