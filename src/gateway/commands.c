@@ -52,7 +52,7 @@ offer (const GatewaySession *session, SmtpCapabilities upstreams)
   const guint32 shared = SMTP_CAP_8BITMIME | SMTP_CAP_SMTPUTF8 | SMTP_CAP_DSN;
   SmtpCapabilities offered
       = { .flags = SMTP_CAP_PIPELINING | SMTP_CAP_SIZE | SMTP_CAP_ENHANCEDSTATUSCODES
-                   | SMTP_CAP_HELP | (upstreams.flags & shared),
+                   | SMTP_CAP_CHUNKING | SMTP_CAP_HELP | (upstreams.flags & shared),
           .size = listener->limits.message_size };
   if ((upstreams.flags & SMTP_CAP_SIZE) != 0 && upstreams.size != 0
       && (offered.size == 0 || upstreams.size < offered.size))
@@ -241,7 +241,7 @@ on_rcpt (GatewaySession *session, const SmtpServerEvent *event)
 static void
 on_data (GatewaySession *session, const SmtpServerEvent *event)
 {
-  data_begin (session);
+  data_begin (session, event->type == SMTP_SERVER_BDAT);
 }
 
 static void
@@ -275,7 +275,7 @@ static const EventHandler handlers[] = {
   [SMTP_SERVER_QUIT] = on_quit,
   [SMTP_SERVER_STARTTLS] = on_starttls,
   [SMTP_SERVER_UNKNOWN] = on_simple,
-  [SMTP_SERVER_BDAT] = on_not_offered,
+  [SMTP_SERVER_BDAT] = on_data,
   [SMTP_SERVER_AUTH] = on_not_offered,
   [SMTP_SERVER_AUTH_RESPONSE] = on_not_offered,
   [SMTP_SERVER_XCLIENT] = on_not_offered,

@@ -6,7 +6,7 @@
 
 #define SEND_PIECE (64 * 1024)
 
-/* ---- DATA ---- */
+/* ---- DATA, BDAT ---- */
 
 static gboolean
 needs_spool (const GatewaySession *session)
@@ -36,7 +36,7 @@ choose_way (GatewaySession *session)
 static void
 refuse_data (GatewaySession *session, const BaseReply *reply, const gchar *filter, gboolean close)
 {
-  session_log_refusal (session, "DATA", NULL, reply, filter);
+  session_log_refusal (session, session->tx->chunked ? "BDAT" : "DATA", NULL, reply, filter);
   if (close)
     smtp_server_answer_close (session->server, reply);
   else
@@ -48,7 +48,9 @@ open_data (GatewaySession *session)
 {
   choose_way (session);
   smtp_server_answer (session->server,
-                      BASE_REPLY (354, 0, 0, 0, "End data with <CR><LF>.<CR><LF>"));
+                      session->tx->chunked
+                          ? BASE_REPLY (250, 2, 0, 0, "Ok")
+                          : BASE_REPLY (354, 0, 0, 0, "End data with <CR><LF>.<CR><LF>"));
 }
 
 static void
@@ -70,9 +72,10 @@ after_data (GatewaySession *session, const ChainOutcome *outcome)
 }
 
 void
-data_begin (GatewaySession *session)
+data_begin (GatewaySession *session, gboolean chunked)
 {
   GatewayTransaction *tx = session->tx;
+  tx->chunked = chunked;
   if (tx->failure != NULL)
     refuse_data (session, tx->failure, NULL, FALSE);
   else if (tx->aside != ASIDE_NO)

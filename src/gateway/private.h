@@ -117,6 +117,7 @@ typedef struct
   MessageEdits *edits;
   MessageWriter *writer;
   gchar *received;
+  gboolean chunked;  /* it comes by BDAT */
   guint64 size;      /* as received */
   gboolean complete; /* the client's final dot has come */
   gint64 deadline;   /* from the final dot to ours; 0: not running */
@@ -212,7 +213,8 @@ gboolean upstream_end (GatewaySession *session);
 void upstream_timed_out (GatewaySession *session);
 
 /* data.c */
-void data_begin (GatewaySession *session);
+/* DATA, or the first BDAT (`chunked`). */
+void data_begin (GatewaySession *session, gboolean chunked);
 void data_chunk (GatewaySession *session, guint8 *bytes, gsize length);
 void data_end (GatewaySession *session, SmtpFault fault, guint64 size);
 void data_upstream_ready (GatewaySession *session); /* 354 */
