@@ -12,16 +12,35 @@
 
 /* A module's `load` runs here, in our own process: it may do so in the generation as well. */
 static void
+check_modules (const Config *config, ConfigErrors *errors)
+{
+  g_auto (GStrv) directories = supervisor_module_directories (config);
+  g_autoptr (WorkerModules) modules
+      = worker_modules_load (config, (const gchar *const *) directories, errors);
+
+  config_errors_sort (errors);
+}
+
+/* The modules are asked even when something else is wrong: all errors are told at once. */
+static void
+check_modules_again (const gchar *path, ConfigErrors *errors)
+{
+  g_autoptr (ConfigErrors) known = config_errors_new ();
+  g_autoptr (ConfigSources) sources = config_sources_new_files ();
+  g_autoptr (Config) config = config_read (sources, path, known);
+
+  check_modules (config, errors);
+}
+
+static void
 check (const gchar *path, ConfigErrors *errors)
 {
   g_autoptr (SupervisorPlan) plan = supervisor_plan_load (path, SUPERVISOR_IDENTITY_CHECK, errors);
-  g_auto (GStrv) directories = NULL;
-  g_autoptr (WorkerModules) modules = NULL;
 
-  if (plan == NULL)
-    return;
-  directories = supervisor_module_directories (plan->config);
-  modules = worker_modules_load (plan->config, (const gchar *const *) directories, errors);
+  if (plan != NULL)
+    check_modules (plan->config, errors);
+  else
+    check_modules_again (path, errors);
 }
 
 int

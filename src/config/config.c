@@ -59,10 +59,9 @@ complete (Config *config)
 }
 
 Config *
-config_load (ConfigSources *sources, const gchar *path, ConfigErrors *errors)
+config_read (ConfigSources *sources, const gchar *path, ConfigErrors *errors)
 {
-  g_autoptr (Config) config = config_new ();
-  guint before = config_errors_count (errors);
+  Config *config = config_new ();
 
   if (path == NULL)
     config_sources_add (sources, built_in_path, built_in_text);
@@ -72,6 +71,15 @@ config_load (ConfigSources *sources, const gchar *path, ConfigErrors *errors)
   link_sections (config, errors);
   check_sections (config, errors);
   config_errors_sort (errors);
+  return config;
+}
+
+Config *
+config_load (ConfigSources *sources, const gchar *path, ConfigErrors *errors)
+{
+  guint before = config_errors_count (errors);
+  g_autoptr (Config) config = config_read (sources, path, errors);
+
   return config_errors_count (errors) == before ? g_steal_pointer (&config) : NULL;
 }
 

@@ -168,6 +168,9 @@ typedef struct
  * there was an error: then `errors` has them all. `path` NULL: the built-in default (127.0.0.1:2525
  * to a Maildir ./mail). */
 Config *config_load (ConfigSources *sources, const gchar *path, ConfigErrors *errors);
+/* The same, but gives out what there is of a configuration with errors, never NULL: to look for
+ * more errors in it, and for nothing else. */
+Config *config_read (ConfigSources *sources, const gchar *path, ConfigErrors *errors);
 void config_free (Config *config);
 /* Reads every certificate, key and list of authorities that the configuration names into the
  * sources, so that the bundle has them. FALSE: at least one could not be read; `errors` says which

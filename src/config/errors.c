@@ -144,10 +144,23 @@ compare (gconstpointer left, gconstpointer right)
   return 0;
 }
 
+/* Two readers of one block may find the same fault. */
+static void
+drop_doubled (ConfigErrors *errors)
+{
+  for (guint i = errors->entries->len; i > 1; i--)
+    if (g_str_equal (config_errors_nth (errors, i - 1), config_errors_nth (errors, i - 2)))
+      {
+        g_ptr_array_remove_index (errors->entries, i - 1);
+        errors->count--;
+      }
+}
+
 void
 config_errors_sort (ConfigErrors *errors)
 {
   g_ptr_array_sort (errors->entries, compare);
+  drop_doubled (errors);
 }
 
 gchar *

@@ -75,6 +75,19 @@ test_check (void)
   g_file_set_contents (path, "hostnam = \"x\"\nworkers-max = true\n", -1, NULL);
   expect (line, 78, "", "test.conf:1:1:");
   expect (line, 78, "", "test.conf:2:");
+  /* Modules are asked although something else is wrong; what both readers find is told once. */
+  g_file_set_contents (path,
+                       "hostnam = \"x\"\n"
+                       "listener \"l\" { bind = \"127.0.0.1:2525\" routes = [\"r\"] "
+                       "filters = [\"f\"] }\n"
+                       "route \"r\" { to = \"discard:\" }\n"
+                       "filter \"f\" { module = \"headers\" timeout = 5x ad = \"X: y\" }\n",
+                       -1, NULL);
+  expect (line, 78, "", "test.conf:1:1: ");
+  expect (line, 78, "", "unknown option \"ad\" in filter \"f\"; did you mean \"add\"?");
+  expect (line, 78, "",
+          "test.conf:4:43: option \"timeout\": expected a duration like 30s, found "
+          "\"5x\"\ntest.conf:4:");
   g_unlink (path);
   expect (line, 78, "", "test.conf");
   g_rmdir (folder);
