@@ -6,7 +6,8 @@
 
 /* A silent client outside a transaction, once we drain. */
 #define DRAIN_IDLE (10 * G_USEC_PER_SEC)
-#define INPUT_ROOM (64 * 1024) /* octets of the client's that may wait in the machine */
+#define OUTPUT_ROOM (64 * 1024) /* octets of answers that it may leave unread */
+#define INPUT_ROOM (64 * 1024)  /* octets of the client's that may wait in the machine */
 
 GatewaySession *
 gateway_session_new (const GatewayListener *listener, const GatewayClient *client,
@@ -118,12 +119,20 @@ gateway_session_client_gone (GatewaySession *session)
 
 /* ---- Moving ---- */
 
+/* It sends commands and does not read the answers. */
+static gboolean
+client_is_slow (const GatewaySession *session)
+{
+  return smtp_server_output (session->server)->length >= OUTPUT_ROOM;
+}
+
 /* Whether the client's next event may be acted on. What waits for an answer is held back by the
  * machine itself. */
 static gboolean
 may_pull (const GatewaySession *session)
 {
-  if (session->client_gone || session->ending || session->work != SESSION_FREE)
+  if (session->client_gone || session->ending || session->work != SESSION_FREE
+      || client_is_slow (session))
     return FALSE;
   if (session->tx == NULL)
     return TRUE;
@@ -158,7 +167,8 @@ static void
 start_idling (GatewaySession *session)
 {
   gboolean idle = !smtp_server_is_closing (session->server)
-                  && !smtp_server_awaits_answer (session->server) && may_pull (session);
+                  && !smtp_server_awaits_answer (session->server)
+                  && (may_pull (session) || client_is_slow (session));
   if (idle && !session->idle)
     session->last_activity = session->methods->now (session->host);
   session->idle = idle;

@@ -175,15 +175,13 @@ flush_upstream (NetClient *client)
 static void
 write_and_pump (NetClient *client)
 {
-  gboolean moved;
-
-  for (guint i = 0; i < ROUNDS; i++)
+  client->unfinished = TRUE;
+  for (guint i = 0; i < ROUNDS && client->unfinished; i++)
     {
-      moved = flush_upstream (client);
-      moved = flush_client (client) || moved;
-      if (!moved)
-        return;
-      gateway_session_pump (client->session);
+      gboolean moved = flush_upstream (client);
+      client->unfinished = flush_client (client) || moved;
+      if (client->unfinished)
+        gateway_session_pump (client->session);
     }
 }
 
@@ -357,7 +355,7 @@ static int
 wanted_events (NetClient *client)
 {
   gboolean write = smtp_server_output (gateway_session_server (client->session))->length > 0
-                   || client->stream.wants_write;
+                   || client->stream.wants_write || client->unfinished;
   int mask = write && !client->gone ? UV_WRITABLE : 0;
 
   if (client->eof)

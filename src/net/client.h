@@ -37,12 +37,13 @@ typedef struct
   NetTake take;
   NetCapabilityWait capability_wait;
   NetRequest *request;
-  GSList *deliveries; /* of NetDelivery, under way */
-  gsize lingered;     /* octets read and dropped */
-  gboolean eof;       /* nothing more comes from the client */
-  gboolean leaving;   /* it has closed its side behind a QUIT that is not read yet */
-  gboolean gone;      /* the session knows that nobody listens */
-  gboolean flowing;   /* the last read filled what it was given: data flows, read more at once */
+  GSList *deliveries;  /* of NetDelivery, under way */
+  gsize lingered;      /* octets read and dropped */
+  gboolean eof;        /* nothing more comes from the client */
+  gboolean leaving;    /* it has closed its side behind a QUIT that is not read yet */
+  gboolean gone;       /* the session knows that nobody listens */
+  gboolean unfinished; /* it had its rounds of this turn, and may have more to say */
+  gboolean flowing;    /* the last read filled what it was given: data flows, read more at once */
 } NetClient;
 
 extern const GatewayHost net_client_host;

@@ -408,6 +408,27 @@ test_drain (void)
   g_assert_true (gateway_session_is_over (h->session));
 }
 
+/* One that pipelines commands and reads no answers fills neither our memory nor our time. */
+static void
+test_client_that_reads_nothing (void)
+{
+  g_autoptr (Harness) h = harness_plain ();
+  g_autoptr (GString) flood = g_string_new (NULL);
+  for (guint i = 0; i < 20000; i++)
+    g_string_append (flood, "HELP\r\n");
+  gateway_session_input (h->session, (guint8 *) flood->str, flood->len);
+  gateway_session_settle (h->session);
+  gateway_session_pump (h->session);
+  gsize waiting = smtp_server_output (gateway_session_server (h->session))->length;
+  g_assert_cmpuint (waiting, >, 0);
+  g_assert_cmpuint (waiting, <, 70 * 1024);
+  g_assert_false (gateway_session_wants_input (h->session));
+  g_assert_cmpint (gateway_session_timeout (h->session), !=, 0);
+  h->now = gateway_session_timeout (h->session);
+  gateway_session_timer (h->session);
+  g_assert_true (gateway_session_is_over (h->session));
+}
+
 /* A stop must not wait for clients who only hold their connection. */
 static void
 test_drain_with_a_silent_client (void)
@@ -483,6 +504,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/gateway/upstream/stalls-at-rcpt", "RCPT b@up.test",
                         test_stalling_upstream);
   g_test_add_data_func ("/gateway/upstream/stalls-at-data", "DATA", test_stalling_upstream);
+  g_test_add_func ("/gateway/flood", test_client_that_reads_nothing);
   g_test_add_func ("/gateway/drain", test_drain);
   g_test_add_func ("/gateway/drain/silent", test_drain_with_a_silent_client);
   g_test_add_func ("/gateway/idle", test_idle_client);
