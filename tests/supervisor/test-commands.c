@@ -85,9 +85,12 @@ test_check (void)
                        -1, NULL);
   expect (line, 78, "", "test.conf:1:1: ");
   expect (line, 78, "", "unknown option \"ad\" in filter \"f\"; did you mean \"add\"?");
-  expect (line, 78, "",
-          "test.conf:4:43: option \"timeout\": expected a duration like 30s, found "
-          "\"5x\"\ntest.conf:4:");
+  g_autofree gchar *out = NULL;
+  g_autofree gchar *errors = NULL;
+  mailweir (line, &out, &errors);
+  const gchar *first = strstr (errors, "test.conf:4:43: option \"timeout\"");
+  g_assert_nonnull (first);
+  g_assert_null (strstr (first + strlen ("test.conf:4:43: option"), "option \"timeout\""));
   g_unlink (path);
   expect (line, 78, "", "test.conf");
   g_rmdir (folder);
