@@ -30,7 +30,7 @@ main (int argc, char **argv)
 {
   WeirSettings settings = { sizeof settings };
   GError *error = NULL;
-  WeirRelay *relay = weir_relay_new (NULL);
+  WeirRelay *relay;
   WeirServer *server = NULL;
   WeirSession *session;
 
@@ -44,6 +44,7 @@ main (int argc, char **argv)
       fprintf (stderr, "%s\n", error != NULL ? error->message : "usage: relay HOST PORT URL");
       return 1;
     }
+  relay = weir_relay_new (NULL);
   setvbuf (stdout, NULL, _IOLBF, 0);
   printf ("port %u\n", weir_server_port (server));
   while ((session = weir_server_accept (server, NULL)) != NULL)

@@ -108,7 +108,7 @@ weir_log (WeirContext *context, const char *format, ...)
   va_start (arguments, format);
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  base_record_string (record, "id", context->request->session.session_id);
+  base_record_string (record, "session", context->request->session.session_id);
   base_record_string (record, "filter", context->filter->config->name);
   base_record_string (record, "text", text);
   base_record_emit (record);

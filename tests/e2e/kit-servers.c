@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <glib/gstdio.h>
 
@@ -68,8 +69,11 @@ kit_sink (guint port, const gchar *folder, const gchar *const *options)
   g_assert_cmpint (g_mkdir_with_parents (folder, 0777), ==, 0);
   g_chmod (folder, 0777);
   g_ptr_array_add (argv, (gpointer) "smtp-sink");
-  g_ptr_array_add (argv, (gpointer) "-u");
-  g_ptr_array_add (argv, (gpointer) "nobody");
+  if (geteuid () == 0)
+    {
+      g_ptr_array_add (argv, (gpointer) "-u");
+      g_ptr_array_add (argv, (gpointer) "nobody");
+    }
   g_ptr_array_add (argv, (gpointer) "-d");
   g_ptr_array_add (argv, template);
   for (guint i = 0; options != NULL && options[i] != NULL; i++)
