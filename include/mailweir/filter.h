@@ -140,18 +140,23 @@ typedef struct
  * nothing. `config` is the configuration block of `config_size` bytes, filled from `options`.
  *
  * When each is called, what its argument is, and what a refusal covers:
- *   connect         before the greeting; 554 refuses the session
- *   helo, ehlo      the domain as given; a refusal covers the command
- *   mail, rcpt      the address without brackets ("" is the null sender); a refusal covers the
- * sender, the one recipient data            before 354: a refusal covers the message, and the
- * client hears it at once header          each field in order; `value` unfolded and stripped
- * (weir_header_raw() has it raw) end_of_headers  at the blank line, or at a line that is no header
- *   body            the body in chunks of at most `body_chunk` octets (1,024 when 0), line breaks
- * as sent end_of_message  everything is there, parsed on demand; a refusal is heard after the final
- * dot rset, noop, vrfy, expn, help, quit, unknown   the argument, or the whole line for unknown
- *   message_over    once a transaction, after the client's answer or an abort (code 0, ""): no
- * verdict, no edit session_over    once a session: no verdict, no edit A filter without `body` and
- * `end_of_message` does not make the gateway store the message. */
+ *
+ * - connect: before the greeting; 554 refuses the session.
+ * - helo, ehlo: the domain as given; a refusal covers the command.
+ * - mail: the sender without brackets, "" is the null sender; a refusal covers the sender.
+ * - rcpt: the recipient without brackets; a refusal covers this one recipient.
+ * - data: before 354; a refusal covers the message, and the client hears it at once.
+ * - header: each field in order; `value` unfolded and stripped (weir_header_raw() has it raw).
+ * - end_of_headers: at the blank line, or at a line that is no header.
+ * - body: the body in chunks of at most `body_chunk` octets (1,024 when 0), line breaks as sent.
+ * - end_of_message: everything is there, parsed on demand; a refusal is heard after the final dot.
+ * - rset, noop, vrfy, expn, help, quit: the argument, if there can be one.
+ * - unknown: the whole line.
+ * - message_over: once a transaction, after the client's answer or an abort (code 0, ""): no
+ *   verdict, no edit.
+ * - session_over: once a session: no verdict, no edit.
+ *
+ * A filter without `body` and `end_of_message` does not make the gateway store the message. */
 typedef struct
 {
   guint abi;        /* WEIR_FILTER_ABI */
