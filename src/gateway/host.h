@@ -21,6 +21,7 @@ typedef struct
   gchar *name;     /* "mx1.example.org[10.0.0.5]:25", for logs */
   gchar *tls;      /* "TLSv1.3", NULL: plaintext */
   guint host;      /* index in the route's list */
+  gboolean local;  /* on our own host, by a loopback address */
   gboolean reused; /* it has carried a transaction before */
 } GatewayUpstream;
 

@@ -42,6 +42,7 @@ name_address (NetUpstream *upstream, const struct addrinfo *address)
 
   memcpy (&endpoint.address, address->ai_addr, MIN (address->ai_addrlen, sizeof endpoint.address));
   text = base_endpoint_address (&endpoint);
+  upstream->base.local = base_endpoint_is_loopback (&endpoint);
   g_free (upstream->base.name);
   upstream->base.name = g_strdup_printf ("%s[%s]:%u", destination->host, text, destination->port);
 }
