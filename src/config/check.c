@@ -310,11 +310,39 @@ check_relay (const ConfigListener *listener, ConfigErrors *errors)
   /* Names that were not found have been reported; their routes may have had a `for`. */
   if (listener->n_routes == 0 || listener->n_routes != g_strv_length (listener->route_names))
     return;
-  if (!has_claims (listener) && !is_given (listener->block, "relay-from"))
+  if (listener->auth == CONFIG_AUTH_OFF && !has_claims (listener)
+      && !is_given (listener->block, "relay-from"))
     config_errors_add (errors, &listener->block->place,
                        "listener \"%s\" is open beyond loopback and none of its routes has `for`: "
                        "say whose mail it takes with `for` in a route or `relay-from` here, or "
                        "relay = \"any\" for everybody's",
+                       listener->name);
+}
+
+static gboolean
+has_smtp_route (const ConfigListener *listener)
+{
+  for (guint i = 0; i < listener->n_routes; i++)
+    if (listener->routes[i]->n_destinations > 0
+        && (listener->routes[i]->destinations[0].kind == CONFIG_DESTINATION_SMTP
+            || listener->routes[i]->destinations[0].kind == CONFIG_DESTINATION_SMTPS))
+      return TRUE;
+  return FALSE;
+}
+
+static void
+check_auth (const ConfigListener *listener, ConfigErrors *errors)
+{
+  const ConfigPlace *place = config_block_place_of (listener->block, "auth");
+
+  if (listener->auth == CONFIG_AUTH_TLS && listener->tls == CONFIG_TLS_OFF)
+    config_errors_add (errors, place,
+                       "listener \"%s\" has auth = \"tls\" and no tls: AUTH would never be offered",
+                       listener->name);
+  if (listener->auth != CONFIG_AUTH_OFF && !has_smtp_route (listener)
+      && listener->n_routes == g_strv_length (listener->route_names))
+    config_errors_add (errors, place,
+                       "listener \"%s\" has auth, and no route to a server that knows users",
                        listener->name);
 }
 
@@ -328,6 +356,7 @@ check_listener (const Config *config, const ConfigListener *listener, GHashTable
   check_listener_tls (config, listener, errors);
   check_claims (listener, errors);
   check_relay (listener, errors);
+  check_auth (listener, errors);
 }
 
 void

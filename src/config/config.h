@@ -26,6 +26,12 @@ typedef enum
 } ConfigOnFailure;
 typedef enum
 {
+  CONFIG_AUTH_OFF,
+  CONFIG_AUTH_TLS,
+  CONFIG_AUTH_ALWAYS
+} ConfigAuth;
+typedef enum
+{
   CONFIG_RELAY_LISTED,
   CONFIG_RELAY_ANY
 } ConfigRelay;
@@ -113,6 +119,7 @@ typedef struct
   guint n_endpoints;
   gint tls; /* ConfigListenerTls */
   gboolean require_tls;
+  gint auth; /* ConfigAuth */
   gchar **filter_names;
   ConfigFilter **filters; /* linked, in the order of the chain; borrowed */
   guint n_filters;

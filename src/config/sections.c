@@ -21,6 +21,7 @@
 
 /* In the order of the enums in config.h. */
 static const gchar *const listener_tls[] = { "off", "starttls", "implicit", NULL };
+static const gchar *const auth[] = { "off", "tls", "always", NULL };
 static const gchar *const upstream_tls[] = { "off", "opportunistic", "required", "verified", NULL };
 static const gchar *const on_failure[] = { "tempfail", "pass", "reject", NULL };
 static const gchar *const relay[] = { "listed", "any", NULL };
@@ -86,6 +87,8 @@ static const ConfigOption listener_options[]
                   .help = "offered by STARTTLS, spoken from the first octet, or not at all"),
         LISTENER (require_tls, "require-tls", BOOLEAN, .fallback = "false",
                   .help = "no MAIL before STARTTLS: 530 5.7.0"),
+        LISTENER (auth, "auth", CHOICE, .choices = auth,
+                  .help = "AUTH is relayed to the next server: once TLS is spoken, or always"),
         LISTENER (filter_names, "filters", STRING_LIST, .help = "the chain, in its order"),
         LISTENER (route_names, "routes", STRING_LIST, .required = TRUE,
                   .help = "where recipients may go; the most specific `for` wins"),

@@ -69,8 +69,11 @@ answer_ehlo (GatewaySession *session, SmtpCapabilities upstreams)
   g_autofree gchar *greeting
       = g_strdup_printf ("%s Hello %s [%s]", session->listener->config->hostname,
                          session->client_name != NULL ? session->client_name : "unknown", address);
-  smtp_server_answer_ehlo (session->server, greeting, offer (session, upstreams),
-                           session->listener->announced);
+  g_autofree gchar *mechanisms = auth_offer (session, upstreams);
+  SmtpCapabilities offered = offer (session, upstreams);
+  offered.flags |= mechanisms != NULL ? SMTP_CAP_AUTH : 0;
+  smtp_server_offer_auth (session->server, mechanisms);
+  smtp_server_answer_ehlo (session->server, greeting, offered, session->listener->announced);
 }
 
 static void
@@ -224,6 +227,14 @@ on_starttls (GatewaySession *session, const SmtpServerEvent *event)
     smtp_server_answer (session->server, BASE_REPLY (502, 5, 5, 1, "STARTTLS is not offered here"));
 }
 
+/* ---- AUTH ---- */
+
+static void
+on_auth (GatewaySession *session, const SmtpServerEvent *event)
+{
+  auth_begin (session, event->argument, event->initial);
+}
+
 /* ---- Content ---- */
 
 static void
@@ -276,8 +287,8 @@ static const EventHandler handlers[] = {
   [SMTP_SERVER_STARTTLS] = on_starttls,
   [SMTP_SERVER_UNKNOWN] = on_simple,
   [SMTP_SERVER_BDAT] = on_data,
-  [SMTP_SERVER_AUTH] = on_not_offered,
-  [SMTP_SERVER_AUTH_RESPONSE] = on_not_offered,
+  [SMTP_SERVER_AUTH] = on_auth,
+  [SMTP_SERVER_AUTH_RESPONSE] = auth_response,
   [SMTP_SERVER_XCLIENT] = on_not_offered,
   [SMTP_SERVER_XFORWARD] = on_not_offered,
   [SMTP_SERVER_COMMAND] = on_added,
@@ -285,12 +296,17 @@ static const EventHandler handlers[] = {
 
 G_STATIC_ASSERT (G_N_ELEMENTS (handlers) == SMTP_SERVER_COMMAND + 1);
 
+static gboolean
+is_of_content (SmtpServerEventType type)
+{
+  return type == SMTP_SERVER_CHUNK || type == SMTP_SERVER_END;
+}
+
 /* Draining: no new work is begun; what is open is finished. */
 static gboolean
 is_refused_while_draining (const GatewaySession *session, SmtpServerEventType type)
 {
-  if (!session->draining || type == SMTP_SERVER_QUIT || type == SMTP_SERVER_CHUNK
-      || type == SMTP_SERVER_END)
+  if (!session->draining || type == SMTP_SERVER_QUIT || is_of_content (type))
     return FALSE;
   return session->tx == NULL || session->hurried;
 }
@@ -305,5 +321,6 @@ session_handle_event (GatewaySession *session, const SmtpServerEvent *event)
       smtp_server_answer_close (session->server, reply);
       return;
     }
-  handlers[event->type](session, event);
+  if (is_of_content (event->type) || event->type == SMTP_SERVER_QUIT || !auth_say_lost (session))
+    handlers[event->type](session, event);
 }

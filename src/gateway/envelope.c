@@ -220,6 +220,8 @@ claim (const GatewaySession *session, const gchar *address)
 {
   const ConfigListener *listener = session->listener->listener;
   gboolean needs_relay = FALSE;
+  if (session->user != NULL)
+    return auth_route (session);
   if (base_address_domain (address) == NULL)
     return claim_postmaster (session);
   const ConfigRoute *route = config_listener_route (listener, address, &needs_relay);
@@ -321,7 +323,7 @@ static gboolean
 belongs_here (const GatewaySession *session, const BasePath *path)
 {
   gboolean needs_relay = FALSE;
-  return is_known (session->tx->recipients, path)
+  return session->user != NULL || is_known (session->tx->recipients, path)
          || config_listener_route (session->listener->listener, path->address, &needs_relay)
                 == session->tx->route;
 }

@@ -15,6 +15,7 @@ fill_session (const GatewaySession *session, IpcSession *facts, gchar **address)
   facts->client_port = base_endpoint_port (&session->client);
   facts->client_name = session->client_name != NULL ? session->client_name : (gchar *) "unknown";
   facts->helo = session->helo;
+  facts->user = session->user;
   facts->tls_protocol = session->tls_protocol;
   facts->tls_cipher = session->tls_cipher;
 }

@@ -211,6 +211,7 @@ fill_quarantine (const GatewaySession *session, GatewayDelivery *job)
   job->client_address = base_endpoint_address (&session->client);
   job->client_name = g_strdup (session->client_name);
   job->helo = g_strdup (session->helo);
+  job->user = g_strdup (session->user);
   job->filter = g_strdup (tx->aside_filter);
   job->reason = g_strdup (tx->aside_reason);
   job->notes = session->chain != NULL ? chain_log_notes (session->chain) : NULL;

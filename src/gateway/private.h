@@ -14,6 +14,7 @@ typedef enum
   SESSION_FREE,
   SESSION_HOOKS,       /* a run of the chain is under way */
   SESSION_PARKED,      /* an RCPT for another route waits for the answers to the ones before it */
+  SESSION_AUTH,        /* a step of AUTH is with the upstream */
   SESSION_CAPABILITIES /* EHLO waits for what the upstreams can do */
 } SessionWork;
 
@@ -123,6 +124,16 @@ typedef struct
   gint64 deadline;   /* from the final dot to ours; 0: not running */
 } GatewayTransaction;
 
+/* The client's authentication, which is the upstream's affair. */
+typedef enum
+{
+  AUTH_NONE,
+  AUTH_WANTED,  /* the host looks for a connection */
+  AUTH_RUNNING, /* an exchange is under way */
+  AUTH_DONE,    /* accepted: the session keeps its upstream connection */
+  AUTH_LOST     /* that connection is gone: 421 */
+} AuthPhase;
+
 typedef void (*SessionContinue) (GatewaySession *session, const ChainOutcome *outcome);
 
 struct _GatewaySession
@@ -140,6 +151,14 @@ struct _GatewaySession
   gchar *tls_protocol;
   gchar *tls_cipher;
   gboolean esmtp, new_esmtp;
+
+  AuthPhase auth;
+  gchar *user;           /* authenticated; NULL: nobody is */
+  gchar *auth_mechanism; /* of the exchange that is under way, as what follows */
+  gchar *auth_initial;
+  gchar *auth_name;    /* that it names; NULL: not known */
+  gboolean auth_heard; /* the response that would name it has come */
+  guint auth_failures; /* of the session */
 
   SessionWork work;
   SessionContinue after_hooks;
@@ -198,6 +217,23 @@ guint envelope_accepted (const GatewayTransaction *tx);
 GPtrArray *envelope_paths (const GatewayTransaction *tx);
 /* Puts a filter's envelope in the client's place. FALSE: `*refusal` says why it can not be. */
 gboolean envelope_edit (GatewaySession *session, const ChainOutcome *outcome, BaseReply **refusal);
+
+/* auth.c */
+/* The mechanisms for EHLO's answer, NULL: none. Caller frees. */
+gchar *auth_offer (const GatewaySession *session, SmtpCapabilities upstreams);
+/* Where the users are known, and where all mail of one who is authenticated goes. */
+const ConfigRoute *auth_route (const GatewaySession *session);
+void auth_begin (GatewaySession *session, const gchar *mechanism, const gchar *initial);
+void auth_response (GatewaySession *session, const SmtpServerEvent *event);
+void auth_ready (GatewaySession *session, GatewayUpstream *upstream);
+void auth_challenge (GatewaySession *session, const BaseReply *challenge);
+void auth_reply (GatewaySession *session, const BaseReply *reply);
+/* The upstream of an exchange can not be had, or was lost in the middle of it. */
+void auth_lost (GatewaySession *session);
+void auth_abandon (GatewaySession *session); /* an exchange that is under way */
+void auth_forget (GatewaySession *session);  /* whoever was authenticated is not any more */
+/* 421 where the user's connection was lost. FALSE: it was not. */
+gboolean auth_say_lost (GatewaySession *session);
 
 /* upstream.c */
 void upstream_ask (GatewaySession *session, GatewayRecipient *recipient);

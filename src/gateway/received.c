@@ -20,9 +20,14 @@ protocol (const GatewaySession *session)
 {
   gboolean utf8
       = session->tx != NULL && base_path_parameter (session->tx->sender, "SMTPUTF8") != NULL;
+  gboolean tls = session->tls_protocol != NULL;
+  if (utf8 && session->user != NULL)
+    return tls ? "UTF8SMTPSA" : "UTF8SMTPA";
   if (utf8)
-    return session->tls_protocol != NULL ? "UTF8SMTPS" : "UTF8SMTP";
-  if (session->tls_protocol != NULL)
+    return tls ? "UTF8SMTPS" : "UTF8SMTP";
+  if (session->user != NULL)
+    return tls ? "ESMTPSA" : "ESMTPA";
+  if (tls)
     return "ESMTPS";
   return session->esmtp ? "ESMTP" : "SMTP";
 }

@@ -39,6 +39,7 @@ gateway_session_free (GatewaySession *session)
   if (session == NULL)
     return;
   session_abandon_hooks (session);
+  auth_forget (session);
   upstream_drop (session);
   transaction_free (session->tx);
   chain_state_free (session->chain);
@@ -87,6 +88,7 @@ end_if_closing (GatewaySession *session)
     return;
   session->ending = TRUE;
   session->work = SESSION_FREE;
+  auth_abandon (session);
   transaction_abort (session, session->client_gone ? "client-gone" : "aborted", run_session_over);
 }
 
@@ -153,6 +155,16 @@ may_pull (const GatewaySession *session)
     }
 }
 
+/* Between two messages there is nobody to tell but the client, and no command to wait for. */
+static void
+notice_lost_user (GatewaySession *session)
+{
+  if (session->tx == NULL && session->work == SESSION_FREE && !session->client_gone
+      && !session->ending && !smtp_server_is_closing (session->server)
+      && !smtp_server_awaits_answer (session->server))
+    auth_say_lost (session);
+}
+
 static gboolean
 pull_client (GatewaySession *session)
 {
@@ -188,6 +200,7 @@ gateway_session_pump (GatewaySession *session)
       upstream_pull (session);
       if (session->tx != NULL)
         envelope_unpark (session);
+      notice_lost_user (session);
       moved = pull_client (session);
       if (!moved)
         end_if_closing (session);
@@ -223,6 +236,7 @@ gateway_session_tls_started (GatewaySession *session, const gchar *protocol, con
   session->tls_protocol = g_strdup (protocol);
   session->tls_cipher = g_strdup (cipher);
   g_clear_pointer (&session->helo, g_free);
+  auth_forget (session);
   session->last_activity = session->methods->now (session->host);
   if (session->chain != NULL)
     chain_state_end_message (session->chain);

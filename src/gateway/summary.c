@@ -13,6 +13,7 @@ add_client (const GatewaySession *session, BaseRecord *record)
                       session->client_name != NULL ? session->client_name : "unknown", address);
   base_record_string (record, "helo", session->helo);
   base_record_string (record, "proto", session->esmtp ? "ESMTP" : "SMTP");
+  base_record_string (record, "user", session->user);
   base_record_string (record, "tls", session->tls_protocol);
 }
 

@@ -28,6 +28,23 @@ static const Keyword keywords[] = {
   { "XFORWARD", SMTP_CAP_XFORWARD, FALSE },
 };
 
+static const struct
+{
+  const gchar *name;
+  SmtpCap flag;
+} mechanisms[] = {
+  { "SCRAM-SHA-512", SMTP_CAP_AUTH_SCRAM_SHA_512 },
+  { "SCRAM-SHA-256", SMTP_CAP_AUTH_SCRAM_SHA_256 },
+  { "SCRAM-SHA-1", SMTP_CAP_AUTH_SCRAM_SHA_1 },
+  { "DIGEST-MD5", SMTP_CAP_AUTH_DIGEST_MD5 },
+  { "CRAM-MD5", SMTP_CAP_AUTH_CRAM_MD5 },
+  { "OAUTHBEARER", SMTP_CAP_AUTH_OAUTHBEARER },
+  { "XOAUTH2", SMTP_CAP_AUTH_XOAUTH2 },
+  { "NTLM", SMTP_CAP_AUTH_NTLM },
+  { "PLAIN", SMTP_CAP_AUTH_PLAIN },
+  { "LOGIN", SMTP_CAP_AUTH_LOGIN },
+};
+
 SmtpCapabilities
 smtp_capabilities_intersect (SmtpCapabilities a, SmtpCapabilities b)
 {
@@ -54,6 +71,31 @@ parse_size (const gchar *text, gsize length)
   return length == 0 ? size : 0;
 }
 
+static guint32
+parse_mechanisms (const gchar *text, gsize length)
+{
+  g_autofree gchar *list = g_strndup (text, length);
+  g_auto (GStrv) words = g_strsplit_set (list, "= \t\r\n", -1);
+  guint32 flags = 0;
+
+  for (guint i = 0; words[i] != NULL; i++)
+    for (guint j = 0; j < G_N_ELEMENTS (mechanisms); j++)
+      if (g_ascii_strcasecmp (words[i], mechanisms[j].name) == 0)
+        flags |= mechanisms[j].flag;
+  return flags;
+}
+
+gchar *
+smtp_capabilities_mechanisms (SmtpCapabilities capabilities)
+{
+  g_autoptr (GString) list = g_string_new (NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (mechanisms); i++)
+    if ((capabilities.flags & mechanisms[i].flag) != 0)
+      g_string_append_printf (list, "%s%s", list->len > 0 ? " " : "", mechanisms[i].name);
+  return list->len > 0 ? g_strdup (list->str) : NULL;
+}
+
 void
 smtp_capabilities_parse_line (SmtpCapabilities *capabilities, const gchar *line, gsize length)
 {
@@ -70,6 +112,8 @@ smtp_capabilities_parse_line (SmtpCapabilities *capabilities, const gchar *line,
       capabilities->flags |= keywords[i].flag;
       if (keywords[i].flag == SMTP_CAP_SIZE)
         capabilities->size = parse_size (line + word, length - word);
+      if (keywords[i].flag == SMTP_CAP_AUTH)
+        capabilities->flags |= parse_mechanisms (line + word, length - word);
       return;
     }
 }

@@ -18,7 +18,19 @@ typedef enum
   SMTP_CAP_AUTH = 1 << 9,                /* RFC 4954 */
   SMTP_CAP_XCLIENT = 1 << 10,
   SMTP_CAP_XFORWARD = 1 << 11,
-  SMTP_CAP_HELP = 1 << 12
+  SMTP_CAP_HELP = 1 << 12,
+  /* The mechanisms of AUTH that a relay can pass on step by step: none that is bound to the
+   * connection (EXTERNAL, "-PLUS") or to the server's name. Others are not kept. */
+  SMTP_CAP_AUTH_PLAIN = 1 << 16,
+  SMTP_CAP_AUTH_LOGIN = 1 << 17,
+  SMTP_CAP_AUTH_CRAM_MD5 = 1 << 18,
+  SMTP_CAP_AUTH_DIGEST_MD5 = 1 << 19,
+  SMTP_CAP_AUTH_SCRAM_SHA_1 = 1 << 20,
+  SMTP_CAP_AUTH_SCRAM_SHA_256 = 1 << 21,
+  SMTP_CAP_AUTH_SCRAM_SHA_512 = 1 << 22,
+  SMTP_CAP_AUTH_XOAUTH2 = 1 << 23,
+  SMTP_CAP_AUTH_OAUTHBEARER = 1 << 24,
+  SMTP_CAP_AUTH_NTLM = 1 << 25
 } SmtpCap;
 
 typedef struct
@@ -39,3 +51,6 @@ void smtp_capabilities_parse_line (SmtpCapabilities *capabilities, const gchar *
  * are none. AUTH, XCLIENT and XFORWARD are left out: their lines carry arguments, which the server
  * machine adds. Caller frees. */
 gchar *smtp_capabilities_to_lines (SmtpCapabilities capabilities);
+/* The mechanisms of AUTH among these capabilities, strongest first, with spaces between them; NULL:
+ * none. Caller frees. */
+gchar *smtp_capabilities_mechanisms (SmtpCapabilities capabilities);

@@ -184,6 +184,19 @@ static const Case meaning_cases[] = {
   "c:1:1: listener \"m\" is open beyond loopback and none of its routes has `for`: say whose "     \
   "mail it takes with `for` in a route or `relay-from` here, or relay = \"any\" for everybody's\n"
 
+#define FORWARD "route \"r\" { to = \"smtp://h:25\" }\n"
+#define CERTIFIED "tls { certificate = \"c.pem\" }\n"
+
+static const Case auth_cases[] = {
+  { "auth-public", PUBLIC ("tls = \"starttls\" auth = \"tls\"") CERTIFIED FORWARD, "" },
+  { "auth-always", PUBLIC ("auth = \"always\"") FORWARD, "" },
+  { "auth-off", PUBLIC ("auth = \"off\"") FORWARD, CLOSED_ERROR },
+  { "auth-without-tls", PUBLIC ("auth = \"tls\"") FORWARD,
+    "c:1:58: listener \"m\" has auth = \"tls\" and no tls: AUTH would never be offered\n" },
+  { "auth-without-server", PUBLIC ("auth = \"always\"") FINE,
+    "c:1:58: listener \"m\" has auth, and no route to a server that knows users\n" },
+};
+
 static const Case relay_cases[] = {
   { "public", PUBLIC ("") FINE, CLOSED_ERROR },
   { "public-v6", "listener \"m\" { bind = [\"[::1]:25\", \"[::]:25\"] routes = [\"r\"] }\n" FINE,
@@ -390,6 +403,7 @@ main (gint argc, gchar **argv)
   g_test_init (&argc, &argv, NULL);
   add_cases ("load", cases, G_N_ELEMENTS (cases));
   add_cases ("meaning", meaning_cases, G_N_ELEMENTS (meaning_cases));
+  add_cases ("auth", auth_cases, G_N_ELEMENTS (auth_cases));
   add_cases ("relay", relay_cases, G_N_ELEMENTS (relay_cases));
   g_test_add_func ("/config/load/all-at-once", test_all_at_once);
   g_test_add_func ("/config/load/missing-file", test_missing_file);

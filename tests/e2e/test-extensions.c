@@ -1,5 +1,5 @@
-/* Extensions of the protocol through the whole program: commands that a filter adds, CHUNKING.
- * Fails when the client hears another answer than the one that was due. */
+/* Extensions of the protocol through the whole program: commands that a filter adds, CHUNKING,
+ * AUTH. Fails when the client hears another answer than the one that was due. */
 #include "kit.h"
 
 #include <string.h>
@@ -75,12 +75,92 @@ test_chunks (void)
   way_stop (&way);
 }
 
+static const KitStep users[] = {
+  { "AUTH PLAIN AGpvZQBzZWNyZXQ=", KIT_ANSWER, "235 2.7.0 welcome\n" },
+  { "AUTH PLAIN AAAA", KIT_ANSWER, "535 5.7.8 who are you\n" },
+  { "AUTH PLAIN", KIT_ANSWER, "334 \n" },
+  { "AGpvZQBzZWNyZXQ=", KIT_ANSWER, "235 2.7.0 welcome\n" },
+  { "AUTH LOGIN", KIT_ANSWER, "334 VXNlcm5hbWU6\n" },
+  { "am9l", KIT_ANSWER, "334 UGFzc3dvcmQ6\n" },
+  { "c2VjcmV0", KIT_ANSWER, "235 2.7.0 welcome\n" },
+  { NULL },
+};
+
+static void
+send_one (KitClient *client)
+{
+  kit_open_message (client, "joe@up.test", "b@far.test");
+  kit_command (client, "A: b\n\nhello\n.", "250 ");
+}
+
+/* LOGIN in its steps; two messages, and the other client's, by connections of their own. */
+static void
+test_auth (void)
+{
+  Way way;
+  way_start (&way, "PIPELINING\nAUTH PLAIN LOGIN EXTERNAL", users,
+             "auth = \"always\" filters = [\"trace\"]", "filter \"trace\" { module = \"trace\" }");
+  KitClient *joe = kit_connect (way.port);
+  KitClient *other = kit_connect (way.port);
+  g_autofree gchar *offered = kit_greet (joe);
+  g_free (kit_greet (other));
+  g_assert_nonnull (strstr (offered, "AUTH PLAIN LOGIN\n"));
+  kit_command (joe, "AUTH PLAIN AAAA", "535 5.7.8 ");
+  kit_command (joe, "AUTH LOGIN", "334 VXNlcm5hbWU6");
+  kit_command (joe, "am9l", "334 UGFzc3dvcmQ6");
+  kit_command (joe, "c2VjcmV0", "235 2.7.0 ");
+  kit_command (joe, "AUTH PLAIN AAAA", "503 ");
+  send_one (joe);
+  send_one (other);
+  send_one (joe);
+  kit_command (joe, "QUIT", "221 ");
+  kit_command (other, "QUIT", "221 ");
+  kit_close (joe);
+  kit_close (other);
+  g_assert_cmpuint (kit_server_count (way.server, "AUTH LOGIN"), ==, 1);
+  g_autoptr (GPtrArray) messages = kit_server_messages (way.server);
+  g_assert_cmpuint (messages->len, ==, 3);
+  for (guint i = 0; i < 3; i++)
+    {
+      const gchar *bytes = g_bytes_get_data (messages->pdata[i], NULL);
+      g_assert_nonnull (g_strstr_len (bytes, 300, i == 1 ? " with ESMTP id" : " with ESMTPA id"));
+    }
+  kit_wait_log (way.mailweir, "user=joe");
+  way_stop (&way);
+}
+
+static void
+test_auth_of_curl (void)
+{
+  if (!kit_have ("curl"))
+    {
+      g_test_skip ("no curl");
+      return;
+    }
+  Way way;
+  way_start (&way, "AUTH PLAIN LOGIN", users, "auth = \"always\"", NULL);
+  g_autofree gchar *url = g_strdup_printf ("smtp://127.0.0.1:%u", way.port);
+  g_autofree gchar *file = kit_path ("curl.eml");
+  g_autofree gchar *output = NULL;
+  const gchar *const argv[]
+      = { "curl",        "-sS",         url,          "-u", "joe:secret", "--mail-from",
+          "joe@up.test", "--mail-rcpt", "b@far.test", "-T", file,         NULL };
+  kit_write (file, "A: b\r\n\r\nhello\r\n");
+  g_assert_cmpint (kit_run (argv, &output), ==, 0);
+  g_autoptr (GPtrArray) messages = kit_server_messages (way.server);
+  g_assert_cmpuint (messages->len, ==, 1);
+  kit_wait_log (way.mailweir, "user=joe");
+  way_stop (&way);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/e2e/extensions/added-command", test_added_command);
   g_test_add_func ("/e2e/extensions/chunks", test_chunks);
+  g_test_add_func ("/e2e/extensions/auth", test_auth);
+  g_test_add_func ("/e2e/extensions/auth-curl", test_auth_of_curl);
   gint status = g_test_run ();
   kit_finish ();
   return status;

@@ -38,6 +38,9 @@ describe (const SmtpServerEvent *event)
           "CHUNK",         "END",     "RSET",     "NOOP",    "VRFY", "EXPN",
           "HELP",          "QUIT",    "STARTTLS", "UNKNOWN", "BDAT", "AUTH",
           "AUTH_RESPONSE", "XCLIENT", "XFORWARD", "COMMAND" };
+  if (event->type == SMTP_SERVER_AUTH || event->type == SMTP_SERVER_AUTH_RESPONSE)
+    return g_strconcat (names[event->type], " ", event->argument,
+                        event->initial != NULL ? " " : NULL, event->initial, NULL);
   if (event->path == NULL)
     return g_strdup (names[event->type]);
   return g_strdup_printf ("%s %s", names[event->type], event->path->address);
@@ -99,6 +102,15 @@ misbehave (Harness *harness, HarnessConnection *connection, const SmtpServerEven
 }
 
 static void
+answer_ehlo (Harness *harness, HarnessConnection *connection)
+{
+  SmtpCapabilities offered = harness->capabilities;
+  offered.flags |= harness->mechanisms != NULL ? SMTP_CAP_AUTH : 0;
+  smtp_server_offer_auth (connection->server, harness->mechanisms);
+  smtp_server_answer_ehlo (connection->server, "up.test", offered, NULL);
+}
+
+static void
 answer_event (Harness *harness, HarnessConnection *connection, const SmtpServerEvent *event)
 {
   g_autofree gchar *key = describe (event);
@@ -118,7 +130,7 @@ answer_event (Harness *harness, HarnessConnection *connection, const SmtpServerE
   else
     reply = base_reply_new (250, 2, 0, 0, "up ok");
   if (event->type == SMTP_SERVER_EHLO)
-    smtp_server_answer_ehlo (connection->server, "up.test", harness->capabilities, NULL);
+    answer_ehlo (harness, connection);
   else if (reply->code == 421)
     smtp_server_answer_close (connection->server, reply);
   else
@@ -220,6 +232,7 @@ harness_connection_new (Harness *harness)
   connection->server = smtp_server_new (&connection->limits);
   connection->body = g_string_new (NULL);
   connection->upstream.client = smtp_client_new ("mx.test", SMTP_CLIENT_TLS_OFF);
+  connection->upstream.local = !harness->remote;
   connection->upstream.name = g_strdup_printf ("up%u", ++harness->connections);
   const SmtpServerEvent *event = smtp_server_next (connection->server);
   answer_event (harness, connection, event);

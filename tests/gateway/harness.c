@@ -36,7 +36,10 @@ static gboolean
 host_capabilities (gpointer host, SmtpCapabilities *capabilities)
 {
   Harness *harness = host;
+  g_autofree gchar *line = g_strdup_printf ("AUTH %s", harness->mechanisms);
   *capabilities = harness->capabilities;
+  if (harness->mechanisms != NULL)
+    smtp_capabilities_parse_line (capabilities, line, strlen (line));
   return !harness->capabilities_later;
 }
 

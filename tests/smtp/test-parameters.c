@@ -20,7 +20,8 @@ test_capabilities_parse (void)
 
   parse_lines (&c, "pipelining\nSIZE 1000\nAUTH PLAIN LOGIN\nX-FOO\nPIPELININGS\n8BITMIME \n");
   g_assert_cmpuint (c.flags, ==,
-                    SMTP_CAP_PIPELINING | SMTP_CAP_SIZE | SMTP_CAP_AUTH | SMTP_CAP_8BITMIME);
+                    SMTP_CAP_PIPELINING | SMTP_CAP_SIZE | SMTP_CAP_AUTH | SMTP_CAP_8BITMIME
+                        | SMTP_CAP_AUTH_PLAIN | SMTP_CAP_AUTH_LOGIN);
   g_assert_cmpuint (c.size, ==, 1000);
   parse_lines (&c, "SIZE");
   g_assert_cmpuint (c.size, ==, 0);
@@ -43,6 +44,23 @@ test_capabilities_lines (void)
   parse_lines (&back, lines);
   g_assert_cmpuint (back.flags, ==, SMTP_CAP_SIZE | SMTP_CAP_DSN);
   g_assert_cmpuint (back.size, ==, 25);
+}
+
+static void
+test_mechanisms (void)
+{
+  SmtpCapabilities a = { 0, 0 };
+  SmtpCapabilities b = { 0, 0 };
+
+  parse_lines (&a, "AUTH plain EXTERNAL SCRAM-SHA-256-PLUS scram-sha-256 PLAINER GSSAPI CRAM-MD5");
+  parse_lines (&b, "AUTH=LOGIN PLAIN\nAUTH SCRAM-SHA-256\nSIZE");
+  g_autofree gchar *of_a = smtp_capabilities_mechanisms (a);
+  g_autofree gchar *of_b = smtp_capabilities_mechanisms (b);
+  g_autofree gchar *both = smtp_capabilities_mechanisms (smtp_capabilities_intersect (a, b));
+  g_assert_cmpstr (of_a, ==, "SCRAM-SHA-256 CRAM-MD5 PLAIN");
+  g_assert_cmpstr (of_b, ==, "SCRAM-SHA-256 PLAIN LOGIN");
+  g_assert_cmpstr (both, ==, "SCRAM-SHA-256 PLAIN");
+  g_assert_null (smtp_capabilities_mechanisms ((SmtpCapabilities){ 0xffff, 0 }));
 }
 
 static void
@@ -185,6 +203,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/smtp/capabilities/parse", test_capabilities_parse);
   g_test_add_func ("/smtp/capabilities/lines", test_capabilities_lines);
+  g_test_add_func ("/smtp/capability/mechanisms", test_mechanisms);
   g_test_add_func ("/smtp/capabilities/intersect", test_capabilities_intersect);
   g_test_add_func ("/smtp/parameters/values", test_values);
   g_test_add_func ("/smtp/parameters/needs", test_needs);

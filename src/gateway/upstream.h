@@ -1,0 +1,24 @@
+/* The upstream's half of a transaction, between the files that ask (upstream.c), hear
+ * (upstream-replies.c) and log in (auth.c). */
+#pragma once
+
+#include "gateway/private.h"
+
+#define UPSTREAM_ATTEMPTS 3 /* connections for one transaction */
+
+/* Octets that wait to be written; of the message, those that do not any more. */
+gsize upstream_backlog (const GatewayUpstream *upstream);
+guint64 upstream_body_taken (const GatewaySession *session);
+/* Back from lease. One that the client has authenticated is kept for the session, or lost. */
+void upstream_give (GatewaySession *session, gboolean reusable);
+/* The next reply, or progress, is due within this. */
+void upstream_wait (GatewaySession *session, gint64 milliseconds);
+/* The transaction can not succeed any more, unless a recipient of another route comes while none is
+ * accepted. */
+void upstream_doom (GatewaySession *session, const BaseReply *why);
+/* Whether somebody has heard, or waits for, what only this envelope can make true. */
+gboolean upstream_is_needed (const GatewayTransaction *tx);
+void upstream_acquire (GatewaySession *session);
+void upstream_send_envelope (GatewaySession *session);
+void upstream_send_rset (GatewaySession *session);
+void upstream_send_data (GatewaySession *session);
