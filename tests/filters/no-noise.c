@@ -13,7 +13,7 @@ no_noise (WeirContext *context)
 
 WEIR_EXPORT const WeirFilter weir_filter = {
   WEIR_FILTER_HEADER,
-  .name = "example",
+  .name = "no-noise",
   .summary = "refuses messages with an X-Noise field",
   .end_of_headers = no_noise,
 };
