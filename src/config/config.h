@@ -95,6 +95,7 @@ typedef struct
   gint64 final_reply; /* ms */
   gint64 connections; /* a host, all threads together */
   gint64 keep;        /* ms an idle connection is kept */
+  gboolean xforward;
   const ConfigBlock *block;
 } ConfigRoute;
 

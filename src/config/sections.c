@@ -139,6 +139,8 @@ static const ConfigOption route_options[] = {
          .help = "to one host, all threads together"),
   ROUTE (keep, "keep", DURATION, .fallback = "30s", .minimum = 0, .maximum = DAY,
          .help = "how long an idle connection is kept"),
+  ROUTE (xforward, "xforward", BOOLEAN, .fallback = "false",
+         .help = "tell the server who our client is, by XFORWARD, where it offers that"),
   { NULL }
 };
 

@@ -133,6 +133,7 @@ say_envelope (GatewaySession *session)
   tx->up = UP_ENVELOPE;
   tx->up_stale = FALSE;
   tx->up_open = 1;
+  xforward_say (session);
   smtp_client_mail (session->upstream->client, tx->sender, 0);
   for (guint i = 0; i < tx->recipients->len; i++)
     {

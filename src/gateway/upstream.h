@@ -22,3 +22,6 @@ void upstream_acquire (GatewaySession *session);
 void upstream_send_envelope (GatewaySession *session);
 void upstream_send_rset (GatewaySession *session);
 void upstream_send_data (GatewaySession *session);
+
+/* xforward.c: before MAIL, where the route says so and the upstream offers it. */
+void xforward_say (GatewaySession *session);

@@ -1,5 +1,5 @@
 /* Extensions of the protocol through the whole program: commands that a filter adds, CHUNKING,
- * AUTH. Fails when the client hears another answer than the one that was due. */
+ * AUTH, XFORWARD. Fails when the client hears another answer than the one that was due. */
 #include "kit.h"
 
 #include <string.h>
@@ -153,6 +153,27 @@ test_auth_of_curl (void)
   way_stop (&way);
 }
 
+static void
+test_xforward (void)
+{
+  guint upstream = kit_port ();
+  g_autofree gchar *to = g_strdup_printf ("\"smtp://127.0.0.1:%u\"", upstream);
+  Way way = { .port = kit_port () };
+  static const KitStep steps[] = { { "XFORWARD", KIT_ANSWER, "250 2.0.0 Ok\n" }, { NULL } };
+  way.server = kit_server (upstream, "PIPELINING\nXFORWARD NAME ADDR HELO", steps);
+  way.mailweir = kit_gateway (way.port, to, NULL, "xforward = true", NULL);
+  g_autofree gchar *reply = kit_deliver (way.port, "b@up.test", "A: b\n\nhello\n");
+  g_assert_true (g_str_has_prefix (reply, "250 "));
+  g_autoptr (GPtrArray) commands = kit_server_commands (way.server);
+  guint found = 0;
+  for (guint i = 0; i < commands->len; i++)
+    found += strstr (commands->pdata[i], "XFORWARD") != NULL
+             && strstr (commands->pdata[i], "ADDR=127.0.0.1") != NULL
+             && strstr (commands->pdata[i], "PORT") == NULL;
+  g_assert_cmpuint (found, ==, 1);
+  way_stop (&way);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -161,6 +182,7 @@ main (int argc, char **argv)
   g_test_add_func ("/e2e/extensions/chunks", test_chunks);
   g_test_add_func ("/e2e/extensions/auth", test_auth);
   g_test_add_func ("/e2e/extensions/auth-curl", test_auth_of_curl);
+  g_test_add_func ("/e2e/extensions/xforward", test_xforward);
   gint status = g_test_run ();
   kit_finish ();
   return status;

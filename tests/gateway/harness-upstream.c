@@ -38,6 +38,11 @@ describe (const SmtpServerEvent *event)
           "CHUNK",         "END",     "RSET",     "NOOP",    "VRFY", "EXPN",
           "HELP",          "QUIT",    "STARTTLS", "UNKNOWN", "BDAT", "AUTH",
           "AUTH_RESPONSE", "XCLIENT", "XFORWARD", "COMMAND" };
+  if (event->type == SMTP_SERVER_XFORWARD)
+    {
+      g_autofree gchar *all = g_strjoinv (" ", (gchar **) event->attributes);
+      return g_strconcat ("XFORWARD ", all, NULL);
+    }
   if (event->type == SMTP_SERVER_AUTH || event->type == SMTP_SERVER_AUTH_RESPONSE)
     return g_strconcat (names[event->type], " ", event->argument,
                         event->initial != NULL ? " " : NULL, event->initial, NULL);
