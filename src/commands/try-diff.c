@@ -100,6 +100,13 @@ print_lines (BaseBuffer *out, gchar sign, const guint8 *bytes, gsize length)
     }
 }
 
+/* The number that a hunk names: its first line, or for none the line before, counted from 0. */
+static gint64
+hunk_line (gint64 lines_before, guint length)
+{
+  return length == 0 ? lines_before : lines_before + 1;
+}
+
 static void
 print_block (Diff *diff, gsize start, gsize end, const GByteArray *fresh)
 {
@@ -108,9 +115,9 @@ print_block (Diff *diff, gsize start, gsize end, const GByteArray *fresh)
 
   for (; diff->counted < start; diff->counted++)
     diff->lines += diff->bytes[diff->counted] == '\n';
-  base_buffer_append_printf (
-      diff->out, "@@ -%" G_GUINT64_FORMAT ",%u +%" G_GINT64_FORMAT ",%u @@\n", diff->lines + 1,
-      before, (gint64) diff->lines + 1 + diff->shift, after);
+  base_buffer_append_printf (diff->out, "@@ -%" G_GINT64_FORMAT ",%u +%" G_GINT64_FORMAT ",%u @@\n",
+                             hunk_line ((gint64) diff->lines, before), before,
+                             hunk_line ((gint64) diff->lines + diff->shift, after), after);
   print_lines (diff->out, '-', diff->bytes + start, end - start);
   print_lines (diff->out, '+', fresh->data, fresh->len);
   diff->shift += (gint64) after - before;

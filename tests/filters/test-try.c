@@ -85,10 +85,25 @@ test_accepted (Fixture *fixture, gconstpointer data)
 {
   g_autofree gchar *out = run_try (fixture, 0);
 
-  assert_has (out, "\n@@ -2,1 +2,0 @@\n-Subject: x\n@@ -4,0 +3,1 @@\n+X-A: 1\n");
+  assert_has (out, "\n@@ -2,1 +1,0 @@\n-Subject: x\n@@ -3,0 +3,1 @@\n+X-A: 1\n");
   assert_has (out, "-Content-Type: a/b; name=evil.exe\n-\n-MZ\n");
   assert_has (out, "note attachments-denied=evil.exe (extension exe)");
   assert_has (out, "\naccepted\n");
+}
+
+static void
+test_no_filters (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = NULL;
+
+  g_assert_true (g_file_set_contents (fixture->config,
+                                      "route \"r\" { to = [\"discard:\"] }\n"
+                                      "listener \"l\" { bind = [\"127.0.0.1:2525\"]\n"
+                                      "  routes = [\"r\"] }\n",
+                                      -1, NULL));
+  out = run_try (fixture, 0);
+  g_assert_cmpstr (out, ==,
+                   "listener \"l\" has no filters: nothing looks at the message\naccepted\n");
 }
 
 static void
@@ -189,6 +204,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   ADD ("accepted", "module = \"attachments\" deny = [\"exe\"] action = \"strip\"", test_accepted);
   ADD ("refused", "module = \"attachments\" deny = [\"exe\"]", test_refused);
+  ADD ("no-filters", "module = \"trace\"", test_no_filters);
   ADD ("deferred", "module = \"trace\" reply-at = \"data\" reply = \"451 4.7.1 later\"",
        test_deferred);
   ADD ("discarded", "module = \"trace\" reply-at = \"mail\" verdict = \"discard\"", test_discarded);
