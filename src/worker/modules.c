@@ -4,7 +4,9 @@
  * the process ends. */
 #include "worker/modules.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <gmodule.h>
 
@@ -133,36 +135,70 @@ check_filter (const WeirFilter *filter, const gchar *path, GError **error)
   return check_options (filter, path, error) && check_commands (filter, path, error);
 }
 
+/* `*reason` becomes the errno of a file that may be there, but can not be looked at. A file that
+ * may only not be read is found: opening it says why. */
+static gboolean
+is_file (const gchar *path, gint *reason)
+{
+  struct stat status;
+
+  if (stat (path, &status) == 0)
+    return S_ISREG (status.st_mode);
+  if (errno != ENOENT && errno != ENOTDIR)
+    *reason = errno;
+  return FALSE;
+}
+
 static gchar *
-find_module (const gchar *name, const gchar *const *directories)
+find_module (const gchar *name, const gchar *const *directories, gint *reason)
 {
   g_autofree gchar *file = g_strconcat (name, ".so", NULL);
 
   if (strchr (name, '/') != NULL)
-    return g_file_test (name, G_FILE_TEST_IS_REGULAR) ? g_strdup (name) : NULL;
+    return is_file (name, reason) ? g_strdup (name) : NULL;
   for (; *directories != NULL; directories++)
     {
       g_autofree gchar *flat = g_build_filename (*directories, file, NULL);
       g_autofree gchar *deep = g_build_filename (*directories, name, file, NULL);
 
-      if (g_file_test (flat, G_FILE_TEST_IS_REGULAR))
+      if (is_file (flat, reason))
         return g_steal_pointer (&flat);
-      if (g_file_test (deep, G_FILE_TEST_IS_REGULAR))
+      if (is_file (deep, reason))
         return g_steal_pointer (&deep);
     }
   return NULL;
 }
 
+static void
+fail_to_find (const gchar *name, const gchar *const *directories, gint reason, GError **error)
+{
+  g_auto (GStrv) names = NULL;
+  const gchar *nearest = NULL;
+
+  if (strchr (name, '/') == NULL)
+    {
+      names = worker_module_list (directories);
+      nearest = config_suggest (name, (const gchar *const *) names);
+    }
+  if (reason != 0)
+    fail (error, name, "the module can not be looked for: %s", g_strerror (reason));
+  else if (nearest != NULL)
+    fail (error, name, "no such module; did you mean \"%s\"?", nearest);
+  else
+    fail (error, name, "no such module");
+}
+
 const WeirFilter *
 worker_module_open (const gchar *name, const gchar *const *directories, GError **error)
 {
-  g_autofree gchar *path = find_module (name, directories);
+  gint reason = 0;
+  g_autofree gchar *path = find_module (name, directories, &reason);
   GModule *module = NULL;
   gpointer symbol = NULL;
 
   if (path == NULL)
     {
-      fail (error, name, "no such module");
+      fail_to_find (name, directories, reason, error);
       return NULL;
     }
   module = g_module_open (path, G_MODULE_BIND_LOCAL);
