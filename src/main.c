@@ -52,6 +52,23 @@ unknown (const gchar *word)
   return EX_USAGE;
 }
 
+/* Help is UTF-8 in every locale: GLib would put question marks into that of the C locale. */
+static void
+print_as_is (const gchar *text)
+{
+  fputs (text, stdout);
+}
+
+static int
+run_command (const Command *command, int argc, char **argv)
+{
+  g_autofree gchar *name = g_strconcat ("mailweir ", command->name, NULL);
+
+  g_set_prgname (name); /* as the command's help shows it */
+  g_set_print_handler (print_as_is);
+  return command->run (argc, argv);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -69,7 +86,7 @@ main (int argc, char **argv)
     }
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     if (g_str_equal (word, commands[i].name))
-      return commands[i].run (argc - 1, argv + 1);
+      return run_command (&commands[i], argc - 1, argv + 1);
   /* Hidden: only the supervisor knows what belongs behind it. */
   if (g_str_equal (word, "generation"))
     return supervisor_generation_main (argc - 2, argv + 2);

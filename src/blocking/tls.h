@@ -26,6 +26,17 @@ SSL *blocking_tls_new_server (int fd, SSL_CTX *context);
 /* `key` NULL: it stands in `certificate`. Both PEM. The caller frees with SSL_CTX_free(). */
 SSL_CTX *blocking_tls_server_context_new (const gchar *certificate, const gchar *key,
                                           GError **error);
+
+/* Whether PEM serves, without a connection. The texts name neither file nor option. With
+ * `any_strength`, OpenSSL's level of security is not asked. */
+gboolean blocking_tls_check_certificate (GBytes *certificate, gboolean any_strength,
+                                         GError **error);
+/* That `key` holds a private key without a passphrase, that of the certificate. */
+gboolean blocking_tls_check_pair (GBytes *certificate, GBytes *key, gboolean any_strength,
+                                  GError **error);
+/* That there is at least one certificate in it. */
+gboolean blocking_tls_check_authorities (GBytes *authorities, GError **error);
+
 BlockingTlsStep blocking_tls_handshake (SSL *tls, GError **error);
 
 /* Before each call of OpenSSL's whose error may be asked for. */

@@ -35,7 +35,8 @@ check_modules_again (const gchar *path, ConfigErrors *errors)
 static void
 check (const gchar *path, ConfigErrors *errors)
 {
-  g_autoptr (SupervisorPlan) plan = supervisor_plan_load (path, SUPERVISOR_IDENTITY_CHECK, errors);
+  g_autoptr (SupervisorPlan) plan
+      = supervisor_plan_load (path, SUPERVISOR_IDENTITY_CHECK, command_check_tls, errors);
 
   if (plan != NULL)
     check_modules (plan->config, errors);
@@ -58,11 +59,13 @@ command_check (int argc, char **argv)
   const gchar *path;
 
   g_option_context_add_main_entries (context, entries, NULL);
-  if (!g_option_context_parse (context, &argc, &argv, &error) || argc > 1)
+  if (!g_option_context_parse (context, &argc, &argv, &error))
     {
-      fprintf (stderr, "mailweir check: %s\n", error != NULL ? error->message : argv[1]);
+      fprintf (stderr, "mailweir check: %s\n", error->message);
       return EX_USAGE;
     }
+  if (argc > 1)
+    return command_refuse_argument ("check", argv[1], TRUE);
   path = config != NULL ? config : supervisor_default_config ();
   check (path, errors);
   text = config_errors_to_string (errors);

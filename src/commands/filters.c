@@ -93,11 +93,13 @@ command_filters (int argc, char **argv)
   g_auto (GStrv) directories = NULL;
 
   g_option_context_add_main_entries (context, entries, NULL);
-  if (!g_option_context_parse (context, &argc, &argv, &error) || argc > 2)
+  if (!g_option_context_parse (context, &argc, &argv, &error))
     {
-      fprintf (stderr, "mailweir filters: %s\n", error != NULL ? error->message : argv[2]);
+      fprintf (stderr, "mailweir filters: %s\n", error->message);
       return EX_USAGE;
     }
+  if (argc > 2)
+    return command_refuse_argument ("filters", argv[2], FALSE);
   if (path != NULL)
     config = config_load (sources, path, errors);
   if (config_errors_count (errors) > 0)

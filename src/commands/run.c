@@ -24,11 +24,14 @@ command_run (int argc, char **argv)
       context, "Without -c, /etc/mailweir/mailweir.conf is used if it exists, else a gateway on\n"
                "127.0.0.1:2525 that delivers to the Maildir ./mail. SIGHUP reloads, SIGTERM\n"
                "finishes open transactions and ends, a second one hurries.");
-  if (!g_option_context_parse (context, &argc, &argv, &error) || argc > 1)
+  if (!g_option_context_parse (context, &argc, &argv, &error))
     {
-      fprintf (stderr, "mailweir run: %s\n", error != NULL ? error->message : argv[1]);
+      fprintf (stderr, "mailweir run: %s\n", error->message);
       return EX_USAGE;
     }
+  if (argc > 1)
+    return command_refuse_argument ("run", argv[1], TRUE);
+  settings.check = command_check_tls;
   settings.config = config != NULL ? config : supervisor_default_config ();
   return supervisor_run (&settings);
 }

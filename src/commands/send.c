@@ -234,7 +234,13 @@ check_arguments (Sending *sending, const SendArguments *arguments, GError **erro
 {
   if (!check_server (sending, arguments, error) || !parse_envelope (sending, arguments, error))
     return FALSE;
-  if (arguments->files == NULL || arguments->files[1] != NULL)
+  if (arguments->files != NULL && arguments->files[1] != NULL)
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "unexpected argument \"%s\"",
+                   arguments->files[1]);
+      return FALSE;
+    }
+  if (arguments->files == NULL)
     return usage_error (error, "one MESSAGE.eml, or -, is expected", NULL);
   sending->file = arguments->files[0];
   sending->quiet = arguments->quiet;

@@ -118,11 +118,13 @@ command_status (int argc, char **argv)
   g_autoptr (GError) error = NULL;
 
   g_option_context_add_main_entries (context, entries, NULL);
-  if (!g_option_context_parse (context, &argc, &argv, &error) || argc > 1)
+  if (!g_option_context_parse (context, &argc, &argv, &error))
     {
-      fprintf (stderr, "mailweir status: %s\n", error != NULL ? error->message : argv[1]);
+      fprintf (stderr, "mailweir status: %s\n", error->message);
       return EX_USAGE;
     }
+  if (argc > 1)
+    return command_refuse_argument ("status", argv[1], TRUE);
   if (path == NULL)
     path = configured_socket (config != NULL ? config : supervisor_default_config ());
   return path == NULL ? EX_CONFIG : show (path, json);

@@ -341,6 +341,8 @@ run_chain (const Options *options, const Config *config, const WorkerModules *mo
 {
   Try try = { .options = options, .config = config, .message = message };
 
+  if (listener->n_filters == 0)
+    printf ("listener \"%s\" has no filters: nothing looks at the message\n", listener->name);
   build_chain (&try.chain, listener, modules);
   try.state = chain_state_new (&try.chain);
   try.worker = try_worker_new (config, modules);
@@ -445,6 +447,8 @@ command_try (int argc, char **argv)
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error))
     fprintf (stderr, "mailweir try: %s\n", error->message);
+  else if (argc > 2)
+    command_refuse_argument ("try", argv[2], FALSE);
   else if (argc != 2)
     fprintf (stderr, "mailweir try: name one message\n");
   else if (options.client != NULL && !g_hostname_is_ip_address (options.client))

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ipc/handoff.h"
+#include "supervisor/folders.h"
 
 BaseLogFormat
 supervisor_plan_log_format (gint choice, const gchar *journal, gint descriptor)
@@ -39,20 +40,25 @@ seal (const gchar *name, const ConfigSources *sources, const Config *config, Con
 
 static void
 complete (SupervisorPlan *plan, const ConfigSources *sources, SupervisorIdentityUse use,
-          ConfigErrors *errors)
+          SupervisorPlanCheck check, ConfigErrors *errors)
 {
   g_autoptr (ConfigSources) secrets = config_sources_new_files ();
 
   plan->log_format = supervisor_plan_log_format (plan->config->log_format,
                                                  g_getenv ("JOURNAL_STREAM"), STDERR_FILENO);
   supervisor_identity_resolve (&plan->identity, plan->config, geteuid (), use, errors);
+  supervisor_folders_check (plan->config, &plan->identity, errors);
   config_read_files (plan->config, secrets, errors);
+  if (check != NULL)
+    check (plan->config, secrets, errors);
+  config_errors_sort (errors);
   plan->sources = seal ("mailweir-sources", sources, plan->config, errors);
   plan->secrets = seal ("mailweir-secrets", secrets, plan->config, errors);
 }
 
 SupervisorPlan *
-supervisor_plan_load (const gchar *path, SupervisorIdentityUse use, ConfigErrors *errors)
+supervisor_plan_load (const gchar *path, SupervisorIdentityUse use, SupervisorPlanCheck check,
+                      ConfigErrors *errors)
 {
   g_autoptr (ConfigSources) sources = config_sources_new_files ();
   g_autoptr (SupervisorPlan) plan = g_new0 (SupervisorPlan, 1);
@@ -62,7 +68,7 @@ supervisor_plan_load (const gchar *path, SupervisorIdentityUse use, ConfigErrors
   plan->sources = plan->secrets = -1;
   plan->config = config_load (sources, path, errors);
   if (plan->config != NULL)
-    complete (plan, sources, use, errors);
+    complete (plan, sources, use, check, errors);
   return config_errors_count (errors) > 0 ? NULL : g_steal_pointer (&plan);
 }
 

@@ -16,9 +16,15 @@ typedef struct
   BaseLogFormat log_format;
 } SupervisorPlan;
 
-/* Reads and checks all that needs no module and no socket. NULL: errors has everything. */
+/* A check of what this folder does not know, such as TLS. `secrets` has the files that could be
+ * read; those that could not are reported already. Adds to `errors`. */
+typedef void (*SupervisorPlanCheck) (const Config *config, ConfigSources *secrets,
+                                     ConfigErrors *errors);
+
+/* Reads and checks all that needs no module and no socket. `check` may be NULL. NULL: errors has
+ * everything. */
 SupervisorPlan *supervisor_plan_load (const gchar *path, SupervisorIdentityUse use,
-                                      ConfigErrors *errors);
+                                      SupervisorPlanCheck check, ConfigErrors *errors);
 SupervisorPlan *supervisor_plan_ref (SupervisorPlan *plan);
 void supervisor_plan_unref (SupervisorPlan *plan); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SupervisorPlan, supervisor_plan_unref)

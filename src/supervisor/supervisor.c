@@ -137,7 +137,8 @@ reload (Supervisor *supervisor)
     }
   supervisor->reloading = TRUE;
   supervisor_notify_reloading (&supervisor->notify);
-  plan = supervisor_plan_load (supervisor->settings->config, SUPERVISOR_IDENTITY_RUN, errors);
+  plan = supervisor_plan_load (supervisor->settings->config, SUPERVISOR_IDENTITY_RUN,
+                               supervisor->settings->check, errors);
   if (plan != NULL && supervisor_sockets_bind (supervisor->sockets, plan, errors)
       && start (supervisor, plan))
     return;
@@ -474,8 +475,8 @@ static int
 load_first (Supervisor *supervisor)
 {
   g_autoptr (ConfigErrors) errors = config_errors_new ();
-  g_autoptr (SupervisorPlan) plan
-      = supervisor_plan_load (supervisor->settings->config, SUPERVISOR_IDENTITY_RUN, errors);
+  g_autoptr (SupervisorPlan) plan = supervisor_plan_load (
+      supervisor->settings->config, SUPERVISOR_IDENTITY_RUN, supervisor->settings->check, errors);
 
   if (plan == NULL || !supervisor_sockets_bind (supervisor->sockets, plan, errors))
     {

@@ -2,13 +2,14 @@
  * no module and reads no mail. */
 #pragma once
 
-#include <glib.h>
+#include "supervisor/plan.h"
 
 typedef struct
 {
-  const gchar *config;     /* NULL: the built-in default */
-  const gchar *executable; /* that knows the command "generation"; NULL: the running one */
-  const gchar *gateway;    /* NULL: found, see supervisor_gateway_path() */
+  const gchar *config;       /* NULL: the built-in default */
+  const gchar *executable;   /* that knows the command "generation"; NULL: the running one */
+  const gchar *gateway;      /* NULL: found, see supervisor_gateway_path() */
+  SupervisorPlanCheck check; /* of each configuration, also at a reload; NULL: none */
 } SupervisorSettings;
 
 /* Runs until it is told to end. SIGHUP: reload; SIGTERM or SIGINT: drain, hurry, kill. Returns the

@@ -46,7 +46,7 @@ plan (Fixture *fixture, const gchar *text)
   SupervisorPlan *made;
 
   g_file_set_contents (fixture->config, text, -1, NULL);
-  made = supervisor_plan_load (fixture->config, SUPERVISOR_IDENTITY_CHECK, errors);
+  made = supervisor_plan_load (fixture->config, SUPERVISOR_IDENTITY_CHECK, NULL, errors);
   g_assert_cmpstr (config_errors_nth (errors, 0), ==, NULL);
   g_assert_nonnull (made);
   return made;
