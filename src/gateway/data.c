@@ -94,6 +94,7 @@ judge_headers (GatewaySession *session, const guint8 *bytes, gsize length)
   guint field = 0;
   if (headers == NULL)
     return NULL;
+  session->tx->headless = length > 0 && message_headers_body (headers) == 0;
   if (message_headers_check (headers, &any, &field) == MESSAGE_HEADERS_NUL)
     {
       g_autofree gchar *name
@@ -178,6 +179,7 @@ headers_complete (GatewaySession *session, gsize end)
   GatewayTransaction *tx = session->tx;
   tx->head_end = end;
   g_autoptr (BaseReply) refusal = judge_headers (session, base_buffer_bytes (&tx->head), end);
+  tx->headless = end == 0 && base_buffer_length (&tx->head) > 0;
   if (refusal != NULL)
     transaction_fail (session, refusal);
   else

@@ -118,6 +118,7 @@ typedef struct
   MessageEdits *edits;
   MessageWriter *writer;
   gchar *received;
+  gboolean headless; /* it begins neither with a field nor with a blank line */
   gboolean chunked;  /* it comes by BDAT */
   guint64 size;      /* as received */
   gboolean complete; /* the client's final dot has come */

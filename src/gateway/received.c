@@ -61,6 +61,19 @@ for_clause (const GatewaySession *session)
   return g_strdup_printf ("\r\n\tfor <%s>", path->address);
 }
 
+/* Behind our field the first line of a message without a header would be read as a part of it, or
+ * as a field that no filter has seen. A filter that has added a field has put a blank line behind
+ * it. */
+static const gchar *
+separator (const GatewayTransaction *tx)
+{
+  const MessageEdit *first = tx->edits != NULL && message_edits_count (tx->edits) > 0
+                                 ? message_edits_nth (tx->edits, 0)
+                                 : NULL;
+  gboolean begins_with_field = first != NULL && first->offset == 0 && first->inserted != NULL;
+  return tx->headless && !begins_with_field ? "\r\n" : "";
+}
+
 gchar *
 session_received (const GatewaySession *session)
 {
@@ -71,7 +84,7 @@ session_received (const GatewaySession *session)
   g_autofree gchar *recipient = for_clause (session);
   g_autofree gchar *when = date (session->methods->wall_clock (session->host));
   return g_strdup_printf (
-      "Received: from %s (%s %s)\r\n\tby %s (Mailweir) with %s id %s%s;\r\n\t%s\r\n", helo, name,
+      "Received: from %s (%s %s)\r\n\tby %s (Mailweir) with %s id %s%s;\r\n\t%s\r\n%s", helo, name,
       literal, session->listener->config->hostname, protocol (session), session->tx->id, recipient,
-      when);
+      when, separator (session->tx));
 }

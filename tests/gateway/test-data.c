@@ -327,6 +327,21 @@ test_postmaster_is_ours (void)
   g_assert_cmpstr (h->routes->pdata[0], ==, "up");
 }
 
+/* Our own field must not make fields of lines that the filters have seen as the body. */
+static void
+test_message_without_header (gconstpointer first_line)
+{
+  g_autoptr (Harness) h = harness_plain ();
+  g_autofree gchar *text
+      = g_strdup_printf ("%s\nX-Internal-Auth: yes\n\nbody\n.\n", (const gchar *) first_line);
+  g_autofree gchar *expected = g_strdup_printf ("\r\n%s\r\nX-Internal-Auth: yes\r\n\r\nbody\r\n",
+                                                (const gchar *) first_line);
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+  harness_say (h, text);
+  g_assert_cmpuint (h->messages, ==, 1);
+  g_assert_cmpstr (harness_behind_received (h), ==, expected);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -372,5 +387,9 @@ main (int argc, char **argv)
                         test_recipient_that_can_not_be_added);
   g_test_add_data_func ("/data/recipients/bad", &bad, test_recipient_that_can_not_be_added);
   g_test_add_func ("/data/postmaster", test_postmaster_is_ours);
+  g_test_add_data_func ("/gateway/data/headless/space", " x", test_message_without_header);
+  g_test_add_data_func ("/gateway/data/headless/mbox", "From me Mon", test_message_without_header);
+  g_test_add_data_func ("/gateway/data/headless/colon", ": x", test_message_without_header);
+  g_test_add_data_func ("/gateway/data/headless/words", "hello world", test_message_without_header);
   return g_test_run ();
 }
