@@ -217,6 +217,19 @@ gateway_session_upstream_ready (GatewaySession *session, GatewayUpstream *upstre
   gateway_session_pump (session);
 }
 
+/* Which hosts stand behind us, and what is wrong with them, is the log's to tell. */
+static BaseReply *
+told_outside (const BaseReply *reply)
+{
+  const gchar *text = "The next server can not be reached";
+  if (reply->enhanced[1] == 7)
+    text = "No secure connection to the next server can be made";
+  else if (reply->enhanced[1] == 3)
+    text = "All connections to the next server are busy";
+  return base_reply_new (reply->code, reply->enhanced[0], reply->enhanced[1], reply->enhanced[2],
+                         text);
+}
+
 void
 gateway_session_upstream_failed (GatewaySession *session, const BaseReply *reply)
 {
@@ -224,8 +237,11 @@ gateway_session_upstream_failed (GatewaySession *session, const BaseReply *reply
   auth_lost (session);
   if (for_tx)
     {
+      g_autofree gchar *why = base_reply_to_string (reply);
+      g_autoptr (BaseReply) told = told_outside (reply);
+      base_log (BASE_LOG_NOTICE, "id=%s no upstream: %s", session->tx->id, why);
       session->tx->up = UP_NONE;
-      upstream_doom (session, reply);
+      upstream_doom (session, told);
     }
   gateway_session_pump (session);
 }
