@@ -64,6 +64,9 @@ typedef struct
   /* Counts a message against messages-per-minute; FALSE: over it. */
   gboolean (*count_message) (gpointer host);
 
+  /* A message has come to its end; `status` is the summary line's literal. For counting alone. */
+  void (*count_outcome) (gpointer host, const gchar *status);
+
   /* What all hosts of the listener's SMTP routes can do. TRUE: known now; FALSE:
    * gateway_session_capabilities() follows. */
   gboolean (*capabilities) (gpointer host, SmtpCapabilities *capabilities);

@@ -45,6 +45,7 @@ void
 session_log_message (GatewaySession *session, const BaseReply *reply, const gchar *status)
 {
   const GatewayTransaction *tx = session->tx;
+  session->methods->count_outcome (session->host, status);
   if (!base_log_wants (BASE_LOG_INFO))
     return;
   g_autofree gchar *notes = session->chain != NULL ? chain_log_notes (session->chain) : NULL;

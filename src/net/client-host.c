@@ -38,6 +38,23 @@ host_count_message (gpointer host)
   return fine;
 }
 
+static void
+host_count_outcome (gpointer host, const gchar *status)
+{
+  NetClient *client = host;
+
+  if (g_str_equal (status, "sent"))
+    NET_COUNT (client->loop, sent);
+  else if (g_str_equal (status, "deferred"))
+    NET_COUNT (client->loop, deferred);
+  else if (g_str_equal (status, "discarded"))
+    NET_COUNT (client->loop, discarded);
+  else if (g_str_equal (status, "quarantined"))
+    NET_COUNT (client->loop, quarantined);
+  else if (g_str_equal (status, "rejected") || g_str_equal (status, "bounced"))
+    NET_COUNT (client->loop, rejected);
+}
+
 /* ---- capabilities ---- */
 
 static void
@@ -195,6 +212,7 @@ const GatewayHost net_client_host = { .now = host_now,
                                       .wall_clock = host_wall_clock,
                                       .client_is_gone = host_client_is_gone,
                                       .count_message = host_count_message,
+                                      .count_outcome = host_count_outcome,
                                       .capabilities = host_capabilities,
                                       .take_upstream = host_take_upstream,
                                       .cancel_upstream = host_cancel_upstream,

@@ -18,6 +18,7 @@ typedef void (*NetTask) (NetLoop *loop, gpointer data);
 typedef struct
 {
   guint64 sessions_now, sessions;
+  guint64 sent, deferred, rejected, discarded, quarantined; /* by what became of messages */
   guint64 refused_connections, refused_per_client, refused_messages, refused_descriptors;
   guint64 messages; /* transactions begun: counted against messages-per-minute */
   guint64 client_gone, tls_failed;

@@ -32,6 +32,12 @@ host_count_message (gpointer host)
   return !((Harness *) host)->slow;
 }
 
+static void
+host_count_outcome (gpointer host, const gchar *status)
+{
+  ((Harness *) host)->outcome = status;
+}
+
 static gboolean
 host_capabilities (gpointer host, SmtpCapabilities *capabilities)
 {
@@ -134,6 +140,7 @@ static const GatewayHost methods = { .now = host_now,
                                      .wall_clock = host_wall_clock,
                                      .client_is_gone = host_client_is_gone,
                                      .count_message = host_count_message,
+                                     .count_outcome = host_count_outcome,
                                      .capabilities = host_capabilities,
                                      .take_upstream = host_take_upstream,
                                      .cancel_upstream = host_cancel_upstream,

@@ -26,9 +26,10 @@ struct _Harness
   GatewaySession *session;
   gint64 now;
 
-  GString *heard; /* by the client */
-  gboolean gone;  /* what client_is_gone() answers */
-  gboolean slow;  /* what count_message() refuses */
+  GString *heard;       /* by the client */
+  const gchar *outcome; /* of the last message */
+  gboolean gone;        /* what client_is_gone() answers */
+  gboolean slow;        /* what count_message() refuses */
   SmtpCapabilities capabilities;
   gboolean capabilities_later;
 

@@ -26,6 +26,7 @@ test_way_of_a_message (void)
   g_assert_cmpstr (harness_behind_received (h), ==, "Subject: hi\r\n\r\nhello\r\n");
   g_assert_cmpstr (h->commands->str, ==, "MAIL a@client.test\nRCPT b@up.test\nDATA\nEND\n");
   g_assert_cmpuint (h->given_back, ==, 1);
+  g_assert_cmpstr (h->outcome, ==, "sent");
 }
 
 static void
