@@ -14,6 +14,7 @@
 #define MAX_FINDINGS 100
 #define MAX_NAMES 50
 #define BUDGET_BASE (16 * 1024 * 1024)
+#define TEXT_BUDGET_BASE (8 * 1024 * 1024)
 
 static void
 finding_free (gpointer data)
@@ -31,6 +32,7 @@ inspect_init (Inspection *inspection, const Rules *rules, magic_t magic, guint64
   *inspection = (Inspection){
     .rules = rules, .magic = magic, .budget = 4 * size + BUDGET_BASE, .detections = MAX_DETECTIONS
   };
+  text_work_init (&inspection->text, size + TEXT_BUDGET_BASE);
   inspection->visible = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   inspection->findings = g_ptr_array_new_with_free_func (finding_free);
   inspection->names = g_ptr_array_new_with_free_func (g_free);
@@ -39,6 +41,7 @@ inspect_init (Inspection *inspection, const Rules *rules, magic_t magic, guint64
 void
 inspect_clear (Inspection *inspection)
 {
+  text_work_clear (&inspection->text);
   g_clear_pointer (&inspection->visible, g_hash_table_unref);
   g_clear_pointer (&inspection->findings, g_ptr_array_unref);
   g_clear_pointer (&inspection->names, g_ptr_array_unref);
@@ -99,6 +102,8 @@ note_name (Inspection *inspection, const char *name)
 static void
 check_names (Inspection *inspection, Entity *entity, GPtrArray *names)
 {
+  if (inspection->text.exhausted)
+    spend (inspection, G_MAXSIZE);
   if (names->len > 0 && entity->name == NULL)
     {
       entity->name = g_strdup (g_ptr_array_index (names, 0));
@@ -125,7 +130,8 @@ check_parameters (Inspection *inspection, Entity *entity, const char *value, gsi
 
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
     {
-      g_autoptr (GPtrArray) names = names_read (value, length, keys[i], &too_many);
+      g_autoptr (GPtrArray) names
+          = names_read (&inspection->text, value, length, keys[i], &too_many);
 
       check_names (inspection, entity, names);
     }
@@ -234,7 +240,7 @@ check_uu (Inspection *inspection, const guint8 *line, gsize line_length, gsize r
   if (!decode_uu_begin (line, line_length, &name, &name_length)
       || !spend (inspection, MIN (rest, 2 * MAX_DETECTED)))
     return;
-  names = names_read_plain ((const char *) line + name, name_length);
+  names = names_read_plain (&inspection->text, (const char *) line + name, name_length);
   check_names (inspection, &entity, names);
   if (inspection->magic != NULL)
     {

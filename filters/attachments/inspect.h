@@ -6,6 +6,7 @@
 #include <magic.h>
 
 #include "rules.h"
+#include "text.h"
 
 typedef struct
 {
@@ -20,6 +21,7 @@ typedef struct
   magic_t magic;       /* NULL: no detection */
   guint64 budget;      /* octets that may still be decoded, detected and scanned */
   guint detections;    /* that may still be made */
+  TextWork text;       /* reading names has a budget of its own: it costs more an octet */
   gboolean exhausted;  /* told once */
   GHashTable *visible; /* fields that belong to known parts → how often they are still to be met */
   GPtrArray *findings; /* of Finding, owned */

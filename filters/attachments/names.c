@@ -17,6 +17,7 @@ typedef struct
 
 typedef struct
 {
+  TextWork *work;
   GPtrArray *names;
   GHashTable *known;
   GArray *pieces; /* of Piece */
@@ -33,7 +34,8 @@ clear_piece (gpointer data)
 static void
 add (Readings *readings, const char *name)
 {
-  if (name == NULL || *name == '\0' || g_hash_table_contains (readings->known, name))
+  if (name == NULL || *name == '\0' || g_hash_table_contains (readings->known, name)
+      || !text_spend (readings->work, strlen (name)))
     return;
   g_ptr_array_add (readings->names, g_strdup (name));
   g_hash_table_add (readings->known, g_ptr_array_index (readings->names, readings->names->len - 1));
@@ -42,10 +44,13 @@ add (Readings *readings, const char *name)
 static void
 add_decoded (Readings *readings, const char *name)
 {
-  g_autofree char *words = text_decode_words (name);
+  if (!text_spend (readings->work, strlen (name)))
+    return;
+  g_autofree char *words = text_decode_words (readings->work, name);
   g_autofree char *percent = text_decode_percent (name);
   g_autofree char *words_percent = words == NULL ? NULL : text_decode_percent (words);
-  g_autofree char *percent_words = percent == NULL ? NULL : text_decode_words (percent);
+  g_autofree char *percent_words
+      = percent == NULL ? NULL : text_decode_words (readings->work, percent);
 
   add (readings, words);
   add (readings, name);
@@ -88,7 +93,7 @@ without_comments (const char *text)
 
 /* charset'language'text: the text in UTF-8; NULL: it has no such prefix. */
 static char *
-from_charset (const char *text)
+from_charset (TextWork *work, const char *text)
 {
   const char *first = strchr (text, '\'');
   const char *second = first == NULL ? NULL : strchr (first + 1, '\'');
@@ -103,13 +108,13 @@ from_charset (const char *text)
   octets = percent != NULL ? g_steal_pointer (&percent) : g_strdup (second + 1);
   if (strchr (octets, TEXT_NUL) != NULL) /* a wide charset, or a trick: keep what can be compared */
     return g_steal_pointer (&octets);
-  return text_to_utf8 (octets, strlen (octets), charset);
+  return text_to_utf8 (work, octets, strlen (octets), charset);
 }
 
 static void
 add_extended (Readings *readings, const char *text)
 {
-  g_autofree char *converted = from_charset (text);
+  g_autofree char *converted = from_charset (readings->work, text);
 
   if (converted != NULL)
     add_decoded (readings, converted);
@@ -251,6 +256,8 @@ find_pieces (Readings *readings, const char *text, const char *key)
       Piece piece;
       const char *value = is_key_start (text, p) ? read_key (p, key, &piece) : NULL;
 
+      if (readings->work->exhausted)
+        return TRUE;
       if (value == NULL)
         p++;
       else if (readings->pieces->len >= NAMES_MAX_PIECES)
@@ -335,9 +342,10 @@ finish (Readings *readings)
 }
 
 static Readings
-begin (void)
+begin (TextWork *work)
 {
-  Readings readings = { .names = g_ptr_array_new_with_free_func (g_free),
+  Readings readings = { .work = work,
+                        .names = g_ptr_array_new_with_free_func (g_free),
                         .known = g_hash_table_new (g_str_hash, g_str_equal),
                         .pieces = g_array_new (FALSE, FALSE, sizeof (Piece)) };
 
@@ -346,10 +354,10 @@ begin (void)
 }
 
 GPtrArray *
-names_read (const char *value, gsize length, const char *key, gboolean *too_many)
+names_read (TextWork *work, const char *value, gsize length, const char *key, gboolean *too_many)
 {
   g_autofree char *text = text_copy (value, length);
-  Readings readings = begin ();
+  Readings readings = begin (work);
 
   if (!find_pieces (&readings, text, key))
     *too_many = TRUE;
@@ -358,10 +366,10 @@ names_read (const char *value, gsize length, const char *key, gboolean *too_many
 }
 
 GPtrArray *
-names_read_plain (const char *name, gsize length)
+names_read_plain (TextWork *work, const char *name, gsize length)
 {
   g_autofree char *text = text_copy (name, length);
-  Readings readings = begin ();
+  Readings readings = begin (work);
 
   add_decoded (&readings, text);
   return finish (&readings);

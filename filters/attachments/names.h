@@ -3,13 +3,15 @@
  * what any one program makes of it, so that a rule holds whoever reads. */
 #pragma once
 
-#include <glib.h>
+#include "text.h"
 
 #define NAMES_MAX_PIECES 200 /* parameters of one name in one field; real mail has under ten */
 
 /* Readings of the parameter `key`, as octets without NUL (see TEXT_NUL), without doubles, in no
  * order but that the first is a plausible one to show. Caller frees with g_ptr_array_unref().
- * `*too_many` is set when there were more than NAMES_MAX_PIECES. */
-GPtrArray *names_read (const char *value, gsize length, const char *key, gboolean *too_many);
+ * `*too_many` is set when there were more than NAMES_MAX_PIECES; where `work` is exhausted,
+ * readings are missing. */
+GPtrArray *names_read (TextWork *work, const char *value, gsize length, const char *key,
+                       gboolean *too_many);
 /* The readings of a name that stands alone, as behind "begin 644". */
-GPtrArray *names_read_plain (const char *name, gsize length);
+GPtrArray *names_read_plain (TextWork *work, const char *name, gsize length);

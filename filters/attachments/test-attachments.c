@@ -439,6 +439,26 @@ test_budget (void)
   g_assert_cmpint (result->verdict, ==, HARNESS_REFUSED);
 }
 
+/* Each of these words wants a converter; reading them is counted over all fields of a message. */
+static void
+test_charset_budget (void)
+{
+  g_autoptr (GString) words = g_string_new (NULL);
+  g_autoptr (GString) message = g_string_new ("Content-Type: multipart/mixed; boundary=b\n\n");
+  g_autoptr (HarnessResult) fits = NULL, over = NULL;
+
+  for (guint i = 0; i < 700; i++)
+    g_string_append (words, "=?iso-2022-jp?B?YQ==?= =?utf-7?B?YQ==?= =?gb18030?B?YQ==?= ");
+  g_string_append_printf (message, "--b\nContent-Type: x/y; name=\"%s\"\n\n\n", words->str);
+  fits = run (DENY, message->str);
+  for (guint i = 0; i < 30; i++)
+    g_string_append_printf (message, "--b\nContent-Type: x/y; name=\"%s\"\n\n\n", words->str);
+  over = run (DENY, message->str);
+  g_assert_cmpint (fits->verdict, ==, HARNESS_PASS);
+  assert_refused (over, "30 fields of encoded-words");
+  g_assert_nonnull (strstr (over->reply, "too much to look at"));
+}
+
 static void
 check_corpus_file (const char *path, const char *message, gsize length, gpointer data)
 {
@@ -514,6 +534,7 @@ main (int argc, char **argv)
   g_test_add_func ("/attachments/load-errors", test_load_errors);
   g_test_add_func ("/attachments/too-many-parameters", test_too_many_parameters);
   g_test_add_func ("/attachments/budget", test_budget);
+  g_test_add_func ("/attachments/charset-budget", test_charset_budget);
   g_test_add_func ("/attachments/corpus", test_corpus);
   return g_test_run ();
 }

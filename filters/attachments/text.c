@@ -6,8 +6,10 @@
 
 #include "decode.h"
 
-#define MAX_CONVERSIONS 500 /* of one text; opening a charset is not free */
 #define MAX_CHARSET 80
+#define MAX_CHARSETS 32          /* of one message; each converter holds memory */
+#define CONVERSION_COST 256      /* octets; a conversion of one octet is not free */
+#define CHARSET_COST (16 * 1024) /* octets; opening a charset may load a file */
 #define MAX_SHOWN 60
 
 char *
@@ -21,27 +23,87 @@ text_copy (const char *bytes, gsize length)
   return copy;
 }
 
-static char *
-convert (const char *bytes, gsize length, const char *charset)
+/* ---- Work ---- */
+
+static void
+close_converter (gpointer data)
 {
-  g_autofree char *name = g_strndup (charset, strcspn (charset, "*"));
+  if ((GIConv) data != (GIConv) -1)
+    g_iconv_close (data);
+}
+
+void
+text_work_init (TextWork *work, guint64 budget)
+{
+  *work = (TextWork){ .budget = budget };
+  work->charsets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, close_converter);
+}
+
+void
+text_work_clear (TextWork *work)
+{
+  g_clear_pointer (&work->charsets, g_hash_table_unref);
+}
+
+gboolean
+text_spend (TextWork *work, gsize octets)
+{
+  if (work->exhausted || octets > work->budget)
+    {
+      work->exhausted = TRUE;
+      return FALSE;
+    }
+  work->budget -= octets;
+  return TRUE;
+}
+
+/* ---- Charsets ---- */
+
+/* (GIConv) -1: nobody knows the charset. */
+static GIConv
+find_converter (TextWork *work, char *charset)
+{
+  g_autofree char *name = charset;
+  gpointer known;
+  GIConv converter;
+
+  if (g_hash_table_lookup_extended (work->charsets, name, NULL, &known))
+    return known;
+  if (g_hash_table_size (work->charsets) >= MAX_CHARSETS)
+    work->exhausted = TRUE;
+  if (!text_spend (work, CHARSET_COST))
+    return (GIConv) -1;
+  converter = g_iconv_open ("UTF-8", name);
+  g_hash_table_insert (work->charsets, g_steal_pointer (&name), converter);
+  return converter;
+}
+
+static char *
+convert (TextWork *work, const char *bytes, gsize length, const char *charset)
+{
+  gsize name = strcspn (charset, "*");
   g_autofree char *result = NULL;
+  GIConv converter;
   gsize written;
 
-  for (const char *p = name; *p != '\0'; p++)
-    if (!g_ascii_isalnum (*p) && strchr ("-_.:", *p) == NULL)
+  for (gsize i = 0; i < name; i++)
+    if (!g_ascii_isalnum (charset[i]) && strchr ("-_.:", charset[i]) == NULL)
       return NULL;
-  if (*name == '\0')
+  if (name == 0 || name > MAX_CHARSET || !text_spend (work, CONVERSION_COST + length))
     return NULL;
-  result = g_convert (bytes, (gssize) length, "UTF-8", name, NULL, &written, NULL);
+  converter = find_converter (work, g_ascii_strdown (charset, (gssize) name));
+  if (converter == (GIConv) -1)
+    return NULL;
+  g_iconv (converter, NULL, NULL, NULL, NULL); /* the state in which the last one left it */
+  result = g_convert_with_iconv (bytes, (gssize) length, converter, NULL, &written, NULL);
   return result == NULL ? NULL : text_copy (result, written);
 }
 
 char *
-text_to_utf8 (const char *bytes, gsize length, const char *charset)
+text_to_utf8 (TextWork *work, const char *bytes, gsize length, const char *charset)
 {
   g_autofree char *copy = NULL;
-  char *result = charset == NULL ? NULL : convert (bytes, length, charset);
+  char *result = charset == NULL ? NULL : convert (work, bytes, length, charset);
   GString *latin;
 
   if (result != NULL && g_utf8_validate (result, -1, NULL))
@@ -100,21 +162,21 @@ decode_q (const char *text, gsize length)
 }
 
 static void
-append_word (GString *out, const Word *word, gboolean converting)
+append_word (TextWork *work, GString *out, const Word *word)
 {
   g_autofree char *charset = g_strndup (word->charset, word->charset_length);
   g_autoptr (GByteArray) octets
       = word->base64
             ? decode_bytes (DECODE_BASE64, (const guint8 *) word->text, word->length, word->length)
             : decode_q (word->text, word->length);
-  g_autofree char *text = text_to_utf8 (octets->len == 0 ? "" : (const char *) octets->data,
-                                        octets->len, converting ? charset : NULL);
+  g_autofree char *text = text_to_utf8 (work, octets->len == 0 ? "" : (const char *) octets->data,
+                                        octets->len, charset);
 
   g_string_append (out, text);
 }
 
 char *
-text_decode_words (const char *text)
+text_decode_words (TextWork *work, const char *text)
 {
   GString *out;
   guint words = 0;
@@ -135,7 +197,8 @@ text_decode_words (const char *text)
           continue;
         }
       g_string_truncate (out, kept);
-      append_word (out, &word, ++words <= MAX_CONVERSIONS);
+      append_word (work, out, &word);
+      words++;
       kept = out->len;
       text = word.end;
     }
@@ -186,7 +249,7 @@ is_unseen (gunichar c)
 char *
 text_fold (const char *text)
 {
-  g_autofree char *utf8 = text_to_utf8 (text, strlen (text), NULL);
+  g_autofree char *utf8 = text_to_utf8 (NULL, text, strlen (text), NULL);
   g_autofree char *composed = g_utf8_normalize (utf8, -1, G_NORMALIZE_NFKC);
   g_autofree char *folded = g_utf8_casefold (composed != NULL ? composed : utf8, -1);
   GString *out = g_string_new (NULL);
@@ -206,7 +269,7 @@ text_fold (const char *text)
 char *
 text_show (const char *text)
 {
-  g_autofree char *utf8 = text_to_utf8 (text, strlen (text), NULL);
+  g_autofree char *utf8 = text_to_utf8 (NULL, text, strlen (text), NULL);
   GString *out = g_string_new (NULL);
 
   for (const char *p = utf8; *p != '\0' && out->len < MAX_SHOWN; p = g_utf8_next_char (p))

@@ -74,7 +74,7 @@ inspect_fields (Walk *walk, GMimeObject *object, Entity *entity)
 
 /* The boundaries that the fields name, added to those around; more than one makes it ambiguous. */
 static GPtrArray *
-add_boundaries (GMimeObject *object, GPtrArray *around, gboolean *ambiguous)
+add_boundaries (Walk *walk, GMimeObject *object, GPtrArray *around, gboolean *ambiguous)
 {
   GPtrArray *all = g_ptr_array_new_with_free_func (g_free);
   GMimeHeaderList *list = g_mime_object_get_header_list (object);
@@ -90,7 +90,7 @@ add_boundaries (GMimeObject *object, GPtrArray *around, gboolean *ambiguous)
       if (value == NULL
           || g_ascii_strcasecmp (g_mime_header_get_name (header), "Content-Type") != 0)
         continue;
-      names = names_read (value, strlen (value), "boundary", &too_many);
+      names = names_read (&walk->inspection->text, value, strlen (value), "boundary", &too_many);
       found += names->len;
       for (guint j = 0; j < names->len && all->len < MAX_BOUNDARIES; j++)
         g_ptr_array_add (all, g_strdup (g_ptr_array_index (names, j)));
@@ -163,7 +163,8 @@ push_children (Walk *walk, const Item *item, const Entity *entity)
 {
   GMimeMultipart *multipart = GMIME_MULTIPART (item->object);
   gboolean ambiguous = item->ambiguous || entity->n_types > 1 || entity->n_encodings > 1;
-  g_autoptr (GPtrArray) boundaries = add_boundaries (item->object, item->boundaries, &ambiguous);
+  g_autoptr (GPtrArray) boundaries
+      = add_boundaries (walk, item->object, item->boundaries, &ambiguous);
 
   walk->quoted |= (entity->encodings & DECODE_QUOTED_PRINTABLE) != 0;
   for (gint i = g_mime_multipart_get_count (multipart) - 1; i >= 0; i--)
