@@ -428,6 +428,7 @@ test_status (void)
   text = g_strndup ((const gchar *) base_buffer_bytes (&out), base_buffer_length (&out));
   g_assert_nonnull (strstr (text, "\"sessions\":1,"));
   g_assert_nonnull (strstr (text, "\"messages\":1,"));
+  g_assert_nonnull (strstr (text, "\"sent\":1,"));
   g_assert_nonnull (strstr (text, "\"state\":\"up\""));
 }
 
