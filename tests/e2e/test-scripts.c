@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define CONFIG                                                                                     \
-  "hostname = \"mx.test\"\nworkers-min = 1\nworkers-max = 4\n"                                     \
+  "hostname = \"mx.test\"\nthreads = 1\nworkers-min = 1\nworkers-max = 4\n"                        \
   "listener \"in\" {\n  bind = [\"127.0.0.1:%u\"]\n  filters = [\"f\"]\n  routes = [\"up\"]\n}\n"  \
   "route \"up\" { to = [\"maildir:%s\"] }\n"                                                       \
   "filter \"f\" {\n  timeout = %s\n  %s\n}\n"
