@@ -1,4 +1,5 @@
-/* Base64 (RFC 2045 section 6.8), quoted-printable (section 6.7) and uuencode.
+/* Base64 (RFC 2045 section 6.8), quoted-printable (section 6.7) and uuencode; names in yEnc,
+ * BinHex.
  *
  * A '=' ends a group of base64 and not the content: some programs read on behind it. */
 #include "decode.h"
@@ -55,7 +56,7 @@ base64_digit (guint8 c)
 }
 
 static void
-decode_base64 (GByteArray *out, const guint8 *bytes, gsize length, gsize most)
+decode_base64 (GByteArray *out, const guint8 *bytes, gsize length, gsize most, gboolean joined)
 {
   guint32 group = 0;
   guint bits = 0;
@@ -64,7 +65,7 @@ decode_base64 (GByteArray *out, const guint8 *bytes, gsize length, gsize most)
     {
       gint digit = base64_digit (bytes[i]);
 
-      if (bytes[i] == '=')
+      if (bytes[i] == '=' && !joined)
         bits = 0;
       if (digit < 0)
         continue;
@@ -172,8 +173,8 @@ decode_bytes (DecodeEncodings encoding, const guint8 *bytes, gsize length, gsize
 {
   GByteArray *out = g_byte_array_new ();
 
-  if (encoding == DECODE_BASE64)
-    decode_base64 (out, bytes, length, most);
+  if (encoding == DECODE_BASE64 || encoding == DECODE_BASE64_JOINED)
+    decode_base64 (out, bytes, length, most, encoding == DECODE_BASE64_JOINED);
   else if (encoding == DECODE_QUOTED_PRINTABLE)
     decode_quoted_printable (out, bytes, length, most);
   else if (encoding == DECODE_UUENCODE)
@@ -207,4 +208,87 @@ decode_uu_begin (const guint8 *line, gsize length, gsize *name, gsize *name_leng
   *name = i;
   *name_length = length - i;
   return length > i;
+}
+
+gboolean
+decode_has_inner_padding (const guint8 *bytes, gsize length)
+{
+  const guint8 *padding = memchr (bytes, '=', length);
+
+  for (const guint8 *p = padding; p != NULL && p < bytes + length; p++)
+    if (base64_digit (*p) >= 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* ---- Names of other formats ---- */
+
+gboolean
+decode_yenc_begin (const guint8 *line, gsize length, gsize *name, gsize *name_length)
+{
+  const guint8 *found;
+
+  if (length < 8 || g_ascii_strncasecmp ((const char *) line, "=ybegin ", 8) != 0)
+    return FALSE;
+  found = memmem (line, length, " name=", 6);
+  if (found == NULL)
+    return FALSE;
+  *name = (gsize) (found + 6 - line);
+  while (length > *name && (guchar) line[length - 1] <= ' ')
+    length--;
+  *name_length = length - *name;
+  return *name_length > 0;
+}
+
+/* The octets of BinHex before its run lengths are undone; at most `most`. */
+static gsize
+decode_binhex (const guint8 *bytes, gsize length, guint8 *out, gsize most)
+{
+  static const char digits[] = "!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr";
+  guint32 group = 0;
+  guint bits = 0;
+  gsize used = 0;
+
+  for (gsize i = 0; i < length && used < most && bytes[i] != ':'; i++)
+    {
+      const char *digit = bytes[i] == '\0' ? NULL : strchr (digits, bytes[i]);
+
+      if (digit == NULL)
+        continue;
+      group = (group << 6 | (guint32) (digit - digits)) & 0xffff;
+      bits += 6;
+      if (bits >= 8)
+        {
+          bits -= 8;
+          out[used++] = (guint8) (group >> bits);
+        }
+    }
+  return used;
+}
+
+gboolean
+decode_binhex_name (const guint8 *bytes, gsize length, char *name)
+{
+  guint8 raw[3 * (DECODE_BINHEX_NAME + 2)], octets[DECODE_BINHEX_NAME + 2] = { 0 };
+  gsize got = 0, used = 0;
+
+  if (length < 2 || bytes[0] != ':')
+    return FALSE;
+  got = decode_binhex (bytes + 1, MIN (length - 1, 1000), raw, sizeof raw);
+  for (gsize i = 0; i < got && used < sizeof octets; i++)
+    {
+      if (raw[i] != 0x90 || i + 1 >= got)
+        octets[used++] = raw[i];
+      else if (raw[++i] == 0)
+        octets[used++] = 0x90;
+      else
+        for (guint more = raw[i]; more > 1 && used > 0 && used < sizeof octets; more--, used++)
+          octets[used] = octets[used - 1];
+    }
+  if (octets[0] == 0 || octets[0] > DECODE_BINHEX_NAME || used < octets[0] + 2u
+      || octets[octets[0] + 1] != 0) /* the version follows */
+    return FALSE;
+  memcpy (name, octets + 1, octets[0]);
+  name[octets[0]] = '\0';
+  return TRUE;
 }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "ber.h"
 #include "decode.h"
 #include "names.h"
 #include "text.h"
@@ -11,6 +12,7 @@
 #define MAX_DETECTED (256 * 1024) /* octets shown to libmagic */
 #define MAX_DETECTIONS 10000      /* a message: as many as it may have parts by default */
 #define MAX_DEPTH 16              /* of encodings inside encodings */
+#define INLINE_COST 256           /* octets: that of a name in a text */
 #define MAX_FINDINGS 100
 #define MAX_NAMES 50
 #define BUDGET_BASE (16 * 1024 * 1024)
@@ -99,6 +101,16 @@ note_name (Inspection *inspection, const char *name)
     g_ptr_array_add (inspection->names, g_steal_pointer (&shown));
 }
 
+static gboolean
+has_suffix (const char *name, const char *suffix)
+{
+  gsize length = strlen (name), size = strlen (suffix);
+
+  while (length > 0 && (guchar) name[length - 1] <= ' ')
+    length--;
+  return length >= size && g_ascii_strncasecmp (name + length - size, suffix, size) == 0;
+}
+
 static void
 check_names (Inspection *inspection, Entity *entity, GPtrArray *names)
 {
@@ -108,6 +120,12 @@ check_names (Inspection *inspection, Entity *entity, GPtrArray *names)
     {
       entity->name = g_strdup (g_ptr_array_index (names, 0));
       note_name (inspection, entity->name);
+    }
+  for (guint i = 0; i < names->len; i++)
+    {
+      const char *name = g_ptr_array_index (names, i);
+
+      entity->pkcs7 |= has_suffix (name, ".p7m");
     }
   for (guint i = 0; i < names->len; i++)
     {
@@ -148,6 +166,10 @@ take_type (Inspection *inspection, Entity *entity, const char *value, gsize leng
   entity->n_types++;
   entity->nested |= g_str_has_prefix (type, "message/") || g_str_has_prefix (type, "multipart/");
   entity->text |= g_str_has_prefix (type, "text/") || *type == '\0';
+  entity->typed |= strchr (type, '/') != NULL;
+  entity->pkcs7 |= strcmp (type, "application/pkcs7-mime") == 0
+                   || strcmp (type, "application/x-pkcs7-mime") == 0;
+  inspection->digest |= strcmp (type, "multipart/digest") == 0;
   if (rule != NULL)
     find (inspection, entity->name, "type", rule);
 }
@@ -252,18 +274,39 @@ check_uu (Inspection *inspection, const guint8 *line, gsize line_length, gsize r
   inspect_entity_clear (&entity);
 }
 
+/* `name` stands at the start of something encoded in a text. */
 static void
-scan_uu (Inspection *inspection, const guint8 *bytes, gsize length)
+check_inline_name (Inspection *inspection, const char *name, gsize length)
+{
+  Entity entity = { 0 };
+  g_autoptr (GPtrArray) names = NULL;
+
+  if (!spend (inspection, length + INLINE_COST))
+    return;
+  names = names_read_plain (&inspection->text, name, length);
+  check_names (inspection, &entity, names);
+  inspect_entity_clear (&entity);
+}
+
+/* What stands encoded in a text: uuencode, yEnc, BinHex. */
+static void
+scan_text (Inspection *inspection, const guint8 *bytes, gsize length)
 {
   const guint8 *end = bytes + length;
+  gboolean binhex = length > 0 && memmem (bytes, length, "BinHex", 6) != NULL;
 
   while (bytes < end)
     {
       const guint8 *next = memchr (bytes, '\n', (gsize) (end - bytes));
-      gsize line = (gsize) ((next == NULL ? end : next) - bytes);
+      gsize line = (gsize) ((next == NULL ? end : next) - bytes), name, name_length;
+      char hexed[DECODE_BINHEX_NAME + 1];
 
       if (line > 10 && bytes[0] == 'b')
         check_uu (inspection, bytes, line, (gsize) (end - bytes));
+      else if (decode_yenc_begin (bytes, line, &name, &name_length))
+        check_inline_name (inspection, (const char *) bytes + name, name_length);
+      else if (binhex && decode_binhex_name (bytes, (gsize) (end - bytes), hexed))
+        check_inline_name (inspection, hexed, strlen (hexed));
       bytes = next == NULL ? end : next + 1;
     }
 }
@@ -277,22 +320,42 @@ is_mail_name (const char *name)
          || g_str_has_suffix (folded, ".mhtml");
 }
 
+static gboolean
+is_nested (const Inspection *inspection, const Entity *entity)
+{
+  return entity->nested || (inspection->digest && !entity->typed) || is_mail_name (entity->name);
+}
+
+/* Entities in a body of which the transfer encoding is undone. */
+static void
+look_inside (Inspection *inspection, const Entity *entity, const guint8 *bytes, gsize length,
+             guint depth)
+{
+  if (is_nested (inspection, entity) || entity->pkcs7)
+    inspect_loose (inspection, bytes, length, depth + 1);
+  if (entity->pkcs7 && spend (inspection, length))
+    {
+      g_autoptr (GByteArray) strings = ber_octet_strings (bytes, length);
+
+      inspect_loose (inspection, strings->data, strings->len, depth + 1);
+    }
+}
+
 static void
 check_decoded (Inspection *inspection, const Entity *entity, DecodeEncodings encoding,
                const guint8 *bytes, gsize length, guint depth)
 {
-  gboolean nested = entity->nested || is_mail_name (entity->name);
-  gboolean whole = nested || entity->text || entity->n_types == 0;
+  gboolean whole
+      = is_nested (inspection, entity) || entity->pkcs7 || entity->text || entity->n_types == 0;
   g_autoptr (GByteArray) decoded = NULL;
 
   if (!spend (inspection, whole ? length : MIN (length, 2 * MAX_DETECTED)))
     return;
   decoded = decode_bytes (encoding, bytes, length, whole ? length : MAX_DETECTED);
   check_detected (inspection, entity, decoded->data, decoded->len);
-  if (nested)
-    inspect_loose (inspection, decoded->data, decoded->len, depth + 1);
+  look_inside (inspection, entity, decoded->data, decoded->len, depth);
   if (whole)
-    scan_uu (inspection, decoded->data, decoded->len);
+    scan_text (inspection, decoded->data, decoded->len);
 }
 
 void
@@ -306,13 +369,14 @@ inspect_body (Inspection *inspection, const Entity *entity, const guint8 *bytes,
   if ((encodings & DECODE_IDENTITY) != 0 && spend (inspection, MIN (length, MAX_DETECTED)))
     {
       check_detected (inspection, entity, bytes, length);
-      if (entity->nested || is_mail_name (entity->name))
-        inspect_loose (inspection, bytes, length, depth + 1);
+      look_inside (inspection, entity, bytes, length, depth);
     }
-  scan_uu (inspection, bytes, length);
+  scan_text (inspection, bytes, length);
   for (guint bit = DECODE_BASE64; bit <= DECODE_UUENCODE; bit <<= 1)
     if ((encodings & bit) != 0)
       check_decoded (inspection, entity, bit, bytes, length, depth);
+  if ((encodings & DECODE_BASE64) != 0 && decode_has_inner_padding (bytes, length))
+    check_decoded (inspection, entity, DECODE_BASE64_JOINED, bytes, length, depth);
 }
 
 /* ---- Hidden entities ---- */

@@ -23,6 +23,7 @@ typedef struct
   guint detections;    /* that may still be made */
   TextWork text;       /* reading names has a budget of its own: it costs more an octet */
   gboolean exhausted;  /* told once */
+  gboolean digest;     /* there is a multipart/digest: a part without a type is a message */
   GHashTable *visible; /* fields that belong to known parts → how often they are still to be met */
   GPtrArray *findings; /* of Finding, owned */
   GPtrArray *names;    /* what was seen, fit for a log; owned strings */
@@ -37,6 +38,8 @@ typedef struct
   guint n_encodings; /* fields */
   gboolean nested;   /* message or multipart in one reading */
   gboolean text;     /* text in one reading, or no type at all */
+  gboolean typed;    /* a field names a type */
+  gboolean pkcs7;    /* S/MIME in one reading */
   gboolean hidden;   /* a field of it belongs to no known part */
   char *name;        /* the first one; NULL */
 } Entity;

@@ -7,8 +7,10 @@
 #include "test-attachments.h"
 
 /* The start of a DOS program, which libmagic knows. */
-#define PROGRAM                                                                                    \
-  "TVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"                 \
+#define PROGRAM "TVqQ" PROGRAM_REST
+#define PROGRAM_REST "A" PROGRAM_REST_OF_5
+#define PROGRAM_REST_OF_5                                                                          \
+  "AMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"                      \
   "AAAAQAAAAFBFAABMAQAAAAAAAAAAAAAAAAAA4AAAAAsBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
 #define PROGRAM_QP                                                                                 \
   "MZ=\n"                                                                                          \
@@ -253,6 +255,8 @@ test_detected (void)
     "Content-Type: image/png; name=a.png\nContent-Transfer-Encoding: BASE64 (c)\n\n" PROGRAM,
     "Content-Transfer-Encoding: base64\n\n=\n" PROGRAM,
     "Content-Transfer-Encoding: base64\n\n!!??\n" PROGRAM,
+    "Content-Type: a/b\nContent-Transfer-Encoding: base64\n\nT=VqQ" PROGRAM_REST,
+    "Content-Type: a/b\nContent-Transfer-Encoding: base64\n\nTVqQA=" PROGRAM_REST_OF_5,
     "Content-Transfer-Encoding: 7bit\nContent-Transfer-Encoding: base64\n\n" PROGRAM,
     "Content-Transfer-Encoding: base64\nContent-Transfer-Encoding: 7bit\n\n" PROGRAM,
     "Content-Transfer-Encoding: base-64\n\n" PROGRAM,
@@ -494,6 +498,7 @@ test_decode (void)
     { DECODE_BASE64, "SGVsbG8=\r\nIHdvcmxk", "Hello world" },
     { DECODE_BASE64, "SG!Vs bG8", "Hello" },
     { DECODE_BASE64, "====SGVsbG8", "Hello" },
+    { DECODE_BASE64_JOINED, "S=GV=sbG8=", "Hello" },
     { DECODE_QUOTED_PRINTABLE, "a=3Db=\r\nc= \r\nd=zz=", "a=bcd=zz=" },
     { DECODE_UUENCODE, "x\nbegin 644 a\n#35K0\n`\nend\n#35K0\n", "MZ\xd0" },
   };
@@ -521,6 +526,10 @@ main (int argc, char **argv)
   g_test_add_func ("/attachments/structures", test_structures);
   g_test_add_func ("/attachments/encoded-messages", test_encoded_messages);
   g_test_add_func ("/attachments/nesting-limit", test_nesting_limit);
+  g_test_add_func ("/attachments/signed", test_signed);
+  g_test_add_func ("/attachments/ber", test_ber);
+  g_test_add_func ("/attachments/digest", test_digest);
+  g_test_add_func ("/attachments/inline", test_inline);
   g_test_add_func ("/attachments/nul", test_nul);
   g_test_add_func ("/attachments/fine", test_fine);
   g_test_add_func ("/attachments/types", test_types);

@@ -17,3 +17,8 @@ void check_harmless (Harness *harness, const char *message);
 /* The tests in test-names.c. */
 void test_names (void);
 void test_fine_names (void);
+/* The tests in test-inside.c. */
+void test_signed (void);
+void test_ber (void);
+void test_digest (void);
+void test_inline (void);
