@@ -302,13 +302,14 @@ is_of_content (SmtpServerEventType type)
   return type == SMTP_SERVER_CHUNK || type == SMTP_SERVER_END;
 }
 
-/* Draining: no new work is begun; what is open is finished. */
+/* Draining: no new work is begun, what is open is finished. A client that had just
+ * connected may send one message: else every reload would turn somebody away. */
 static gboolean
 is_refused_while_draining (const GatewaySession *session, SmtpServerEventType type)
 {
   if (!session->draining || type == SMTP_SERVER_QUIT || is_of_content (type))
     return FALSE;
-  return session->tx == NULL || session->hurried;
+  return session->hurried || (session->tx == NULL && (session->has_served || !session->newcomer));
 }
 
 void

@@ -53,6 +53,7 @@ after_over (GatewaySession *session, const ChainOutcome *outcome)
 static void
 finish (GatewaySession *session, guint code, const gchar *text, SessionContinue after)
 {
+  session->has_served = TRUE;
   session->tx->phase = TX_OVER;
   session->tx->deadline = 0;
   session->after_transaction = after;

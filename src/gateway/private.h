@@ -184,8 +184,10 @@ struct _GatewaySession
 
   gboolean client_gone;
   gboolean draining, hurried;
-  gboolean connected; /* the connect hooks were asked */
-  gboolean idle;      /* it was the client's turn when we last looked */
+  gboolean has_served; /* a transaction, to its end */
+  gboolean newcomer;   /* it had not said EHLO when we began to drain */
+  gboolean connected;  /* the connect hooks were asked */
+  gboolean idle;       /* it was the client's turn when we last looked */
   gboolean pumping;
   gboolean ending; /* session_over has been asked */
   gboolean over;

@@ -339,7 +339,10 @@ void
 gateway_session_drain (GatewaySession *session, gboolean hurry)
 {
   if (!session->draining)
-    session->last_activity = session->methods->now (session->host);
+    {
+      session->last_activity = session->methods->now (session->host);
+      session->newcomer = session->helo == NULL;
+    }
   session->draining = TRUE;
   session->hurried |= hurry;
   if (hurry && !must_wait (session) && !smtp_server_is_closing (session->server)

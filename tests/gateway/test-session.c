@@ -430,6 +430,19 @@ test_client_that_reads_nothing (void)
   g_assert_true (gateway_session_is_over (h->session));
 }
 
+/* A reload turns nobody away: who has just connected may send one message. */
+static void
+test_drain_before_the_first_message (void)
+{
+  g_autoptr (Harness) h = harness_new (HARNESS_CONFIG, NULL, 0, 0);
+  gateway_session_drain (h->session, FALSE);
+  harness_say (h, "EHLO client.test\n" SAY_MAIL SAY_RCPT "DATA\n" SAY_BODY);
+  g_assert_cmpuint (h->messages, ==, 1);
+  g_free (harness_heard (h));
+  harness_say (h, SAY_MAIL);
+  harness_assert_code (h, "421 4.3.2");
+}
+
 /* A stop must not wait for clients who only hold their connection. */
 static void
 test_drain_with_a_silent_client (void)
@@ -507,6 +520,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/gateway/upstream/stalls-at-data", "DATA", test_stalling_upstream);
   g_test_add_func ("/gateway/flood", test_client_that_reads_nothing);
   g_test_add_func ("/gateway/drain", test_drain);
+  g_test_add_func ("/gateway/drain/first", test_drain_before_the_first_message);
   g_test_add_func ("/gateway/drain/silent", test_drain_with_a_silent_client);
   g_test_add_func ("/gateway/idle", test_idle_client);
   g_test_add_func ("/gateway/slow-down", test_too_many_messages);
