@@ -7,6 +7,7 @@
 #include "text.h"
 
 #define PLAIN G_MAXUINT
+#define MAX_NUMBER 100000000 /* higher ones count as this one */
 
 typedef struct
 {
@@ -46,17 +47,19 @@ add_decoded (Readings *readings, const char *name)
 {
   if (!text_spend (readings->work, strlen (name)))
     return;
-  g_autofree char *words = text_decode_words (readings->work, name);
+  g_autofree char *words = text_decode_words (readings->work, name, FALSE);
+  g_autofree char *joined = words == NULL ? NULL : text_decode_words (readings->work, name, TRUE);
   g_autofree char *percent = text_decode_percent (name);
   g_autofree char *words_percent = words == NULL ? NULL : text_decode_percent (words);
   g_autofree char *percent_words
-      = percent == NULL ? NULL : text_decode_words (readings->work, percent);
+      = percent == NULL ? NULL : text_decode_words (readings->work, percent, FALSE);
 
   add (readings, words);
   add (readings, name);
   add (readings, percent);
   add (readings, words_percent);
   add (readings, percent_words);
+  add (readings, joined);
 }
 
 static char *
@@ -137,9 +140,29 @@ skip_space (const char *p)
   return p;
 }
 
+/* Behind comments at `p`, if they are closed. `nested`: as in RFC 5322 section 3.2.2. */
+static const char *
+skip_comments (TextWork *work, const char *p, gboolean nested)
+{
+  const char *start = p;
+  guint depth = 0;
+
+  for (; *p != '\0' && (depth > 0 || *p == '(' || is_space (*p)); p++)
+    {
+      if (nested && *p == '\\' && p[1] != '\0')
+        p++;
+      else if (*p == '(')
+        depth = nested ? depth + 1 : 1;
+      else if (*p == ')')
+        depth--;
+    }
+  text_spend (work, (gsize) (p - start));
+  return p;
+}
+
 /* "name", "name*", "name*0", "name*0*" and a '=' at `p`: what stands behind it; NULL: no. */
 static const char *
-read_key (const char *p, const char *key, Piece *piece)
+read_key (TextWork *work, const char *p, const char *key, Piece *piece)
 {
   guint digits = 0;
 
@@ -152,8 +175,8 @@ read_key (const char *p, const char *key, Piece *piece)
     {
       guint number = 0;
 
-      for (p = skip_space (p + 1); g_ascii_isdigit (*p) && digits < 6; p++, digits++)
-        number = number * 10 + (guint) g_ascii_digit_value (*p);
+      for (p = skip_space (p + 1); g_ascii_isdigit (*p); p++, digits++)
+        number = MIN (number * 10 + (guint) g_ascii_digit_value (*p), MAX_NUMBER);
       if (digits > 0)
         piece->number = number;
       p = skip_space (p);
@@ -163,15 +186,14 @@ read_key (const char *p, const char *key, Piece *piece)
           p = *p == '*' ? skip_space (p + 1) : p;
         }
     }
-  while (*p == '(') /* a comment in front of the '=' */
+  for (guint nested = 0; nested < 2; nested++) /* comments in front of the '=' */
     {
-      const char *end = strchr (p, ')');
+      const char *end = skip_comments (work, p, nested != 0);
 
-      if (end == NULL)
-        return NULL;
-      p = skip_space (end + 1);
+      if (*end == '=')
+        return skip_space (end + 1);
     }
-  return *p == '=' ? skip_space (p + 1) : NULL;
+  return NULL;
 }
 
 /* The text up to the closing quote; `*end` is behind it, or NULL when there is none. */
@@ -209,6 +231,21 @@ keep (Readings *readings, Piece piece, char *value)
   g_array_append_val (readings->pieces, piece);
 }
 
+/* A quote inside of the quotes: some programs take the last one of the parameter for the end. */
+static void
+add_to_last_quote (Readings *readings, const char *start, const char *behind)
+{
+  g_autofree char *whole = NULL;
+  char *last;
+
+  behind += strcspn (behind, ";");
+  whole = g_strndup (start, (gsize) (behind - start));
+  last = strrchr (whole, '"');
+  *last = '\0';
+  drop_line_breaks (whole);
+  add_decoded (readings, whole);
+}
+
 /* Where to look for the next piece. */
 static const char *
 take_quoted (Readings *readings, Piece piece, const char *p)
@@ -221,6 +258,8 @@ take_quoted (Readings *readings, Piece piece, const char *p)
   keep (readings, piece, without_backslashes (raw));
   if (strchr (raw, '\\') != NULL) /* "C:\new.exe" of those who do not escape */
     add_decoded (readings, raw);
+  if (end != NULL)
+    add_to_last_quote (readings, p, end);
   return end == NULL ? p : end;
 }
 
@@ -230,6 +269,7 @@ take_token (Readings *readings, Piece piece, const char *p)
   g_autofree char *whole = g_strndup (p, strcspn (p, ";"));
   g_autofree char *word = g_strndup (p, strcspn (p, "; \t\r\n"));
   g_autofree char *bare = without_comments (whole);
+  const char *word_end;
 
   g_strchomp (whole);
   keep (readings, piece, g_strdup (word));
@@ -237,7 +277,21 @@ take_token (Readings *readings, Piece piece, const char *p)
     keep (readings, piece, g_strdup (whole));
   if (strcmp (whole, bare) != 0)
     keep (readings, piece, g_strdup (g_strstrip (bare)));
-  return p + strlen (word);
+  word_end = p + strlen (word);
+  word[strcspn (word, "=")] = '\0';
+  add_decoded (readings, word);
+  return word_end;
+}
+
+static void
+add_behind_comment (Readings *readings, const char *value)
+{
+  gboolean quoted = *value == '"';
+  g_autofree char *text = g_strndup (value + quoted, strcspn (value + quoted, quoted ? "\"" : ";"));
+
+  g_strchomp (text);
+  drop_line_breaks (text);
+  add_decoded (readings, text);
 }
 
 static gboolean
@@ -254,10 +308,12 @@ find_pieces (Readings *readings, const char *text, const char *key)
   for (const char *p = strpbrk (text, initials); p != NULL && *p != '\0';)
     {
       Piece piece;
-      const char *value = is_key_start (text, p) ? read_key (p, key, &piece) : NULL;
+      const char *value = is_key_start (text, p) ? read_key (readings->work, p, key, &piece) : NULL;
 
       if (readings->work->exhausted)
         return TRUE;
+      if (value != NULL && *value == '(') /* a comment may hold a ';' */
+        add_behind_comment (readings, skip_comments (readings->work, value, TRUE));
       if (value == NULL)
         p++;
       else if (readings->pieces->len >= NAMES_MAX_PIECES)
@@ -281,6 +337,16 @@ by_number (gconstpointer a, gconstpointer b)
   if (left == PLAIN || right == PLAIN) /* a plain one may stand for the first */
     return left == right ? 0 : left == PLAIN ? -1 : 1;
   return left < right ? -1 : left > right;
+}
+
+static gint
+by_value (gconstpointer a, gconstpointer b)
+{
+  gint order = by_number (a, b);
+
+  return order != 0
+             ? order
+             : strcmp ((*(const Piece *const *) a)->value, (*(const Piece *const *) b)->value);
 }
 
 /* `last`: of two pieces with one number, the last wins. `decode`: percent in every piece. */
@@ -327,6 +393,10 @@ join_pieces (Readings *readings)
   g_ptr_array_sort (order, by_number);        /* stable */
   for (guint variant = 0; variant < 4; variant++)
     join (readings, order, TRUE, (variant & 1) != 0, (variant & 2) != 0);
+  join (readings, order, FALSE, FALSE, TRUE); /* two of a number: both */
+  g_ptr_array_sort (order, by_value);
+  join (readings, order, FALSE, FALSE, TRUE);
+  g_ptr_array_sort (order, by_number);
   while (order->len > 0 && ((Piece *) g_ptr_array_index (order, 0))->number == PLAIN)
     g_ptr_array_remove_index (order, 0);
   for (guint variant = 0; variant < 4; variant++)

@@ -24,6 +24,17 @@ static const char *const names[] = {
   "Content-Disposition: attachment; filename=my evil.exe",
   "Content-Disposition: attachment;\n filename=\"evil.\n exe\"",
   "Content-Disposition: attachment;\n\tfilename\n\t=\n\t\"evil.exe\"",
+  "Content-Disposition: attachment; filename(a(b)c)=\"evil.exe\"",
+  "Content-Disposition: attachment; filename (\\)) = evil.exe",
+  "Content-Disposition: attachment; filename=(;) \"evil.exe\"",
+  "Content-Disposition: attachment; filename=\"evil\".exe\"",
+  "Content-Disposition: attachment; filename=evil.exe=2Eexe",
+  "Content-Disposition: attachment; filename=\"=?utf-8\"?Q?evil=2Eexe?=\"",
+  "Content-Disposition: attachment; filename=\"=?utf-8?B?ZX=ZpbC5leGU=?=\"",
+  "Content-Disposition: attachment; filename=\"=?utf-8*eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
+  "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee?B?ZXZpbC5leGU=?=\"",
+  "Content-Disposition: attachment; filename*0000000=evil.; filename*0000001=exe",
+  "Content-Disposition: attachment; filename*0=evil; filename*1=exe; filename*1=.",
   /* quoted pairs, paths */
   "Content-Disposition: attachment; filename=\"evil.e\\x\\e\"",
   "Content-Disposition: attachment; filename=\"evil\\.exe\"",

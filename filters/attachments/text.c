@@ -138,7 +138,7 @@ read_word (const char *p, Word *word)
 
   if (p[0] != '=' || p[1] != '?')
     return FALSE;
-  encoding = memchr (p + 2, '?', strnlen (p + 2, MAX_CHARSET));
+  encoding = strchr (p + 2, '?');
   if (encoding == NULL || encoding[1] == '\0' || encoding[2] != '?'
       || strchr ("bBqQ", encoding[1]) == NULL)
     return FALSE;
@@ -162,13 +162,12 @@ decode_q (const char *text, gsize length)
 }
 
 static void
-append_word (TextWork *work, GString *out, const Word *word)
+append_word (TextWork *work, GString *out, const Word *word, DecodeEncodings base64)
 {
   g_autofree char *charset = g_strndup (word->charset, word->charset_length);
-  g_autoptr (GByteArray) octets
-      = word->base64
-            ? decode_bytes (DECODE_BASE64, (const guint8 *) word->text, word->length, word->length)
-            : decode_q (word->text, word->length);
+  g_autoptr (GByteArray) octets = word->base64 ? decode_bytes (base64, (const guint8 *) word->text,
+                                                               word->length, word->length)
+                                               : decode_q (word->text, word->length);
   g_autofree char *text = text_to_utf8 (work, octets->len == 0 ? "" : (const char *) octets->data,
                                         octets->len, charset);
 
@@ -176,7 +175,7 @@ append_word (TextWork *work, GString *out, const Word *word)
 }
 
 char *
-text_decode_words (TextWork *work, const char *text)
+text_decode_words (TextWork *work, const char *text, gboolean joined)
 {
   GString *out;
   guint words = 0;
@@ -197,7 +196,7 @@ text_decode_words (TextWork *work, const char *text)
           continue;
         }
       g_string_truncate (out, kept);
-      append_word (work, out, &word);
+      append_word (work, out, &word, joined ? DECODE_BASE64_JOINED : DECODE_BASE64);
       words++;
       kept = out->len;
       text = word.end;

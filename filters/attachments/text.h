@@ -26,8 +26,9 @@ char *text_copy (const char *bytes, gsize length);
  * where `charset` is. Caller frees. */
 char *text_to_utf8 (TextWork *work, const char *bytes, gsize length, const char *charset);
 /* Encoded-words (RFC 2047) decoded wherever they stand, white space between two of them dropped;
- * the rest as it is. NULL: there is none. Caller frees. */
-char *text_decode_words (TextWork *work, const char *text);
+ * the rest as it is. `joined`: a '=' inside of base64 is skipped. NULL: there is none. Caller
+ * frees. */
+char *text_decode_words (TextWork *work, const char *text, gboolean joined);
 /* "%2E" decoded to octets. NULL: there is none. Caller frees. */
 char *text_decode_percent (const char *text);
 /* Compatibility forms resolved, case folded, what is not seen removed, white space made spaces.
