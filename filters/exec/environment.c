@@ -61,6 +61,7 @@ environment_new (WeirContext *context, const char *const *more)
   add (list, "LISTENER", weir_listener (context));
   add (list, "HOSTNAME", weir_hostname (context));
   add (list, "SESSION", weir_session_id (context));
+  add (list, "MESSAGE", weir_message_id (context));
   add (list, "CLIENT_ADDRESS", weir_client_address (context));
   add_number (list, "CLIENT_PORT", weir_client_port (context));
   add (list, "CLIENT_NAME", weir_client_name (context));

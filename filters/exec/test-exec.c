@@ -137,7 +137,8 @@ test_environment (void)
       "550 5.7.1 HOME=/nowhere LANG=C MAILWEIR_CLIENT_ADDRESS=192.0.2.1 "
       "MAILWEIR_CLIENT_NAME=client.example MAILWEIR_CLIENT_PORT=0 MAILWEIR_FILTER=f "
       "MAILWEIR_HELO=client.example MAILWEIR_HOSTNAME=mx.example.org MAILWEIR_LISTENER=l "
-      "MAILWEIR_RECIPIENTS=1 MAILWEIR_RECIPIENT_1=b@example.net MAILWEIR_SENDER=a@example.org "
+      "MAILWEIR_MESSAGE=MESSAGE MAILWEIR_RECIPIENTS=1 MAILWEIR_RECIPIENT_1=b@example.net "
+      "MAILWEIR_SENDER=a@example.org "
       "MAILWEIR_SESSION=TEST MAILWEIR_SIZE=31");
   expect ("test \"$PATH\" = /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin || exit 1",
           "", HARNESS_PASS, NULL);

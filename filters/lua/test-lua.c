@@ -192,6 +192,7 @@ test_questions (void)
       "  w.set_note ('a', table.concat ({ w.filter_name, w.listener, w.hostname, w.session_id,\n"
       "    w.client_address, w.client_port, w.client_name, w.helo, tostring (w.user),\n"
       "    tostring (w.tls_protocol), tostring (w.tls_cipher), w.sender, #w.sender_parameters,\n"
+      "    w.message_id, tostring (w.user_mechanism),\n"
       "    table.concat (w.recipients, ','), #w.recipient_parameters (1) }, ' '))\n"
       "  w.set_note ('b', table.concat ({ w.header_count, w.message_size, w.header ('from'),\n"
       "    tostring (w.header ('To')), w.header_find ('subject'),\n"
@@ -208,7 +209,7 @@ test_questions (void)
   g_assert_cmpstr (result->reply, ==, NULL);
   g_assert_cmpstr (result->notes, ==,
                    "a=f l mx.example.org TEST 192.0.2.1 0 client.example client.example nil nil nil"
-                   " a@example.org 0 b@example.net 0\n"
+                   " a@example.org 0 MESSAGE nil b@example.net 0\n"
                    "b=2|31|a@b|nil|2|nil|Subject|x| x|nil|From|31|\r\n|0|ä|nil|f|true\n");
 }
 

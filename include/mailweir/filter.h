@@ -257,6 +257,7 @@ WEIR_API const char *weir_filter_name (WeirContext *context); /* in the configur
 WEIR_API const char *weir_listener (WeirContext *context);
 WEIR_API const char *weir_hostname (WeirContext *context); /* ours */
 WEIR_API const char *weir_session_id (WeirContext *context);
+WEIR_API const char *weir_message_id (WeirContext *context); /* as in the log; NULL before MAIL */
 WEIR_API const char *
 weir_client_address (WeirContext *context); /* "192.0.2.1", "2001:db8::1", "local" */
 WEIR_API guint weir_client_port (WeirContext *context);
@@ -264,6 +265,8 @@ WEIR_API const char *
 weir_client_name (WeirContext *context);               /* by PTR, confirmed forward; "unknown" */
 WEIR_API const char *weir_helo (WeirContext *context); /* NULL before it */
 WEIR_API const char *weir_user (WeirContext *context); /* authenticated; NULL */
+WEIR_API const char *
+weir_user_mechanism (WeirContext *context); /* by which ("PLAIN", RFC 4954); NULL */
 WEIR_API const char *weir_tls_protocol (WeirContext *context); /* "TLSv1.3"; NULL: plaintext */
 WEIR_API const char *weir_tls_cipher (WeirContext *context);   /* NULL: plaintext */
 

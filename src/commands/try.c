@@ -350,6 +350,7 @@ run_chain (const Options *options, const Config *config, const WorkerModules *mo
                               .timeout = (guint32) MIN (config->deadline, G_MAXINT),
                               .message_descriptor = -1 };
   try.request.session = (IpcSession){ .session_id = (gchar *) "TRY",
+                                      .message_id = (gchar *) "TRY",
                                       .client_address = options->client,
                                       .client_port = 25252,
                                       .client_name = (gchar *) "unknown" };

@@ -131,6 +131,7 @@ auth_reply (GatewaySession *session, const BaseReply *reply)
       return;
     }
   session->user = g_strdup (session->auth_name != NULL ? session->auth_name : "authenticated");
+  session->user_mechanism = g_strdup (session->auth_mechanism);
   session->auth = AUTH_DONE;
   session->up_until = 0;
   forget_exchange (session);
@@ -168,6 +169,7 @@ auth_forget (GatewaySession *session)
     upstream_give (session, FALSE);
   session->auth = AUTH_NONE;
   g_clear_pointer (&session->user, g_free);
+  g_clear_pointer (&session->user_mechanism, g_free);
 }
 
 gboolean

@@ -11,11 +11,13 @@ fill_session (const GatewaySession *session, IpcSession *facts, gchar **address)
 {
   *address = base_endpoint_address (&session->client);
   facts->session_id = (gchar *) session->id;
+  facts->message_id = session->tx != NULL ? session->tx->id : NULL;
   facts->client_address = *address;
   facts->client_port = base_endpoint_port (&session->client);
   facts->client_name = session->client_name != NULL ? session->client_name : (gchar *) "unknown";
   facts->helo = session->helo;
   facts->user = session->user;
+  facts->mechanism = session->user_mechanism;
   facts->tls_protocol = session->tls_protocol;
   facts->tls_cipher = session->tls_cipher;
 }

@@ -155,6 +155,7 @@ struct _GatewaySession
 
   AuthPhase auth;
   gchar *user;           /* authenticated; NULL: nobody is */
+  gchar *user_mechanism; /* by which; NULL with it */
   gchar *auth_mechanism; /* of the exchange that is under way, as what follows */
   gchar *auth_initial;
   gchar *auth_name;    /* that it names; NULL: not known */

@@ -41,10 +41,12 @@ static void
 clear_session (IpcSession *session)
 {
   g_free (session->session_id);
+  g_free (session->message_id);
   g_free (session->client_address);
   g_free (session->client_name);
   g_free (session->helo);
   g_free (session->user);
+  g_free (session->mechanism);
   g_free (session->tls_protocol);
   g_free (session->tls_cipher);
 }
@@ -72,11 +74,13 @@ static void
 write_session (IpcWriter *writer, const IpcSession *session)
 {
   ipc_write_string (writer, session->session_id);
+  ipc_write_string (writer, session->message_id);
   ipc_write_string (writer, session->client_address);
   ipc_write_u32 (writer, session->client_port);
   ipc_write_string (writer, session->client_name);
   ipc_write_string (writer, session->helo);
   ipc_write_string (writer, session->user);
+  ipc_write_string (writer, session->mechanism);
   ipc_write_string (writer, session->tls_protocol);
   ipc_write_string (writer, session->tls_cipher);
 }
@@ -126,11 +130,13 @@ static void
 read_session (IpcReader *reader, IpcSession *session)
 {
   session->session_id = ipc_read_string (reader, IPC_MAX_STRING);
+  session->message_id = ipc_read_string (reader, IPC_MAX_STRING);
   session->client_address = ipc_read_string (reader, IPC_MAX_STRING);
   session->client_port = ipc_read_limited (reader, G_MAXUINT16, "a port over 65535");
   session->client_name = ipc_read_string (reader, IPC_MAX_STRING);
   session->helo = ipc_read_string (reader, IPC_MAX_STRING);
   session->user = ipc_read_string (reader, IPC_MAX_STRING);
+  session->mechanism = ipc_read_string (reader, IPC_MAX_STRING);
   session->tls_protocol = ipc_read_string (reader, IPC_MAX_STRING);
   session->tls_cipher = ipc_read_string (reader, IPC_MAX_STRING);
 }

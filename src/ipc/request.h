@@ -17,11 +17,13 @@
 typedef struct
 {
   gchar *session_id;
+  gchar *message_id; /* NULL outside a transaction */
   gchar *client_address;
   guint32 client_port;
   gchar *client_name;
   gchar *helo;         /* NULL: not yet */
   gchar *user;         /* NULL */
+  gchar *mechanism;    /* of its authentication; NULL */
   gchar *tls_protocol; /* NULL */
   gchar *tls_cipher;   /* NULL */
 } IpcSession;

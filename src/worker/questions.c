@@ -70,6 +70,12 @@ weir_session_id (WeirContext *context)
 }
 
 const char *
+weir_message_id (WeirContext *context)
+{
+  return context->request->session.message_id;
+}
+
+const char *
 weir_client_address (WeirContext *context)
 {
   return context->request->session.client_address;
@@ -99,6 +105,12 @@ const char *
 weir_user (WeirContext *context)
 {
   return context->request->session.user;
+}
+
+const char *
+weir_user_mechanism (WeirContext *context)
+{
+  return context->request->session.mechanism;
 }
 
 const char *

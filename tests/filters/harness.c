@@ -209,6 +209,7 @@ make_request (Harness *harness, IpcHook hook, GBytes *message, const char *sende
 
   request->timeout = 60000;
   request->session.session_id = g_strdup ("TEST");
+  request->session.message_id = g_strdup ("MESSAGE");
   request->session.client_address = g_strdup ("192.0.2.1");
   request->session.client_name = g_strdup ("client.example");
   request->session.helo = g_strdup ("client.example");

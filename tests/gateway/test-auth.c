@@ -21,7 +21,8 @@ static gboolean
 note_user (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
 {
   if (harness->data != NULL)
-    g_string_append_printf (harness->data, "%s;", request->session.user);
+    g_string_append_printf (harness->data, "%s/%s;", request->session.user,
+                            request->session.mechanism);
   return TRUE;
 }
 
@@ -127,11 +128,12 @@ typedef struct
 } Exchange;
 
 static const Exchange exchanges[] = {
-  { "AUTH PLAIN " PLAIN_JOE "\n", "235 2.7.0 welcome\n", "joe;" },
-  { "auth plain\n" PLAIN_JOE "\n", "334 \n235 2.7.0 welcome\n", "joe;" },
+  { "AUTH PLAIN " PLAIN_JOE "\n", "235 2.7.0 welcome\n", "joe/PLAIN;" },
+  { "auth plain\n" PLAIN_JOE "\n", "334 \n235 2.7.0 welcome\n", "joe/PLAIN;" },
   { "AUTH LOGIN\nam9l\nc2VjcmV0\n", "334 VXNlcm5hbWU6\n334 UGFzc3dvcmQ6\n235 2.7.0 welcome\n",
-    "joe;" },
-  { "AUTH SCRAM-SHA-256 biws\nYz1iaXdz\n", "334 cj0x\n235 2.7.0 welcome\n", "authenticated;" },
+    "joe/LOGIN;" },
+  { "AUTH SCRAM-SHA-256 biws\nYz1iaXdz\n", "334 cj0x\n235 2.7.0 welcome\n",
+    "authenticated/SCRAM-SHA-256;" },
 };
 
 /* The route of users, whatever the recipient's domain, and nobody is asked where it may relay. */

@@ -100,10 +100,12 @@ make_request (gint descriptor)
   request->first = 1;
   request->timeout = 120000;
   request->session.session_id = g_strdup ("0123456789ABCDE");
+  request->session.message_id = g_strdup ("ABCDE0123456789");
   request->session.client_address = g_strdup ("192.0.2.1");
   request->session.client_port = 65535;
   request->session.client_name = g_strdup ("unknown");
   request->session.user = g_strdup ("");
+  request->session.mechanism = g_strdup ("PLAIN");
   request->sender = base_path_new ("", NULL);
   request->recipients = make_paths ();
   request->argument = g_strdup ("argument");
@@ -151,6 +153,8 @@ test_request_roundtrip (void)
   g_assert_cmpstr (copy->session.client_address, ==, "192.0.2.1");
   g_assert_cmpuint (copy->session.client_port, ==, 65535);
   g_assert_null (copy->session.helo);
+  g_assert_cmpstr (copy->session.mechanism, ==, "PLAIN");
+  g_assert_cmpstr (copy->session.message_id, ==, "ABCDE0123456789");
   g_assert_cmpstr (copy->session.user, ==, "");
   g_assert_true (base_path_equal (copy->sender, request->sender));
   g_assert_cmpuint (copy->recipients->len, ==, 2);
