@@ -7,7 +7,9 @@
 #include "ber.h"
 #include "decode.h"
 #include "names.h"
+#include "strict.h"
 #include "text.h"
+#include "wild.h"
 
 #define MAX_DETECTED (256 * 1024) /* octets shown to libmagic */
 #define MAX_DETECTIONS 10000      /* a message: as many as it may have parts by default */
@@ -140,19 +142,36 @@ check_names (Inspection *inspection, Entity *entity, GPtrArray *names)
     }
 }
 
+/* A field that is not read alike by everybody: what else might somebody make of it? */
+static void
+check_wild (Inspection *inspection, Entity *entity, const char *text, GPtrArray *pieces)
+{
+  const char *rule = wild_match (&inspection->text, inspection->rules, text, pieces);
+
+  if (inspection->text.exhausted)
+    spend (inspection, G_MAXSIZE);
+  if (rule != NULL)
+    find (inspection, entity->name, "extension", rule);
+}
+
 static void
 check_parameters (Inspection *inspection, Entity *entity, const char *value, gsize length)
 {
   static const char *const keys[] = { "filename", "name" };
+  g_autofree char *text = text_copy (value, length);
+  g_autoptr (GPtrArray) pieces = g_ptr_array_new_with_free_func (g_free);
+  guint before = inspection->findings->len;
   gboolean too_many = FALSE;
 
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
     {
       g_autoptr (GPtrArray) names
-          = names_read (&inspection->text, value, length, keys[i], &too_many);
+          = names_read (&inspection->text, text, keys[i], pieces, &too_many);
 
       check_names (inspection, entity, names);
     }
+  if (inspection->findings->len == before && strict_check (text) != STRICT_PLAIN)
+    check_wild (inspection, entity, text, pieces);
   if (too_many)
     find (inspection, entity->name, "limit", "too many parameters");
 }

@@ -76,24 +76,6 @@ without_backslashes (const char *text)
   return g_string_free (out, FALSE);
 }
 
-static char *
-without_comments (const char *text)
-{
-  GString *out = g_string_new (NULL);
-  guint depth = 0;
-
-  for (; *text != '\0'; text++)
-    {
-      if (*text == '(')
-        depth++;
-      else if (*text == ')' && depth > 0)
-        depth--;
-      else if (depth == 0)
-        g_string_append_c (out, *text);
-    }
-  return g_string_free (out, FALSE);
-}
-
 /* charset'language'text: the text in UTF-8; NULL: it has no such prefix. */
 static char *
 from_charset (TextWork *work, const char *text)
@@ -268,7 +250,7 @@ take_token (Readings *readings, Piece piece, const char *p)
 {
   g_autofree char *whole = g_strndup (p, strcspn (p, ";"));
   g_autofree char *word = g_strndup (p, strcspn (p, "; \t\r\n"));
-  g_autofree char *bare = without_comments (whole);
+  g_autofree char *bare = text_without_comments (whole);
   const char *word_end;
 
   g_strchomp (whole);
@@ -423,15 +405,24 @@ begin (TextWork *work)
   return readings;
 }
 
-GPtrArray *
-names_read (TextWork *work, const char *value, gsize length, const char *key, gboolean *too_many)
+static void
+copy_pieces (const Readings *readings, GPtrArray *to)
 {
-  g_autofree char *text = text_copy (value, length);
+  for (guint i = 0; i < readings->pieces->len; i++)
+    g_ptr_array_add (to, g_strdup (g_array_index (readings->pieces, Piece, i).value));
+}
+
+GPtrArray *
+names_read (TextWork *work, const char *text, const char *key, GPtrArray *pieces,
+            gboolean *too_many)
+{
   Readings readings = begin (work);
 
   if (!find_pieces (&readings, text, key))
     *too_many = TRUE;
   join_pieces (&readings);
+  if (pieces != NULL)
+    copy_pieces (&readings, pieces);
   return finish (&readings);
 }
 

@@ -7,11 +7,12 @@
 
 #define NAMES_MAX_PIECES 200 /* parameters of one name in one field; real mail has under ten */
 
-/* Readings of the parameter `key`, as octets without NUL (see TEXT_NUL), without doubles, in no
- * order but that the first is a plausible one to show. Caller frees with g_ptr_array_unref().
- * `*too_many` is set when there were more than NAMES_MAX_PIECES; where `work` is exhausted,
- * readings are missing. */
-GPtrArray *names_read (TextWork *work, const char *value, gsize length, const char *key,
+/* Readings of the parameter `key` of a field's value (see text_copy()), as octets without NUL,
+ * without doubles, in no order but that the first is a plausible one to show. Caller frees with
+ * g_ptr_array_unref(). The values of its single parameters are appended to `pieces` (owned strings;
+ * NULL: not wanted). `*too_many` is set when there were more than NAMES_MAX_PIECES; where `work` is
+ * exhausted, readings are missing. */
+GPtrArray *names_read (TextWork *work, const char *text, const char *key, GPtrArray *pieces,
                        gboolean *too_many);
 /* The readings of a name that stands alone, as behind "begin 644". */
 GPtrArray *names_read_plain (TextWork *work, const char *name, gsize length);

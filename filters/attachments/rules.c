@@ -23,6 +23,8 @@ rules_check_extension (const char *extension)
 
   if (*folded == '\0')
     return "is empty";
+  if (strlen (folded) > RULES_MAX_EXTENSION)
+    return "is too long for an extension";
   if (strpbrk (folded, "/\\:*? ") != NULL || g_str_has_suffix (folded, "."))
     return "is no extension (\"exe\", \".exe\" and \"tar.gz\" are)";
   return NULL;

@@ -4,6 +4,8 @@
 
 #include <glib.h>
 
+#define RULES_MAX_EXTENSION 60 /* octets, without the dot */
+
 typedef struct
 {
   GPtrArray *extensions; /* ".exe", folded; owned */

@@ -35,6 +35,25 @@ static const char *const names[] = {
   "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee?B?ZXZpbC5leGU=?=\"",
   "Content-Disposition: attachment; filename*0000000=evil.; filename*0000001=exe",
   "Content-Disposition: attachment; filename*0=evil; filename*1=exe; filename*1=.",
+  /* two of a number behind a piece with a charset, and other orders */
+  "Content-Disposition: attachment; filename*0*=utf-8''evi; filename*1=l.e; filename*1=xe",
+  "Content-Disposition: attachment; filename*0*=utf-8''evi; filename*1=xe; filename*1=l.e",
+  "Content-Disposition: attachment; filename*0=x; filename*0=evi; filename*2=xe; filename*1=l.e; "
+  "filename*3=.txt; filename*3=; filename*7=q",
+  "Content-Disposition: attachment; filename*0*=utf-8''evil%2; filename*1=y; filename*1=eex; "
+  "filename*1=e",
+  "Content-Disposition: attachment; filename*0=evil.exe; filename*2=.txt",
+  "Content-Disposition: attachment; filename*0=evil.exe; filename*01=.txt",
+  /* quotes that end where somebody else says so */
+  "Content-Disposition: attachment; filename=\"evi\"l; x=y.exe\"",
+  "Content-Disposition: attachment; filename*0=\"ev\"; filename*1=\"i=\"ev\"; f=\"il.exe\"",
+  "Content-Disposition: attachment; filename=\"=?ut\"f-8?B?ZXZpbC5leGU=?=\"; x=y",
+  "Content-Disposition: attachment; filename=\"=?utf-8?Q?e\"vil=2Eexe?=\"",
+  "Content-Disposition: attachment; filename=(c)\"evil.exe\"*1*=",
+  "Content-Disposition: attachment; filename=\"evil.e\"e*=vil.exe\"",
+  "Content-Disposition: attachment; filename=ev\"il.e\"xe; x=y",
+  "Content-Disposition: attachment; filename=ev(a;b)il.ex(\")e",
+  "Content-Disposition: attachment; filename*0=ev*; filename*1=\"il\".exe\"",
   /* quoted pairs, paths */
   "Content-Disposition: attachment; filename=\"evil.e\\x\\e\"",
   "Content-Disposition: attachment; filename=\"evil\\.exe\"",
@@ -162,6 +181,11 @@ static const char *const fine_names[] = {
   "Content-Type:",
   "Content-Type: text/plain; charset=utf-8; format=flowed",
   "Content-Description: evil.exe",
+  /* by the letter, however long: nothing is left to guess */
+  "Content-Disposition: attachment; filename*0=\"a.ex\"; filename*1=\"e b\"; filename*2=\".pdf\"",
+  "Content-Disposition: attachment; filename=\"the evil.exe story.pdf\"; size=3",
+  "Content-Disposition: attachment; filename=\"a.exe.pdf\"; filename*=utf-8''a.exe.pdf",
+  "Content-Type: application/pdf; name=\"=?utf-8?B?YS5leGUgYi5wZGY=?=\"",
   "Subject: name=evil.exe",
 };
 

@@ -205,6 +205,24 @@ text_decode_words (TextWork *work, const char *text, gboolean joined)
 }
 
 char *
+text_without_comments (const char *text)
+{
+  GString *out = g_string_new (NULL);
+  guint depth = 0;
+
+  for (; *text != '\0'; text++)
+    {
+      if (*text == '(')
+        depth++;
+      else if (*text == ')' && depth > 0)
+        depth--;
+      else if (depth == 0)
+        g_string_append_c (out, *text);
+    }
+  return g_string_free (out, FALSE);
+}
+
+char *
 text_decode_percent (const char *text)
 {
   GString *out;

@@ -29,6 +29,8 @@ char *text_to_utf8 (TextWork *work, const char *bytes, gsize length, const char 
  * the rest as it is. `joined`: a '=' inside of base64 is skipped. NULL: there is none. Caller
  * frees. */
 char *text_decode_words (TextWork *work, const char *text, gboolean joined);
+/* Without what stands in brackets, nested or not, closed or not. Caller frees. */
+char *text_without_comments (const char *text);
 /* "%2E" decoded to octets. NULL: there is none. Caller frees. */
 char *text_decode_percent (const char *text);
 /* Compatibility forms resolved, case folded, what is not seen removed, white space made spaces.

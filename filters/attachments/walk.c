@@ -90,7 +90,7 @@ add_boundaries (Walk *walk, GMimeObject *object, GPtrArray *around, gboolean *am
       if (value == NULL
           || g_ascii_strcasecmp (g_mime_header_get_name (header), "Content-Type") != 0)
         continue;
-      names = names_read (&walk->inspection->text, value, strlen (value), "boundary", &too_many);
+      names = names_read (&walk->inspection->text, value, "boundary", NULL, &too_many);
       found += names->len;
       for (guint j = 0; j < names->len && all->len < MAX_BOUNDARIES; j++)
         g_ptr_array_add (all, g_strdup (g_ptr_array_index (names, j)));
