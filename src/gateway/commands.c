@@ -65,24 +65,25 @@ offer (const GatewaySession *session, SmtpCapabilities upstreams)
 static void
 answer_ehlo (GatewaySession *session, SmtpCapabilities upstreams)
 {
-  g_autofree gchar *address = base_endpoint_address (&session->client);
-  g_autofree gchar *greeting
-      = g_strdup_printf ("%s Hello %s [%s]", session->listener->config->hostname,
-                         session->client_name != NULL ? session->client_name : "unknown", address);
+  g_autoptr (BaseReply) text = g_steal_pointer (&session->fallback);
+  g_autofree gchar *greeting = hello_greeting (session, text);
+  g_autofree gchar *extra = hello_extra (session, text);
   g_autofree gchar *mechanisms = auth_offer (session, upstreams);
   SmtpCapabilities offered = offer (session, upstreams);
   offered.flags |= mechanisms != NULL ? SMTP_CAP_AUTH : 0;
   smtp_server_offer_auth (session->server, mechanisms);
-  smtp_server_answer_ehlo (session->server, greeting, offered, session->listener->announced);
+  smtp_server_answer_ehlo (session->server, greeting, offered, extra);
 }
 
 static void
 accept_helo (GatewaySession *session, const ChainOutcome *outcome)
 {
   SmtpCapabilities upstreams = { 0, 0 };
-  g_autoptr (BaseReply) text = g_steal_pointer (&session->fallback);
   if (!session->esmtp)
-    smtp_server_answer (session->server, text);
+    {
+      g_autoptr (BaseReply) text = g_steal_pointer (&session->fallback);
+      smtp_server_answer (session->server, text);
+    }
   else if (session->methods->capabilities (session->host, &upstreams))
     answer_ehlo (session, upstreams);
   else
@@ -155,8 +156,11 @@ static void
 after_simple (GatewaySession *session, const ChainOutcome *outcome)
 {
   g_autoptr (BaseReply) fallback = g_steal_pointer (&session->fallback);
-  if (!answer_refusal (session, "command", outcome))
-    smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : fallback);
+  if (answer_refusal (session, "command", outcome))
+    return;
+  if (outcome->reply == NULL && fallback->code >= 400)
+    session_log_own_refusal (session, "command", fallback);
+  smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : fallback);
 }
 
 static void
@@ -177,8 +181,11 @@ static void
 after_added (GatewaySession *session, const ChainOutcome *outcome)
 {
   g_autoptr (BaseReply) fallback = g_steal_pointer (&session->fallback);
-  if (!answer_refusal (session, session->hook_verb, outcome))
-    smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : fallback);
+  if (answer_refusal (session, session->hook_verb, outcome))
+    return;
+  if (outcome->reply == NULL)
+    session_log_own_refusal (session, session->hook_verb, fallback);
+  smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : fallback);
 }
 
 static void
@@ -267,6 +274,14 @@ on_end (GatewaySession *session, const SmtpServerEvent *event)
   data_end (session, event->fault, event->size);
 }
 
+/* ---- What the machine has answered by itself ---- */
+
+static void
+on_refused (GatewaySession *session, const SmtpServerEvent *event)
+{
+  session_log_own_refusal (session, event->argument, event->reply);
+}
+
 typedef void (*EventHandler) (GatewaySession *session, const SmtpServerEvent *event);
 
 static const EventHandler handlers[] = {
@@ -292,14 +307,16 @@ static const EventHandler handlers[] = {
   [SMTP_SERVER_XCLIENT] = on_not_offered,
   [SMTP_SERVER_XFORWARD] = on_not_offered,
   [SMTP_SERVER_COMMAND] = on_added,
+  [SMTP_SERVER_REFUSED] = on_refused,
 };
 
-G_STATIC_ASSERT (G_N_ELEMENTS (handlers) == SMTP_SERVER_COMMAND + 1);
+G_STATIC_ASSERT (G_N_ELEMENTS (handlers) == SMTP_SERVER_REFUSED + 1);
 
+/* No command: nothing new begins with it. */
 static gboolean
 is_of_content (SmtpServerEventType type)
 {
-  return type == SMTP_SERVER_CHUNK || type == SMTP_SERVER_END;
+  return type == SMTP_SERVER_CHUNK || type == SMTP_SERVER_END || type == SMTP_SERVER_REFUSED;
 }
 
 /* Draining: no new work is begun, what is open is finished. A client that had just

@@ -95,6 +95,7 @@ gateway_listener_new (const Config *config, const ConfigListener *listener, cons
                                                                 : SMTP_NEWLINES_REFUSE,
     .require_helo = TRUE,
     .require_tls = listener->require_tls,
+    .tell_refusals = TRUE,
   };
   collect_commands (shared, facts);
   shared->spool = (MessageSpoolLimits){ .memory = config->spool_memory,

@@ -161,6 +161,7 @@ struct _GatewaySession
   gchar *auth_name;    /* that it names; NULL: not known */
   gboolean auth_heard; /* the response that would name it has come */
   guint auth_failures; /* of the session */
+  gint64 own_refusals; /* logged: replies that no filter, route or upstream gave */
 
   SessionWork work;
   SessionContinue after_hooks;
@@ -221,6 +222,11 @@ guint envelope_accepted (const GatewayTransaction *tx);
 GPtrArray *envelope_paths (const GatewayTransaction *tx);
 /* Puts a filter's envelope in the client's place. FALSE: `*refusal` says why it can not be. */
 gboolean envelope_edit (GatewaySession *session, const ChainOutcome *outcome, BaseReply **refusal);
+
+/* hello.c: EHLO's answer, where `text` is a filter's positive reply, or NULL. Caller frees. */
+gchar *hello_greeting (const GatewaySession *session, const BaseReply *text);
+/* Lines separated by '\n': commands that filters announce, and what their reply adds. */
+gchar *hello_extra (const GatewaySession *session, const BaseReply *text);
 
 /* auth.c */
 /* The mechanisms for EHLO's answer, NULL: none. Caller frees. */
@@ -291,3 +297,7 @@ gchar *session_received (const GatewaySession *session);
 void session_log_message (GatewaySession *session, const BaseReply *reply, const gchar *status);
 void session_log_refusal (GatewaySession *session, const gchar *command, const gchar *argument,
                           const BaseReply *reply, const gchar *filter);
+/* A refusal that nobody's opinion was asked for (syntax, sequence, limits): as many in a session as
+ * it may make errors, and the one that closes it. */
+void session_log_own_refusal (GatewaySession *session, const gchar *command,
+                              const BaseReply *reply);

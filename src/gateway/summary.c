@@ -93,3 +93,11 @@ session_log_refusal (GatewaySession *session, const gchar *command, const gchar 
   base_record_string (record, "status", reply->code < 500 ? "deferred" : "rejected");
   base_record_emit (record);
 }
+
+void
+session_log_own_refusal (GatewaySession *session, const gchar *command, const BaseReply *reply)
+{
+  gboolean closes = reply->code == 421;
+  if (closes || session->own_refusals++ < session->listener->limits.bad_commands)
+    session_log_refusal (session, *command != '\0' ? command : "command", NULL, reply, NULL);
+}

@@ -15,6 +15,7 @@
 
 #define REST (100 * G_TIME_SPAN_MILLISECOND)
 #define COMPLAIN_AGAIN (60 * G_TIME_SPAN_SECOND)
+#define TELL_AGAIN G_TIME_SPAN_SECOND
 
 struct _NetListener
 {
@@ -25,6 +26,8 @@ struct _NetListener
   NetWatch watch;
   NetTimer timer;
   gint64 complained;
+  gint64 told;    /* when the last turned away client was logged */
+  guint silenced; /* clients that were turned away since without a line */
   guint open;
   GList link;
 };
@@ -44,6 +47,41 @@ turn_away (const NetListener *listener, gint fd, const gchar *reply)
     send (fd, reply, strlen (reply), MSG_DONTWAIT | MSG_NOSIGNAL);
   shutdown (fd, SHUT_WR);
   close (fd);
+}
+
+/* At most one line a second: whoever floods us must not flood the log. */
+static void
+log_turned_away (NetListener *listener, const BaseEndpoint *client, const gchar *reply)
+{
+  gint64 now = g_get_monotonic_time ();
+  g_autofree gchar *address = base_endpoint_address (client);
+  g_autofree gchar *text = g_strchomp (g_strdup (reply));
+  BaseRecord *record;
+
+  if (listener->told != 0 && now - listener->told < TELL_AGAIN)
+    {
+      listener->silenced++;
+      return;
+    }
+  record = base_record_new (BASE_LOG_NOTICE, "reject");
+  base_record_string (record, "listener", listener->listener->listener->name);
+  base_record_printf (record, "client", "unknown[%s]", address);
+  base_record_string (record, "command", "CONNECT");
+  base_record_string (record, "dsn", "4.7.0");
+  base_record_string (record, "reply", text);
+  if (listener->silenced > 0)
+    base_record_int (record, "more", listener->silenced);
+  base_record_string (record, "status", "deferred");
+  base_record_emit (record);
+  listener->told = now;
+  listener->silenced = 0;
+}
+
+static void
+turn_away_busy (NetListener *listener, gint fd, const BaseEndpoint *client, const gchar *reply)
+{
+  turn_away (listener, fd, reply);
+  log_turned_away (listener, client, reply);
 }
 
 static void
@@ -93,11 +131,12 @@ admit (NetListener *listener, gint fd, const BaseEndpoint *client)
       break;
     case NET_ADMISSION_CONNECTIONS:
       NET_COUNT (loop, refused_connections);
-      turn_away (listener, fd, "421 4.7.0 Too many connections, try again later\r\n");
+      turn_away_busy (listener, fd, client, "421 4.7.0 Too many connections, try again later\r\n");
       break;
     case NET_ADMISSION_CONNECTIONS_PER_CLIENT:
       NET_COUNT (loop, refused_per_client);
-      turn_away (listener, fd, "421 4.7.0 Too many connections from you, try again later\r\n");
+      turn_away_busy (listener, fd, client,
+                      "421 4.7.0 Too many connections from you, try again later\r\n");
       break;
     }
 }

@@ -85,6 +85,18 @@ parse_mechanisms (const gchar *text, gsize length)
   return flags;
 }
 
+gboolean
+smtp_capabilities_own (const gchar *line)
+{
+  gsize length = strcspn (line, " =");
+
+  for (guint i = 0; i < G_N_ELEMENTS (keywords); i++)
+    if (strlen (keywords[i].keyword) == length
+        && g_ascii_strncasecmp (line, keywords[i].keyword, length) == 0)
+      return TRUE;
+  return FALSE;
+}
+
 gchar *
 smtp_capabilities_mechanisms (SmtpCapabilities capabilities)
 {

@@ -51,6 +51,8 @@ void smtp_capabilities_parse_line (SmtpCapabilities *capabilities, const gchar *
  * are none. AUTH, XCLIENT and XFORWARD are left out: their lines carry arguments, which the server
  * machine adds. Caller frees. */
 gchar *smtp_capabilities_to_lines (SmtpCapabilities capabilities);
+/* Whether the line begins with a keyword that is ours to offer, or not to. */
+gboolean smtp_capabilities_own (const gchar *line);
 /* The mechanisms of AUTH among these capabilities, strongest first, with spaces between them; NULL:
  * none. Caller frees. */
 gchar *smtp_capabilities_mechanisms (SmtpCapabilities capabilities);

@@ -23,9 +23,10 @@ fault_of (const SmtpServer *server, const SmtpLine *line)
 }
 
 void
-smtp_auth_take_response (SmtpServer *server, const SmtpLine *line)
+smtp_auth_take_response (SmtpServer *server, const SmtpLine *line, gboolean torn)
 {
   server->event.fault = fault_of (server, line);
+  server->torn = torn;
   server->event.argument = "*";
   if (server->event.fault != SMTP_FAULT_NONE)
     return;

@@ -85,13 +85,13 @@ smtp_chunk_answered (SmtpServer *server, const BaseReply *reply)
 }
 
 void
-smtp_chunk_refuse (SmtpServer *server, const SmtpChunkLine *line, BaseReply *reply)
+smtp_chunk_refuse (SmtpServer *server, const SmtpChunkLine *line, BaseReply *reply, gboolean last)
 {
   g_autoptr (BaseReply) owned = reply;
   gboolean spoils = (server->state & (SMTP_STATES_OPEN | SMTP_STATE_CHUNKS))
                     && (server->offered & SMTP_CAP_CHUNKING);
 
-  if (line->kind == SMTP_CHUNK_GOOD && reply->code != 421)
+  if (line->kind == SMTP_CHUNK_GOOD && !last && reply->code != 421)
     {
       server->chunk = line->size;
       server->last = line->last;
@@ -99,7 +99,7 @@ smtp_chunk_refuse (SmtpServer *server, const SmtpChunkLine *line, BaseReply *rep
       return;
     }
   smtp_server_write (server, &smtp_command_bdat, reply);
-  if (line->kind == SMTP_CHUNK_UNREADABLE)
+  if (last || line->kind == SMTP_CHUNK_UNREADABLE)
     smtp_server_close (server);
 }
 

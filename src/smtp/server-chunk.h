@@ -22,8 +22,10 @@ typedef struct
 void smtp_chunk_measure (const gchar *argument, gsize length, SmtpChunkLine *line);
 /* The command is good. TRUE: it begins a message, the host is to be asked. */
 gboolean smtp_chunk_begin (SmtpServer *server, const SmtpChunkLine *line);
-/* The command is not: `reply`, which is taken, is said once the octets were dropped. */
-void smtp_chunk_refuse (SmtpServer *server, const SmtpChunkLine *line, BaseReply *reply);
+/* The command is not: `reply`, which is taken, is said once the octets were dropped; at once, and
+ * closing, if it is the `last`. */
+void smtp_chunk_refuse (SmtpServer *server, const SmtpChunkLine *line, BaseReply *reply,
+                        gboolean last);
 /* The host's answer to the first chunk. */
 void smtp_chunk_answered (SmtpServer *server, const BaseReply *reply);
 /* In SMTP_STATE_CHUNK: CHUNK or END; NULL: more octets are needed, or the state has changed. */

@@ -90,7 +90,7 @@ join_line (SmtpServer *server)
 
 /* Drops octets up to the LF that ends the line which is too long; FALSE: it was not there yet. */
 static gboolean
-drop_line (SmtpServer *server)
+drop_line (SmtpServer *server, SmtpLine *line)
 {
   gsize length;
 
@@ -100,6 +100,10 @@ drop_line (SmtpServer *server)
       if (length == 0)
         return FALSE;
       const guint8 *end = memchr (bytes, '\n', length);
+      const guint8 *last = end == NULL ? bytes + length : end;
+      if (last > bytes)
+        server->dropped_cr = last[-1] == '\r';
+      line->bare_lf = !server->dropped_cr;
       server->dropping = end == NULL;
       server->used = end == NULL ? length : (gsize) (end - bytes) + 1;
       smtp_input_release (server);
@@ -121,9 +125,12 @@ smtp_input_take_line (SmtpServer *server, SmtpLine *line)
     {
       gboolean dropped = server->dropping || (length > 0 && length >= most);
       if (dropped && !server->dropping)
-        server->lost = is_verb ((const gchar *) bytes, length, "BDAT");
+        {
+          server->lost = is_verb ((const gchar *) bytes, length, "BDAT");
+          server->dropped_cr = FALSE;
+        }
       server->dropping = dropped;
-      return dropped && drop_line (server) ? SMTP_LINE_TOO_LONG : SMTP_LINE_NONE;
+      return dropped && drop_line (server, line) ? SMTP_LINE_TOO_LONG : SMTP_LINE_NONE;
     }
   line->bytes = (gchar *) bytes;
   line->length = (gsize) (end - bytes);
@@ -164,7 +171,13 @@ judge_line (QuitSearch *search, SmtpNewlines newlines)
   gboolean fits = search->length <= sizeof search->line;
   gboolean crlf = fits && search->length >= 2 && search->line[search->length - 2] == '\r';
   gsize end = search->length - 1 - crlf;
+  gboolean torn = fits && (!crlf || memchr (search->line, '\r', end) != NULL);
 
+  if (torn && newlines == SMTP_NEWLINES_REFUSE)
+    {
+      search->stop = TRUE; /* the session ends there */
+      return;
+    }
   if (is_verb (search->line, search->length, "BDAT"))
     {
       search->stop = !fits;
@@ -172,8 +185,6 @@ judge_line (QuitSearch *search, SmtpNewlines newlines)
         judge_bdat (search, end);
       return;
     }
-  if (!crlf && newlines == SMTP_NEWLINES_REFUSE && fits)
-    return;
   search->stop = is_verb (search->line, search->length, "DATA")
                  || is_verb (search->line, search->length, "AUTH")
                  || (search->length > 8 && g_ascii_strncasecmp (search->line, "STARTTLS", 8) == 0);

@@ -16,7 +16,7 @@ typedef struct
 {
   gchar *bytes; /* without its line end; one octet behind it may be overwritten */
   gsize length;
-  gboolean bare_lf; /* it ended in a LF without CR */
+  gboolean bare_lf; /* it ended in a LF without CR; also of one that is TOO_LONG */
 } SmtpLine;
 
 /* The octets that come next, in one piece; more may lie behind them. Sets `length`. */

@@ -43,6 +43,7 @@ struct _SmtpServer
   SmtpData data;
   guint64 chunk;           /* octets of the chunk at hand that are still to come */
   gchar *mechanisms;       /* of AUTH; NULL: none */
+  BaseReply *untold;       /* a refusal of the machine's that is still to be told; NULL: none */
   BaseReply *refusal;      /* follows a chunk that is dropped; NULL: none does; owned */
   GQueue replies;          /* of QueuedReply: our own, behind unanswered RCPTs; empty as a rule */
   const SmtpCommand *open; /* row of the oldest unanswered event; NULL: none */
@@ -55,6 +56,7 @@ struct _SmtpServer
   guint bad;               /* bad commands in the session */
   guint16 state;           /* SmtpState */
   guint16 after;           /* SmtpState behind a chunk that is dropped */
+  guint8 untold_event;     /* SmtpServerEventType of the command that it refuses */
   guint16 tiny;            /* small chunks in this transaction; chunks behind a refused one */
   gboolean named : 1;      /* a HELO or EHLO was accepted since the session or TLS started */
   gboolean tls : 1;
@@ -64,6 +66,8 @@ struct _SmtpServer
   gboolean mail_failed : 1; /* the last MAIL was refused: what a pipelining client sent behind it is
                                no fault of its own */
   gboolean dropping : 1;    /* inside a command line that is too long */
+  gboolean dropped_cr : 1;  /* its last octet so far was a CR */
+  gboolean torn : 1;        /* a response of AUTH held a bare newline: its answer is the last */
   gboolean last : 1;        /* the chunk at hand is the last one */
   gboolean dropped : 1;     /* the chunk at hand was refused */
   gboolean chunked : 1;     /* the message comes by BDAT */
@@ -81,8 +85,12 @@ void smtp_server_close (SmtpServer *server);
 
 /* server-reply.c: writes a reply now; `row` is that of the command it answers, or NULL. */
 void smtp_server_write (SmtpServer *server, const SmtpCommand *row, const BaseReply *reply);
-/* Sends a reply of ours, at once or behind the answers that the host owes. Takes the reply. */
-void smtp_server_send_own (SmtpServer *server, const SmtpCommand *row, BaseReply *reply);
+/* Sends a reply of ours, at once or behind the answers that the host owes. Takes the reply. `last`:
+ * closes behind it. */
+void smtp_server_send_own (SmtpServer *server, const SmtpCommand *row, BaseReply *reply,
+                           gboolean last);
+/* The next event tells this refusal of the machine's, if the host wants to know. */
+void smtp_server_note_refusal (SmtpServer *server, const SmtpCommand *row, const BaseReply *reply);
 /* Counts a reply that says the client erred. The 421 that it hears instead once it did so too often
  * (caller frees), or NULL. */
 BaseReply *smtp_server_count_bad (SmtpServer *server, const BaseReply *reply);

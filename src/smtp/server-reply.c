@@ -12,6 +12,7 @@ typedef struct
 {
   BaseReply *reply;
   guint wait;
+  gboolean last; /* close behind it */
 } QueuedReply;
 
 static void
@@ -69,22 +70,35 @@ queued_waits (SmtpServer *server)
   return waits;
 }
 
+void
+smtp_server_note_refusal (SmtpServer *server, const SmtpCommand *row, const BaseReply *reply)
+{
+  if (!server->limits->tell_refusals || reply->code < 400)
+    return;
+  base_reply_free (server->untold);
+  server->untold = base_reply_copy (reply);
+  server->untold_event = (guint8) (row != NULL ? row->event : SMTP_SERVER_UNKNOWN);
+}
+
 /* Sends a reply of ours, at once or behind the answers that the host owes. Takes the reply. */
 void
-smtp_server_send_own (SmtpServer *server, const SmtpCommand *row, BaseReply *reply)
+smtp_server_send_own (SmtpServer *server, const SmtpCommand *row, BaseReply *reply, gboolean last)
 {
   g_autoptr (BaseReply) owned = reply;
 
   if (server->pending == 0)
     {
       smtp_server_write (server, row, reply);
+      if (last)
+        smtp_server_close (server);
       return;
     }
   QueuedReply *queued = g_new (QueuedReply, 1);
   queued->wait = server->pending - queued_waits (server);
   queued->reply = g_steal_pointer (&owned);
   g_queue_push_tail (&server->replies, queued);
-  server->ending = reply->code == 421;
+  queued->last = last;
+  server->ending = last || reply->code == 421;
 }
 
 /* One more answer of the host is out: what stood right behind it follows. */
@@ -99,6 +113,8 @@ send_queued (SmtpServer *server)
     {
       g_queue_pop_head (&server->replies);
       smtp_server_write (server, NULL, queued->reply);
+      if (queued->last)
+        smtp_server_close (server);
       queued_reply_free (queued);
       queued = g_queue_peek_head (&server->replies);
     }
@@ -124,7 +140,10 @@ smtp_server_answer (SmtpServer *server, const BaseReply *reply)
   if (row->flags & SMTP_COMMAND_COUNTED)
     instead = smtp_server_count_bad (server, reply);
   if (instead != NULL)
-    reply = instead;
+    {
+      smtp_server_note_refusal (server, row, instead);
+      reply = instead;
+    }
   if (!(row->flags & SMTP_COMMAND_LATER) || reply->code == 421)
     smtp_server_write (server, row, reply);
   if (server->state == SMTP_STATE_CLOSED)

@@ -29,6 +29,8 @@ release_event (SmtpServer *server)
   base_path_free ((BasePath *) server->event.path);
   if (server->event.type == SMTP_SERVER_XCLIENT || server->event.type == SMTP_SERVER_XFORWARD)
     g_strfreev ((gchar **) server->event.attributes);
+  if (server->event.type == SMTP_SERVER_REFUSED)
+    base_reply_free ((BaseReply *) server->event.reply);
   memset (&server->event, 0, sizeof server->event);
   if (server->state & (SMTP_STATE_TLS | SMTP_STATE_CLOSED))
     smtp_server_drop_input (server);
@@ -42,6 +44,7 @@ smtp_server_free (SmtpServer *server)
   release_event (server);
   smtp_server_close (server);
   base_reply_free (server->refusal);
+  base_reply_free (server->untold);
   g_free (server->mechanisms);
   base_buffer_clear (&server->held);
   base_output_clear (&server->output);
@@ -179,8 +182,16 @@ row_of_line (const SmtpServer *server, const SmtpLine *line, gsize *verb)
   return &smtp_command_unknown;
 }
 
-/* Octets that no command line has. The line ended at its LF whatever it contains, so that the
- * session goes on behind it. */
+/* Two readers of this line may see two commands in it, or another end: behind it nobody is believed
+ * any more. */
+static gboolean
+is_torn (const SmtpServer *server, const SmtpLine *line)
+{
+  return server->limits->newlines == SMTP_NEWLINES_REFUSE
+         && (line->bare_lf || memchr (line->bytes, '\r', line->length) != NULL);
+}
+
+/* Octets that no command line has. */
 static BaseReply *
 check_line (SmtpServer *server, const SmtpLine *line)
 {
@@ -231,14 +242,16 @@ check_place (SmtpServer *server, const SmtpCommand *row)
 }
 
 static void
-refuse (SmtpServer *server, const SmtpCommand *row, const SmtpChunkLine *chunk, BaseReply *reply)
+refuse (SmtpServer *server, const SmtpCommand *row, const SmtpChunkLine *chunk, BaseReply *reply,
+        gboolean last)
 {
   if (reply->code != 503 || !is_behind_refusal (server, row))
     reply = judge (server, row, reply);
+  smtp_server_note_refusal (server, row, reply);
   if (row == &smtp_command_bdat)
-    smtp_chunk_refuse (server, chunk, reply);
+    smtp_chunk_refuse (server, chunk, reply, last);
   else
-    smtp_server_send_own (server, row, reply);
+    smtp_server_send_own (server, row, reply, last);
 }
 
 /* NULL: the command was refused, and answered here, or needs no event. */
@@ -256,7 +269,7 @@ begin_command (SmtpServer *server, const SmtpCommand *row, const SmtpLine *line,
     refusal = parse_line (server, row, line, verb);
   if (refusal != NULL)
     {
-      refuse (server, row, &chunk, refusal);
+      refuse (server, row, &chunk, refusal, is_torn (server, line));
       return NULL;
     }
   if (row == &smtp_command_bdat && !smtp_chunk_begin (server, &chunk))
@@ -312,14 +325,26 @@ may_go_on (const SmtpServer *server)
 }
 
 static void
-refuse_long_line (SmtpServer *server)
+refuse_long_line (SmtpServer *server, gboolean bare_lf)
 {
-  g_autoptr (BaseReply) reply = base_reply_new (500, 5, 5, 2, "Line too long");
+  BaseReply *reply = base_reply_new (500, 5, 5, 2, "Line too long");
+  gboolean torn = bare_lf && server->limits->newlines == SMTP_NEWLINES_REFUSE;
 
-  if (!server->lost)
-    smtp_server_send_own (server, NULL, judge (server, NULL, g_steal_pointer (&reply)));
-  else
-    smtp_server_answer_close (server, reply);
+  reply = judge (server, NULL, reply);
+  smtp_server_note_refusal (server, NULL, reply);
+  smtp_server_send_own (server, NULL, reply, torn || server->lost);
+}
+
+static const SmtpServerEvent *
+tell_refusal (SmtpServer *server)
+{
+  const SmtpCommand *row = smtp_command_of_event (server->untold_event);
+
+  release_event (server);
+  server->event.type = SMTP_SERVER_REFUSED;
+  server->event.argument = row->verb != NULL ? row->verb : "";
+  server->event.reply = g_steal_pointer (&server->untold);
+  return &server->event;
 }
 
 /* Also NULL when a chunk follows. */
@@ -336,12 +361,17 @@ next_command (SmtpServer *server)
         return NULL;
       if (server->state == SMTP_STATE_AUTH)
         {
-          smtp_auth_take_response (server, result == SMTP_LINE_GOOD ? &line : NULL);
+          gboolean good = result == SMTP_LINE_GOOD;
+          gboolean torn = server->limits->newlines == SMTP_NEWLINES_REFUSE
+                          && (good ? is_torn (server, &line) : line.bare_lf);
+          smtp_auth_take_response (server, good ? &line : NULL, torn);
           return smtp_server_open_event (server, &smtp_command_auth_response);
         }
       if (result == SMTP_LINE_TOO_LONG)
         {
-          refuse_long_line (server);
+          refuse_long_line (server, line.bare_lf);
+          if (server->untold != NULL)
+            return tell_refusal (server);
           continue;
         }
       const SmtpCommand *row = row_of_line (server, &line, &verb);
@@ -354,6 +384,8 @@ next_command (SmtpServer *server)
       if (event != NULL)
         return event;
       release_event (server);
+      if (server->untold != NULL)
+        return tell_refusal (server);
       if (server->state == SMTP_STATE_CHUNK)
         return NULL;
     }
@@ -364,6 +396,8 @@ const SmtpServerEvent *
 smtp_server_next (SmtpServer *server)
 {
   release_event (server);
+  if (server->untold != NULL)
+    return tell_refusal (server);
   if (!may_go_on (server))
     return NULL;
   if (server->state == SMTP_STATE_CONNECT)

@@ -14,10 +14,10 @@
  *    smtp_server_tls_started(); its strings belong to the machine.
  *  - smtp_server_next() returns NULL when it needs more input, or when an answer must come first.
  *    Not pulling is back-pressure: what was fed is kept, and smtp_server_backlog() says how much.
- *  - Every event but CHUNK is answered exactly once, in the order of the events. Only RCPT may be
- *    pulled while earlier RCPTs are unanswered (at most SMTP_SERVER_MAX_PENDING, our own replies
- *    counted): so a pipelined batch goes upstream together. An RCPT that would pass the limit on
- *    recipients if all those before it are accepted waits for their answers.
+ *  - Every event but CHUNK and REFUSED is answered exactly once, in the order of the events. Only
+ * RCPT may be pulled while earlier RCPTs are unanswered (at most SMTP_SERVER_MAX_PENDING, our own
+ * replies counted): so a pipelined batch goes upstream together. An RCPT that would pass the limit
+ * on recipients if all those before it are accepted waits for their answers.
  *  - The machine answers by itself what needs nobody's opinion, in the order of the commands:
  *    syntax (500, 501, 555), sequence (503), too many bad commands (421, close), too long lines
  *    (500 5.5.2), a declared SIZE over the limit (552 5.3.4), a recipient too many (452 4.5.3),
@@ -32,8 +32,12 @@
  *    wire, also where CHUNKING is not offered (502); behind one only RSET, EHLO and HELO help
  *    (503). A BDAT whose size can not be read is 501 5.5.4 and closes, for nobody knows where
  *    commands go on.
- *  - A command line ends at its LF. One that has no CR before it is 500 5.5.2, or passes where bare
- *    newlines are normalised; a NUL or a CR inside the line is 500 5.5.2 always.
+ *  - A command line ends at its LF. One that has no CR before it, or a CR inside, is 500 5.5.2 and
+ *    closes, as a bare newline in the data does: two readers of such a line may see two commands.
+ *    Where bare newlines are normalised the first passes, and the second only is 500 5.5.2, as a
+ *    NUL is always.
+ *  - With `tell_refusals`, each refusal by the machine itself is told as REFUSED, which wants no
+ *    answer.
  *  - Any reply of 421, whoever gave it, closes. After closing nothing is read and answers to events
  *    that were open are ignored.
  *  - Nothing calls back. The clock and all limits are the host's. */
@@ -86,8 +90,10 @@ typedef enum
   SMTP_SERVER_XCLIENT,  /* attributes; a positive answer is a new greeting (220), and the machine is
                            as  before HELO; a refusal leaves everything as it was */
   SMTP_SERVER_XFORWARD, /* attributes */
-  SMTP_SERVER_COMMAND   /* `verb` is one of the host's commands, argument what stands behind it, or
+  SMTP_SERVER_COMMAND,  /* `verb` is one of the host's commands, argument what stands behind it, or
                            "".   Answers of 500 to 504, 530 and 555 count it as a bad command */
+  SMTP_SERVER_REFUSED   /* not answered: the machine has refused a command by itself, with `reply`;
+                           argument: its verb, or "" */
 } SmtpServerEventType;
 
 typedef enum
@@ -114,8 +120,9 @@ typedef struct
     const gchar *initial; /* AUTH: the initial response as sent ("=" is an empty one); NULL: none */
     const gchar *verb;    /* COMMAND: as the host spells it */
     const gchar *const
-        *attributes; /* XCLIENT, XFORWARD: "NAME=value", name in upper case, value
-                        decoded, or [UNAVAILABLE] or [TEMPUNAVAIL]; NULL at the end */
+        *attributes;        /* XCLIENT, XFORWARD: "NAME=value", name in upper case, value
+                               decoded, or [UNAVAILABLE] or [TEMPUNAVAIL]; NULL at the end */
+    const BaseReply *reply; /* REFUSED */
   };
   const BasePath *path; /* MAIL, RCPT */
   guint8 *bytes;        /* CHUNK */
@@ -163,6 +170,7 @@ typedef struct
   gboolean require_helo; /* MAIL before HELO or EHLO: 503 5.5.1 */
   gboolean require_tls;  /* anything but EHLO, HELO, NOOP, QUIT, STARTTLS, RSET, HELP before TLS:
                             530 5.7.0 */
+  gboolean tell_refusals;
   gboolean lmtp; /* RFC 2033: LHLO instead of HELO and EHLO (500 5.5.1; its event is EHLO), and END
                     is answered once for each accepted recipient, in their order, if it has no fault
                     before the last chunk: event.answers says how often */

@@ -43,6 +43,8 @@ answered (SmtpServer *server, const BaseReply *reply)
 {
   server->state = reply->code == 334 ? SMTP_STATE_AUTH : SMTP_STATE_READY;
   server->authenticated = reply->code < 300;
+  if (server->torn)
+    smtp_server_close (server);
 }
 
 static BaseReply *
