@@ -76,6 +76,18 @@ base_buffer_append_string (BaseBuffer *buffer, const gchar *string)
 }
 
 void
+base_buffer_append_number (BaseBuffer *buffer, guint64 number, guint digits)
+{
+  gchar text[24];
+  gchar *at = text + sizeof text;
+
+  g_assert (digits <= 20);
+  for (; number > 0 || at > text + sizeof text - digits; number /= 10)
+    *--at = (gchar) ('0' + number % 10);
+  base_buffer_append (buffer, at, (gsize) (text + sizeof text - at));
+}
+
+void
 base_buffer_append_vprintf (BaseBuffer *buffer, const gchar *format, va_list arguments)
 {
   va_list again;

@@ -37,6 +37,8 @@ base_buffer_bytes (const BaseBuffer *buffer)
 
 void base_buffer_append (BaseBuffer *buffer, gconstpointer bytes, gsize length);
 void base_buffer_append_string (BaseBuffer *buffer, const gchar *string);
+/* In decimal, with zeros in front up to `digits` (at most 20). */
+void base_buffer_append_number (BaseBuffer *buffer, guint64 number, guint digits);
 void base_buffer_append_printf (BaseBuffer *buffer, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
 void base_buffer_append_vprintf (BaseBuffer *buffer, const gchar *format, va_list arguments)
     G_GNUC_PRINTF (2, 0);

@@ -5,28 +5,31 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/date.h"
 #include "base/json.h"
 
-#define USUAL_FIELDS 24    /* of a summary line */
-#define USUAL_LINE 1024    /* octets of one */
+#define MOST_FIELDS 40     /* more than any event has */
+#define USUAL_LINE 1024    /* octets of a summary line */
 #define FREE_FORM "notice" /* the event of base_log() */
 
 typedef struct
 {
   const gchar *name;
-  gchar *value;
+  gsize value;     /* where it starts among the record's values */
   gboolean number; /* JSON writes it without quotes */
 } Field;
 
+/* A line is written for every message: one block for the values, none for each of them. */
 struct _BaseRecord
 {
   BaseLogLevel level;
   const gchar *event;
-  gint64 time;    /* microseconds */
-  GArray *fields; /* of Field */
+  gint64 time;       /* microseconds */
+  BaseBuffer values; /* each with a NUL behind it */
+  guint n_fields;
+  Field fields[MOST_FIELDS];
 };
 
 static struct
@@ -78,22 +81,17 @@ level_name (BaseLogLevel level)
     }
 }
 
-static void
-clear_field (gpointer field)
-{
-  g_free (((Field *) field)->value);
-}
-
 BaseRecord *
 base_record_new (BaseLogLevel level, const gchar *event)
 {
-  BaseRecord *record = g_new0 (BaseRecord, 1);
+  BaseRecord *record = g_new (BaseRecord, 1);
 
   record->level = level;
   record->event = event;
   record->time = g_get_real_time ();
-  record->fields = g_array_sized_new (FALSE, FALSE, sizeof (Field), USUAL_FIELDS);
-  g_array_set_clear_func (record->fields, clear_field);
+  record->values = (BaseBuffer) BASE_BUFFER_INIT;
+  record->n_fields = 0;
+  base_buffer_reserve (&record->values, USUAL_LINE);
   return record;
 }
 
@@ -102,69 +100,98 @@ base_record_free (BaseRecord *record)
 {
   if (record == NULL)
     return;
-  g_array_unref (record->fields);
+  base_buffer_clear (&record->values);
   g_free (record);
 }
 
-/* Takes `value`. */
-static void
-add_field (BaseRecord *record, const gchar *name, gchar *value, gboolean number)
+static const gchar *
+value_of (const BaseRecord *record, const Field *field)
 {
-  Field field = { name, value, number };
-
-  g_array_append_val (record->fields, field);
+  return (const gchar *) base_buffer_bytes (&record->values) + field->value;
 }
 
-/* The value, cut at the limit so that no UTF-8 character is cut in two. Caller frees. */
-static gchar *
-cut (const gchar *value)
+/* The value is what is appended to the record's values from now on, up to end_field(). */
+static Field *
+begin_field (BaseRecord *record, const gchar *name, gboolean number)
 {
-  gsize length = strnlen (value, BASE_LOG_MAX_VALUE + 1);
+  Field *field = &record->fields[record->n_fields++];
 
-  if (length <= BASE_LOG_MAX_VALUE)
-    return g_strdup (value);
-  length = BASE_LOG_MAX_VALUE;
-  for (guint i = 0; i < 3 && ((guchar) value[length] & 0xc0) == 0x80; i++)
-    length--;
-  return g_strdup_printf ("%.*s...", (gint) length, value);
+  g_assert (record->n_fields <= MOST_FIELDS);
+  *field = (Field){ name, base_buffer_length (&record->values), number };
+  return field;
+}
+
+/* Cuts the value at the limit so that no UTF-8 character is cut in two. */
+static void
+end_field (BaseRecord *record, const Field *field)
+{
+  gsize length = base_buffer_length (&record->values) - field->value;
+  const gchar *value = value_of (record, field);
+
+  if (length > BASE_LOG_MAX_VALUE)
+    {
+      length = BASE_LOG_MAX_VALUE;
+      for (guint i = 0; i < 3 && ((guchar) value[length] & 0xc0) == 0x80; i++)
+        length--;
+      record->values.end = record->values.start + field->value + length;
+      base_buffer_append (&record->values, "...", 3);
+    }
+  base_buffer_append (&record->values, "", 1);
 }
 
 void
 base_record_string (BaseRecord *record, const gchar *name, const gchar *value)
 {
   if (value != NULL)
-    add_field (record, name, cut (value), FALSE);
+    base_record_strings (record, name, value, NULL);
+}
+
+void
+base_record_strings (BaseRecord *record, const gchar *name, const gchar *first, ...)
+{
+  Field *field = begin_field (record, name, FALSE);
+  va_list pieces;
+
+  va_start (pieces, first);
+  for (const gchar *piece = first; piece != NULL; piece = va_arg (pieces, const gchar *))
+    base_buffer_append (&record->values, piece, strnlen (piece, BASE_LOG_MAX_VALUE + 1));
+  va_end (pieces);
+  end_field (record, field);
 }
 
 void
 base_record_printf (BaseRecord *record, const gchar *name, const gchar *format, ...)
 {
+  Field *field = begin_field (record, name, FALSE);
   va_list arguments;
 
   va_start (arguments, format);
-  g_autofree gchar *value = g_strdup_vprintf (format, arguments);
+  base_buffer_append_vprintf (&record->values, format, arguments);
   va_end (arguments);
-  if (strnlen (value, BASE_LOG_MAX_VALUE + 1) <= BASE_LOG_MAX_VALUE)
-    add_field (record, name, g_steal_pointer (&value), FALSE);
-  else
-    base_record_string (record, name, value);
+  end_field (record, field);
 }
 
 void
 base_record_int (BaseRecord *record, const gchar *name, gint64 value)
 {
-  add_field (record, name, g_strdup_printf ("%" G_GINT64_FORMAT, value), TRUE);
+  Field *field = begin_field (record, name, TRUE);
+
+  if (value < 0)
+    base_buffer_append (&record->values, "-", 1);
+  base_buffer_append_number (&record->values, value < 0 ? -(guint64) value : (guint64) value, 1);
+  end_field (record, field);
 }
 
 void
 base_record_delay (BaseRecord *record, const gchar *name, gint64 microseconds)
 {
-  gint64 milliseconds = MAX (microseconds, 0) / 1000;
+  guint64 milliseconds = (guint64) MAX (microseconds, 0) / 1000;
+  Field *field = begin_field (record, name, TRUE);
 
-  add_field (record, name,
-             g_strdup_printf ("%" G_GINT64_FORMAT ".%03u", milliseconds / 1000,
-                              (guint) (milliseconds % 1000)),
-             TRUE);
+  base_buffer_append_number (&record->values, milliseconds / 1000, 1);
+  base_buffer_append (&record->values, ".", 1);
+  base_buffer_append_number (&record->values, milliseconds % 1000, 3);
+  end_field (record, field);
 }
 
 /* Whether a value can stand in a text line as it is. */
@@ -225,8 +252,7 @@ append_quoted (BaseBuffer *out, const gchar *text)
 static void
 append_free_form (const BaseRecord *record, BaseBuffer *out)
 {
-  const Field *field = &g_array_index (record->fields, Field, 0);
-  for (const gchar *p = field->value; *p != '\0';)
+  for (const gchar *p = value_of (record, &record->fields[0]); *p != '\0';)
     if (*p == '"')
       base_buffer_append (out, p++, 1);
     else
@@ -236,7 +262,7 @@ append_free_form (const BaseRecord *record, BaseBuffer *out)
 static gboolean
 is_free_form (const BaseRecord *record)
 {
-  return g_str_equal (record->event, FREE_FORM) && record->fields->len == 1;
+  return g_str_equal (record->event, FREE_FORM) && record->n_fields == 1;
 }
 
 static void
@@ -247,20 +273,22 @@ append_text_fields (const BaseRecord *record, BaseBuffer *out)
       append_free_form (record, out);
       return;
     }
-  base_buffer_append_printf (out, "%s:", record->event);
-  for (guint i = 0; i < record->fields->len; i++)
+  base_buffer_append_string (out, record->event);
+  base_buffer_append (out, ":", 1);
+  for (guint i = 0; i < record->n_fields; i++)
     {
-      const Field *field = &g_array_index (record->fields, Field, i);
+      const Field *field = &record->fields[i];
       base_buffer_append (out, " ", 1);
       base_buffer_append_string (out, field->name);
       base_buffer_append (out, "=", 1);
-      if (is_plain (field->value))
+      const gchar *value = value_of (record, field);
+      if (is_plain (value))
         {
-          base_buffer_append_string (out, field->value);
+          base_buffer_append_string (out, value);
           continue;
         }
       base_buffer_append (out, "\"", 1);
-      for (const gchar *p = field->value; *p != '\0';)
+      for (const gchar *p = value; *p != '\0';)
         p += append_quoted (out, p);
       base_buffer_append (out, "\"", 1);
     }
@@ -295,13 +323,24 @@ append_json (const BaseRecord *record, const gchar *stamp, BaseBuffer *out)
     }
   base_buffer_append (out, ",", 1);
   append_json_member (out, "event", record->event, FALSE);
-  for (guint i = 0; i < record->fields->len; i++)
+  for (guint i = 0; i < record->n_fields; i++)
     {
-      const Field *field = &g_array_index (record->fields, Field, i);
+      const Field *field = &record->fields[i];
       base_buffer_append (out, ",", 1);
-      append_json_member (out, field->name, field->value, field->number);
+      append_json_member (out, field->name, value_of (record, field), field->number);
     }
   base_buffer_append (out, "}", 1);
+}
+
+static void
+append_origin (const gchar *stamp, BaseBuffer *out)
+{
+  base_buffer_append_string (out, stamp);
+  base_buffer_append (out, " ", 1);
+  base_buffer_append_string (out, settings.program);
+  base_buffer_append (out, "[", 1);
+  base_buffer_append_number (out, (guint64) getpid (), 1);
+  base_buffer_append (out, "] ", 2);
 }
 
 /* `stamp` NULL: without time, program and process. */
@@ -320,8 +359,9 @@ append_line (const BaseRecord *record, BaseLogFormat format, const gchar *stamp,
     case BASE_LOG_TEXT:
     default:
       if (stamp != NULL)
-        base_buffer_append_printf (out, "%s %s[%d] ", stamp, settings.program, (gint) getpid ());
-      base_buffer_append_printf (out, "%s ", level_name (record->level));
+        append_origin (stamp, out);
+      base_buffer_append_string (out, level_name (record->level));
+      base_buffer_append (out, " ", 1);
       append_text_fields (record, out);
       break;
     }
@@ -332,17 +372,6 @@ void
 base_record_format (const BaseRecord *record, BaseLogFormat format, BaseBuffer *out)
 {
   append_line (record, format, NULL, out);
-}
-
-static void
-format_stamp (gint64 time, gchar *stamp, gsize size)
-{
-  time_t seconds = (time_t) (time / G_USEC_PER_SEC);
-  struct tm parts;
-
-  gmtime_r (&seconds, &parts);
-  gsize length = strftime (stamp, size, "%Y-%m-%dT%H:%M:%S", &parts);
-  g_snprintf (stamp + length, size - length, ".%03dZ", (gint) (time % G_USEC_PER_SEC / 1000));
 }
 
 static void
@@ -359,11 +388,11 @@ void
 base_record_emit (BaseRecord *record)
 {
   g_auto (BaseBuffer) line = BASE_BUFFER_INIT;
-  gchar stamp[40];
+  gchar stamp[BASE_DATE_LENGTH];
 
   if (base_log_wants (record->level))
     {
-      format_stamp (record->time, stamp, sizeof stamp);
+      base_date_stamp (record->time, stamp);
       base_buffer_reserve (&line, USUAL_LINE);
       append_line (record, settings.format, stamp, &line);
       if (settings.sink != NULL)

@@ -43,6 +43,9 @@ BaseRecord *base_record_new (BaseLogLevel level, const gchar *event);
 /* `name` is a literal. Values are untrusted: control characters, quotes and invalid UTF-8 are
  * escaped. NULL adds nothing. */
 void base_record_string (BaseRecord *record, const gchar *name, const gchar *value);
+/* The pieces, up to a NULL, as one value. */
+void base_record_strings (BaseRecord *record, const gchar *name, const gchar *first,
+                          ...) G_GNUC_NULL_TERMINATED;
 void base_record_printf (BaseRecord *record, const gchar *name, const gchar *format, ...)
     G_GNUC_PRINTF (3, 4);
 void base_record_int (BaseRecord *record, const gchar *name, gint64 value);

@@ -136,6 +136,21 @@ is_unix (const BaseEndpoint *endpoint)
   return endpoint->length != 0 && endpoint->address.any.sa_family == AF_UNIX;
 }
 
+/* inet_ntop() goes through printf, three times for every message. */
+static void
+put_dotted (gchar *at, const guint8 bytes[4])
+{
+  for (guint i = 0; i < 4; i++)
+    {
+      if (bytes[i] >= 100)
+        *at++ = (gchar) ('0' + bytes[i] / 100);
+      if (bytes[i] >= 10)
+        *at++ = (gchar) ('0' + bytes[i] / 10 % 10);
+      *at++ = (gchar) ('0' + bytes[i] % 10);
+      *at++ = i < 3 ? '.' : '\0';
+    }
+}
+
 /* The address as text, without a special case for UNIX sockets; returns its family. */
 static gint
 address_text (const BaseEndpoint *endpoint, gchar text[INET6_ADDRSTRLEN])
@@ -143,7 +158,9 @@ address_text (const BaseEndpoint *endpoint, gchar text[INET6_ADDRSTRLEN])
   guint8 bytes[16];
   gint family = address_bytes (endpoint, bytes);
 
-  if (family == AF_UNSPEC || inet_ntop (family, bytes, text, INET6_ADDRSTRLEN) == NULL)
+  if (family == AF_INET)
+    put_dotted (text, bytes);
+  else if (family == AF_UNSPEC || inet_ntop (family, bytes, text, INET6_ADDRSTRLEN) == NULL)
     g_strlcpy (text, "unknown", INET6_ADDRSTRLEN);
   return family;
 }
@@ -212,7 +229,7 @@ base_endpoint_literal (const BaseEndpoint *endpoint)
   gchar text[INET6_ADDRSTRLEN];
   gint family = address_text (endpoint, text);
 
-  return g_strdup_printf (family == AF_INET6 ? "[IPv6:%s]" : "[%s]", text);
+  return g_strconcat (family == AF_INET6 ? "[IPv6:" : "[", text, "]", NULL);
 }
 
 gboolean

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define PREFIX_LENGTH (BASE_REPLY_ENHANCED_LENGTH + 8) /* "250 2.1.0 " */
+
 BaseReply *
 base_reply_new (guint code, guint class, guint subject, guint detail, const gchar *text)
 {
@@ -120,20 +122,52 @@ carries_enhanced (const BaseReply *reply, gboolean enhanced)
   return enhanced && reply->enhanced[0] != 0 && reply->code / 100 != 3;
 }
 
-static gsize
-format_prefix (const BaseReply *reply, gboolean enhanced, gchar *prefix, gsize size)
+static gchar *
+put_number (gchar *at, guint number)
 {
-  if (!carries_enhanced (reply, enhanced))
-    return (gsize) g_snprintf (prefix, size, "%03u ", reply->code);
-  return (gsize) g_snprintf (prefix, size, "%03u %u.%u.%u ", reply->code, reply->enhanced[0],
-                             reply->enhanced[1], reply->enhanced[2]);
+  if (number >= 100)
+    *at++ = (gchar) ('0' + number / 100 % 10);
+  if (number >= 10)
+    *at++ = (gchar) ('0' + number / 10 % 10);
+  *at++ = (gchar) ('0' + number % 10);
+  return at;
+}
+
+gsize
+base_reply_enhanced (const BaseReply *reply, gchar text[BASE_REPLY_ENHANCED_LENGTH])
+{
+  gchar *at = text;
+
+  for (guint i = 0; i < 3 && reply->enhanced[0] != 0; i++)
+    {
+      if (i > 0)
+        *at++ = '.';
+      at = put_number (at, reply->enhanced[i]);
+    }
+  *at = '\0';
+  return (gsize) (at - text);
+}
+
+static gsize
+format_prefix (const BaseReply *reply, gboolean enhanced, gchar prefix[PREFIX_LENGTH])
+{
+  gchar *at = put_number (prefix, reply->code);
+
+  *at++ = ' ';
+  if (carries_enhanced (reply, enhanced))
+    {
+      at += base_reply_enhanced (reply, at);
+      *at++ = ' ';
+    }
+  *at = '\0';
+  return (gsize) (at - prefix);
 }
 
 void
 base_reply_write (const BaseReply *reply, gboolean enhanced, BaseOutput *output)
 {
-  gchar prefix[40];
-  gsize length = format_prefix (reply, enhanced, prefix, sizeof prefix);
+  gchar prefix[PREFIX_LENGTH];
+  gsize length = format_prefix (reply, enhanced, prefix);
   const gchar *line = reply->text == NULL ? "" : reply->text;
 
   while (TRUE)
@@ -191,10 +225,10 @@ base_reply_parse_enhanced (const gchar *text, gsize length, guint16 enhanced[3])
 gchar *
 base_reply_to_string (const BaseReply *reply)
 {
-  gchar prefix[40];
+  gchar prefix[PREFIX_LENGTH];
   GString *string = g_string_new (NULL);
 
-  format_prefix (reply, TRUE, prefix, sizeof prefix);
+  format_prefix (reply, TRUE, prefix);
   g_string_append (string, prefix);
   for (const gchar *p = reply->text == NULL ? "" : reply->text; *p != '\0'; p++)
     {

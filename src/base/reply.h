@@ -8,8 +8,9 @@
 
 #include "base/output.h"
 
-#define BASE_REPLY_MAX_LINES 256 /* of one reply */
-#define BASE_REPLY_MAX_LINE 4096 /* octets of one line of an upstream's or a filter's reply */
+#define BASE_REPLY_MAX_LINES 256      /* of one reply */
+#define BASE_REPLY_ENHANCED_LENGTH 12 /* room for an enhanced code as text, the NUL included */
+#define BASE_REPLY_MAX_LINE 4096      /* octets of one line of an upstream's or a filter's reply */
 
 typedef struct
 {
@@ -52,6 +53,9 @@ void base_reply_write (const BaseReply *reply, gboolean enhanced, BaseOutput *ou
 /* Splits "5.7.1 text" into the enhanced code and the offset of the text. Returns 0 and zeros when
  * none is there. */
 gsize base_reply_parse_enhanced (const gchar *text, gsize length, guint16 enhanced[3]);
+
+/* "5.7.1"; empty when the reply has none. Returns the length. */
+gsize base_reply_enhanced (const BaseReply *reply, gchar text[BASE_REPLY_ENHANCED_LENGTH]);
 
 /* One line for a log: "550 5.7.1 first / second". */
 gchar *base_reply_to_string (const BaseReply *reply);

@@ -4,14 +4,27 @@
 
 #include <string.h>
 
-static gchar *
-harmless (const gchar *text)
+#include "base/date.h"
+
+#define USUAL_LENGTH 512
+
+static void
+append_harmless (GString *field, const gchar *text)
 {
-  gchar *copy = g_strdup (text);
-  for (gchar *c = copy; *c != '\0'; c++)
+  gsize start = field->len;
+  g_string_append (field, text != NULL ? text : "unknown");
+  for (gchar *c = field->str + start; *c != '\0'; c++)
     if (!g_ascii_isalnum (*c) && strchr (".:_[]-", *c) == NULL)
       *c = '?';
-  return copy;
+}
+
+/* By pieces: the field is written for every message, and formatting it cost a tenth of its time. */
+static void
+append (GString *field, const gchar *before, const gchar *value, const gchar *behind)
+{
+  g_string_append (field, before);
+  g_string_append (field, value);
+  g_string_append (field, behind);
 }
 
 /* RFC 3848; RFC 6531 section 4.3 for the UTF8 forms. */
@@ -32,33 +45,19 @@ protocol (const GatewaySession *session)
   return session->esmtp ? "ESMTP" : "SMTP";
 }
 
-static gchar *
-date (gint64 seconds)
-{
-  static const gchar *const days[] = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" };
-  static const gchar *const months[]
-      = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
-  g_autoptr (GDateTime) utc = g_date_time_new_from_unix_utc (seconds);
-  return g_strdup_printf (
-      "%s, %d %s %04d %02d:%02d:%02d +0000", days[g_date_time_get_day_of_week (utc) - 1],
-      g_date_time_get_day_of_month (utc), months[g_date_time_get_month (utc) - 1],
-      g_date_time_get_year (utc), g_date_time_get_hour (utc), g_date_time_get_minute (utc),
-      g_date_time_get_second (utc));
-}
-
 /* Only a single recipient is named: naming several would show blind copies (RFC 5321 section 7.6).
  */
-static gchar *
-for_clause (const GatewaySession *session)
+static void
+append_for (const GatewaySession *session, GString *field)
 {
   g_autoptr (GPtrArray) paths = envelope_paths (session->tx);
   if (paths->len != 1)
-    return g_strdup ("");
+    return;
   const BasePath *path = paths->pdata[0];
   for (const gchar *c = path->address; *c != '\0'; c++)
     if ((guchar) *c <= ' ' || (guchar) *c >= 127 || *c == '<' || *c == '>')
-      return g_strdup ("");
-  return g_strdup_printf ("\r\n\tfor <%s>", path->address);
+      return;
+  append (field, "\r\n\tfor <", path->address, ">");
 }
 
 /* Behind our field the first line of a message without a header would be read as a part of it, or
@@ -78,13 +77,19 @@ gchar *
 session_received (const GatewaySession *session)
 {
   g_autofree gchar *literal = base_endpoint_literal (&session->client);
-  g_autofree gchar *helo = harmless (session->helo != NULL ? session->helo : "unknown");
-  g_autofree gchar *name
-      = harmless (session->client_name != NULL ? session->client_name : "unknown");
-  g_autofree gchar *recipient = for_clause (session);
-  g_autofree gchar *when = date (session->methods->wall_clock (session->host));
-  return g_strdup_printf (
-      "Received: from %s (%s %s)\r\n\tby %s (Mailweir) with %s id %s%s;\r\n\t%s\r\n%s", helo, name,
-      literal, session->listener->config->hostname, protocol (session), session->tx->id, recipient,
-      when, separator (session->tx));
+  GString *field = g_string_sized_new (USUAL_LENGTH);
+  gchar date[BASE_DATE_LENGTH];
+  base_date_rfc5322 (session->methods->wall_clock (session->host), date);
+  g_string_append (field, "Received: from ");
+  append_harmless (field, session->helo);
+  g_string_append (field, " (");
+  append_harmless (field, session->client_name);
+  append (field, " ", literal, ")");
+  append (field, "\r\n\tby ", session->listener->config->hostname, " (Mailweir)");
+  append (field, " with ", protocol (session), "");
+  append (field, " id ", session->tx->id, "");
+  append_for (session, field);
+  append (field, ";\r\n\t", date, "\r\n");
+  g_string_append (field, separator (session->tx));
+  return g_string_free (field, FALSE);
 }

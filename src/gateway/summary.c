@@ -9,8 +9,9 @@ add_client (const GatewaySession *session, BaseRecord *record)
   g_autofree gchar *address = base_endpoint_address (&session->client);
   base_record_string (record, "session", session->id);
   base_record_string (record, "listener", session->listener->listener->name);
-  base_record_printf (record, "client", "%s[%s]",
-                      session->client_name != NULL ? session->client_name : "unknown", address);
+  base_record_strings (record, "client",
+                       session->client_name != NULL ? session->client_name : "unknown", "[",
+                       address, "]", NULL);
   base_record_string (record, "helo", session->helo);
   base_record_string (record, "proto", session->esmtp ? "ESMTP" : "SMTP");
   base_record_string (record, "user", session->user);
@@ -23,8 +24,11 @@ add_recipients (const GatewayTransaction *tx, BaseRecord *record)
   g_autoptr (GPtrArray) paths = envelope_paths (tx);
   g_autoptr (GString) list = g_string_new (NULL);
   for (guint i = 0; i < paths->len && i < SUMMARY_RECIPIENTS; i++)
-    g_string_append_printf (list, "%s<%s>", i > 0 ? "," : "",
-                            ((BasePath *) paths->pdata[i])->address);
+    {
+      g_string_append (list, i > 0 ? ",<" : "<");
+      g_string_append (list, ((BasePath *) paths->pdata[i])->address);
+      g_string_append_c (list, '>');
+    }
   base_record_string (record, "to", list->str);
   base_record_int (record, "nrcpt", paths->len);
 }
@@ -35,9 +39,9 @@ add_reply (const BaseReply *reply, BaseRecord *record)
   if (reply == NULL)
     return;
   g_autofree gchar *text = base_reply_to_string (reply);
-  if (reply->enhanced[0] != 0)
-    base_record_printf (record, "dsn", "%u.%u.%u", reply->enhanced[0], reply->enhanced[1],
-                        reply->enhanced[2]);
+  gchar enhanced[BASE_REPLY_ENHANCED_LENGTH];
+  if (base_reply_enhanced (reply, enhanced) > 0)
+    base_record_string (record, "dsn", enhanced);
   base_record_string (record, "reply", text);
 }
 
@@ -52,7 +56,7 @@ session_log_message (GatewaySession *session, const BaseReply *reply, const gcha
   BaseRecord *record = base_record_new (BASE_LOG_INFO, "message");
   base_record_string (record, "id", tx->id);
   add_client (session, record);
-  base_record_printf (record, "from", "<%s>", tx->sender->address);
+  base_record_strings (record, "from", "<", tx->sender->address, ">", NULL);
   add_recipients (tx, record);
   base_record_int (record, "size", tx->size);
   if (session->chain != NULL)
@@ -85,9 +89,9 @@ session_log_refusal (GatewaySession *session, const gchar *command, const gchar 
   add_client (session, record);
   base_record_string (record, "command", command);
   if (session->tx != NULL)
-    base_record_printf (record, "from", "<%s>", session->tx->sender->address);
+    base_record_strings (record, "from", "<", session->tx->sender->address, ">", NULL);
   if (argument != NULL && session->tx != NULL && g_str_equal (command, "RCPT"))
-    base_record_printf (record, "to", "<%s>", argument);
+    base_record_strings (record, "to", "<", argument, ">", NULL);
   base_record_string (record, "filter", filter);
   add_reply (reply, record);
   base_record_string (record, "status", reply->code < 500 ? "deferred" : "rejected");

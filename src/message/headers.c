@@ -7,6 +7,8 @@
 
 #include "message/headers-private.h"
 
+#define USUAL_FIELDS 32
+
 typedef enum
 {
   LINE_UNDECIDED, /* more bytes are needed */
@@ -142,7 +144,7 @@ message_headers_scan (const guint8 *bytes, gsize length, gboolean complete)
 
   headers->bytes = bytes;
   headers->length = length;
-  headers->fields = g_array_new (FALSE, FALSE, sizeof (MessageField));
+  headers->fields = g_array_sized_new (FALSE, FALSE, sizeof (MessageField), USUAL_FIELDS);
   /* Offsets have 32 bits: a block of more than 4 GB is cut there, far beyond any limit that is
    * checked. */
   if (!scan (headers, MIN (length, G_MAXUINT32), complete || length > G_MAXUINT32))

@@ -37,10 +37,14 @@ push_path (SmtpClient *client, SmtpClientCommand command, const gchar *verb, con
 {
   g_autoptr (GString) line = g_string_new (verb);
 
-  g_string_append_printf (line, ":<%s>", path->address);
+  g_string_append (line, path->address);
+  g_string_append_c (line, '>');
   for (gchar **p = path->parameters; p != NULL && *p != NULL; p++)
     if (is_offered (client, *p))
-      g_string_append_printf (line, " %s", *p);
+      {
+        g_string_append_c (line, ' ');
+        g_string_append (line, *p);
+      }
   g_string_append (line, "\r\n");
   smtp_client_push (client, command, tag, line->str);
 }
@@ -48,13 +52,13 @@ push_path (SmtpClient *client, SmtpClientCommand command, const gchar *verb, con
 void
 smtp_client_mail (SmtpClient *client, const BasePath *path, guint tag)
 {
-  push_path (client, SMTP_CLIENT_COMMAND_MAIL, "MAIL FROM", path, tag);
+  push_path (client, SMTP_CLIENT_COMMAND_MAIL, "MAIL FROM:<", path, tag);
 }
 
 void
 smtp_client_rcpt (SmtpClient *client, const BasePath *path, guint tag)
 {
-  push_path (client, SMTP_CLIENT_COMMAND_RCPT, "RCPT TO", path, tag);
+  push_path (client, SMTP_CLIENT_COMMAND_RCPT, "RCPT TO:<", path, tag);
 }
 
 void
