@@ -292,7 +292,7 @@ ipc_channel_receive (gint socket, GArray *descriptors, gboolean *closed, GError 
 
   *closed = FALSE;
   do
-    length = recvmsg (socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    length = recvmsg (socket, &message, MSG_CMSG_CLOEXEC);
   while (length < 0 && errno == EINTR);
   if (length < 0 && errno != EAGAIN && errno != ECONNRESET)
     fail_errno (error, "receive");

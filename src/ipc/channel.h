@@ -15,7 +15,8 @@ gboolean ipc_channel_pair (gint pair[2], GError **error);
  * when the peer has gone). `descriptors` of gint, may be NULL. */
 gboolean ipc_channel_send (gint socket, const guint8 *bytes, gsize length,
                            const GArray *descriptors, GError **error);
-/* The next packet. NULL without an error: nothing there now (AGAIN); `*closed` is set when the peer
+/* The next packet; sleeps until there is one if the socket was made blocking. NULL without an
+ * error: nothing there now (AGAIN); `*closed` is set when the peer
  * has gone. A descriptor that carries the bytes must be a memfd sealed against writing and resizing
  * before it is looked at. Descriptors (close-on-exec) are the caller's. */
 GBytes *ipc_channel_receive (gint socket, GArray *descriptors, gboolean *closed, GError **error);

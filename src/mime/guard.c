@@ -111,7 +111,8 @@ finish_field (Scan *scan, const guint8 *end)
     return;
   if (mime_field_is_address (field, length))
     check_addresses (scan, field, length);
-  if (!mime_field_has_parameters (field, length))
+  /* Parameters are parsed, and parts found, only with the body. */
+  if (scan->headers_only || !mime_field_has_parameters (field, length))
     return;
   if (over (scan, MIME_PROBLEM_PARAMETER_NAME, mime_field_longest_parameter (field, length),
             MIME_MAX_PARAMETER_NAME))

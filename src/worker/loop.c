@@ -4,6 +4,7 @@
 #include "worker/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -40,9 +41,9 @@ confine (const Config *config, GPid parent)
 }
 
 static void
-wait_for (gint socket, gshort events)
+wait_for_room (gint socket)
 {
-  struct pollfd entry = { .fd = socket, .events = events };
+  struct pollfd entry = { .fd = socket, .events = POLLOUT };
 
   while (poll (&entry, 1, -1) < 0 && errno == EINTR)
     continue;
@@ -62,7 +63,7 @@ send_record (IpcRecord *record, gpointer data)
                                descriptors, &error))
     {
       if (g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN))
-        wait_for (loop->socket, POLLOUT);
+        wait_for_room (loop->socket);
       else if (g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_PIPE))
         loop->peer_gone = TRUE;
       else
@@ -82,7 +83,6 @@ receive (Loop *loop, GError **error)
   gsize length = 0;
   const guint8 *data = NULL;
 
-  wait_for (loop->socket, POLLIN);
   bytes = ipc_channel_receive (loop->socket, descriptors, &loop->peer_gone, error);
   if (bytes == NULL)
     return NULL;
@@ -93,6 +93,8 @@ receive (Loop *loop, GError **error)
 static void
 serve (Loop *loop)
 {
+  /* Our end alone: receiving sleeps in the call itself. */
+  fcntl (loop->socket, F_SETFL, fcntl (loop->socket, F_GETFL) & ~O_NONBLOCK);
   while (!loop->peer_gone && !loop->failed)
     {
       g_autoptr (GError) error = NULL;
