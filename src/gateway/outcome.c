@@ -26,6 +26,7 @@ transaction_free (GatewayTransaction *tx)
   if (tx->edits != NULL)
     message_edits_unref (tx->edits);
   base_buffer_clear (&tx->head);
+  base_buffer_clear (&tx->up_gathered);
   g_free (tx->received);
   g_free (tx);
 }
@@ -94,7 +95,8 @@ void
 transaction_answer_at_end (GatewaySession *session, const BaseReply *reply, const gchar *status)
 {
   GatewayTransaction *tx = session->tx;
-  session_abandon_hooks (session);
+  if (tx->complete || !smtp_server_awaits_answer (session->server))
+    session_abandon_hooks (session); /* else they judge a command between two chunks */
   upstream_reset (session);
   if (tx->complete)
     {

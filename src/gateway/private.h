@@ -105,6 +105,11 @@ typedef struct
   guint up_attempts;
   gboolean up_envelope_changed; /* by a filter */
   gboolean up_stale;            /* what the upstream was told is not the envelope any more */
+  gboolean up_chunked;          /* the message goes by BDAT */
+  gboolean up_last_due;         /* its last chunk is to be sent */
+  gboolean up_ends_line;        /* what was given to it ends with a line end */
+  guint up_chunks_open;         /* replies to chunks, but the last, that are awaited */
+  BaseBuffer up_gathered;       /* octets that are too few for a chunk of their own */
   gint64 up_idle; /* when a connection that waits for a spooled message is given back */
   gchar *relay;   /* name of the last upstream, or the Maildir: for the log */
   gchar *relay_tls;
@@ -254,7 +259,8 @@ void upstream_reset (GatewaySession *session); /* RSET, then back to the pool */
 void upstream_drop (GatewaySession *session);  /* hang up: never a complete message */
 /* Bytes of the message; the output may borrow them. */
 void upstream_body (GatewaySession *session, const guint8 *bytes, gsize length);
-/* Our final dot. FALSE: the client has left, it stays back. */
+/* Our final dot, or BDAT LAST. FALSE: the client has left, or the upstream takes no chunk now: it
+ * stays back. */
 gboolean upstream_end (GatewaySession *session);
 void upstream_timed_out (GatewaySession *session);
 

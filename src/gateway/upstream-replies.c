@@ -120,6 +120,22 @@ on_data_reply (GatewaySession *session, const BaseReply *reply)
   transaction_fail (session, refusal);
 }
 
+/* The refusal of an earlier chunk says more than what the last one hears behind it; an acceptance
+ * behind it accepts less than the message. */
+static void
+judge_chunks (GatewayTransaction *tx, BaseReply **answer)
+{
+  gboolean accepted = is_positive (*answer);
+  if (tx->up_refusal == NULL)
+    return;
+  base_reply_free (*answer);
+  *answer = g_steal_pointer (&tx->up_refusal);
+  if (!accepted)
+    return;
+  base_reply_free (*answer);
+  *answer = base_reply_new (451, 4, 3, 0, "The next server took only parts of the message");
+}
+
 /* The final answer goes to the client as it is; only 421 speaks of the upstream's connection and
  * not of ours. An acceptance that came before our dot was out accepts nothing. */
 static void
@@ -130,8 +146,15 @@ on_end_reply (GatewaySession *session, const BaseReply *reply)
       early && is_positive (reply)
           ? BASE_REPLY (451, 4, 3, 0, "The next server answered before the end of the message")
           : reply);
+  gboolean reusable = !early && reply->code != 421;
+  if (session->tx->up_chunked)
+    {
+      /* RFC 3030 section 2: behind a refused chunk nobody knows where the upstream stands. */
+      reusable = reusable && is_positive (reply) && session->tx->up_refusal == NULL;
+      judge_chunks (session->tx, &answer);
+    }
   session->tx->up = UP_NONE;
-  upstream_give (session, !early && reply->code != 421);
+  upstream_give (session, reusable);
   if (answer->code == 421)
     answer->code = 451;
   transaction_answer (session, answer,
@@ -160,6 +183,9 @@ on_reply (GatewaySession *session, const SmtpClientEvent *event)
     case SMTP_CLIENT_COMMAND_DATA:
       if (session->tx != NULL && session->tx->up == UP_DATA)
         on_data_reply (session, event->reply);
+      break;
+    case SMTP_CLIENT_COMMAND_BDAT:
+      upstream_on_chunk_reply (session, event->reply);
       break;
     case SMTP_CLIENT_COMMAND_END:
       if (session->tx != NULL && session->tx->up == UP_FINAL)
@@ -227,7 +253,7 @@ message_moves (const GatewaySession *session)
   if (tx == NULL || tx->up < UP_BODY)
     return FALSE;
   if (upstream_backlog (session->upstream) == 0)
-    return tx->up == UP_BODY;
+    return tx->up == UP_BODY && tx->up_chunks_open == 0;
   return upstream_body_taken (session) != session->up_taken;
 }
 

@@ -309,6 +309,8 @@ upstream_drop (GatewaySession *session)
 void
 upstream_send_data (GatewaySession *session)
 {
+  if (upstream_begin_chunks (session))
+    return;
   session->tx->up = UP_DATA;
   smtp_client_data (session->upstream->client, 0);
   upstream_wait (session, session->tx->route->reply);
@@ -334,6 +336,11 @@ void
 upstream_body (GatewaySession *session, const guint8 *bytes, gsize length)
 {
   gsize before = upstream_backlog (session->upstream);
+  if (session->tx->up_chunked)
+    {
+      upstream_add_chunk (session, bytes, length);
+      return;
+    }
   smtp_client_body (session->upstream->client, bytes, length);
   session->up_appended += upstream_backlog (session->upstream) - before;
 }
@@ -347,10 +354,13 @@ upstream_end (GatewaySession *session)
   /* An answer that is there already is none to our dot: the machine keeps the dot back. */
   if (session->methods->read_upstream != NULL)
     session->methods->read_upstream (session->host);
+  if (tx->up_chunked && !upstream_end_chunks (session))
+    return FALSE;
   tx->up = UP_FINAL;
   tx->phase = TX_FINAL;
   tx->deadline = 0;
-  smtp_client_end (session->upstream->client, 0);
+  if (!tx->up_chunked)
+    smtp_client_end (session->upstream->client, 0);
   upstream_wait (session, tx->route->final_reply);
   return TRUE;
 }
@@ -358,5 +368,7 @@ upstream_end (GatewaySession *session)
 gboolean
 upstream_has_room (const GatewaySession *session)
 {
-  return session->upstream == NULL || upstream_backlog (session->upstream) < UPSTREAM_ROOM;
+  gsize gathered = session->tx != NULL ? base_buffer_length (&session->tx->up_gathered) : 0;
+  return session->upstream == NULL
+         || upstream_backlog (session->upstream) + gathered < UPSTREAM_ROOM;
 }

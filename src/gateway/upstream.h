@@ -23,5 +23,14 @@ void upstream_send_envelope (GatewaySession *session);
 void upstream_send_rset (GatewaySession *session);
 void upstream_send_data (GatewaySession *session);
 
+/* upstream-chunks.c */
+/* Begins to send the message by BDAT. FALSE: it goes by DATA. */
+gboolean upstream_begin_chunks (GatewaySession *session);
+/* Bytes of the message; the output may borrow them. */
+void upstream_add_chunk (GatewaySession *session, const guint8 *bytes, gsize length);
+/* BDAT LAST. FALSE: not now, it is tried again behind the replies that are awaited. */
+gboolean upstream_end_chunks (GatewaySession *session);
+void upstream_on_chunk_reply (GatewaySession *session, const BaseReply *reply);
+
 /* xforward.c: before MAIL, where the route says so and the upstream offers it. */
 void xforward_say (GatewaySession *session);

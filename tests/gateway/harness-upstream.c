@@ -81,7 +81,7 @@ note_event (Harness *harness, HarnessConnection *connection, const SmtpServerEve
     g_string_append_len (connection->body, (gchar *) event->bytes, event->length);
   else if (event->type > SMTP_SERVER_EHLO)
     g_string_append_printf (harness->commands, "%s\n", key);
-  if (event->type == SMTP_SERVER_DATA)
+  if (event->type == SMTP_SERVER_DATA || event->type == SMTP_SERVER_BDAT)
     g_string_truncate (connection->body, 0);
   if (event->type != SMTP_SERVER_MAIL)
     return;

@@ -139,6 +139,26 @@ test_bare_newline (gconstpointer stored)
   g_assert_cmpuint (h->messages, ==, 0);
 }
 
+/* The upstream is lost while a filter thinks about a command between two chunks: both are answered,
+ * each in its turn. */
+static void
+test_command_between (void)
+{
+  g_autoptr (Harness) h = harness_filtered (BIT (UNKNOWN), 0, pass);
+  harness_say (h, SAY_MAIL SAY_RCPT "BDAT 8\na: b\n\n");
+  g_free (harness_heard (h));
+  h->filter = NULL;
+  harness_say (h, "WHAT\nBDAT 0 LAST\n");
+  harness_assert_heard (h, "");
+  harness_upstream_closes (h);
+  harness_assert_heard (h, "");
+  harness_answer_request (h, pass);
+  harness_move (h);
+  g_autofree gchar *heard = harness_heard (h);
+  g_assert_true (g_str_has_prefix (heard, "500 5.5.1 "));
+  g_assert_nonnull (strstr (heard, "\n451 4.4.2 "));
+}
+
 static void
 add_both (const gchar *name, GTestDataFunc func)
 {
@@ -161,6 +181,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/gateway/chunks/given-up/helo", "HELO again\n", test_given_up);
   g_test_add_data_func ("/gateway/chunks/given-up/quit", "QUIT\n", test_given_up);
   g_test_add_func ("/gateway/chunks/refused", test_refused);
+  g_test_add_func ("/gateway/chunks/command-between", test_command_between);
   g_test_add_data_func ("/gateway/chunks/upstream/data", "DATA", test_upstream_refuses);
   g_test_add_data_func ("/gateway/chunks/upstream/end", "END", test_upstream_refuses);
   return g_test_run ();

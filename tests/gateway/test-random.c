@@ -18,7 +18,7 @@
 #define GLOBAL "hostname = \"mx.test\"\ndeadline = 60s\nquarantine = \"/nowhere\"\n"
 #define LISTENER(filters)                                                                          \
   "listener \"in\" { bind = [\"127.0.0.1:2525\"] routes = [\"up\", \"other\", \"box\"]"            \
-  " idle = 2m" filters "}\n"
+  " idle = 2m auth = \"always\"" filters "}\n"
 
 static const gchar plain[] = GLOBAL LISTENER ("") ROUTES;
 static const gchar filtered[] = GLOBAL LISTENER (" filters = [\"one\", \"two\"] ") ROUTES
@@ -52,6 +52,14 @@ percent (guint chance)
 /* ---- The upstream ---- */
 
 static const gchar *
+decide_auth (void)
+{
+  static const gchar *const answers[] = { "235 2.7.0 welcome", "235 2.7.0 welcome", "334 abcd",
+                                          "535 5.7.8 who?", "454 4.7.0 later" };
+  return answers[below (G_N_ELEMENTS (answers))];
+}
+
+static const gchar *
 decide (Harness *h, const gchar *event)
 {
   static const gchar *const answers[]
@@ -65,8 +73,8 @@ decide (Harness *h, const gchar *event)
       g_free (plan->current);
       plan->current = g_strdup (event + strlen ("MAIL "));
     }
-  if (!percent (plan->upstream_evil))
-    return NULL;
+  if (!percent (plan->upstream_evil) || plan->current == NULL)
+    return g_str_has_prefix (event, "AUTH") ? decide_auth () : NULL;
   const gchar *answer = answers[below (G_N_ELEMENTS (answers))];
   gboolean chunk = g_str_equal (event, "CHUNK");
   if (chunk && !g_str_has_prefix (answer, "raw ") && !g_str_equal (answer, "close"))
@@ -191,6 +199,26 @@ add_command (Plan *plan, GString *text)
                                            "RUBBISH",
                                            "STARTTLS",
                                            "DATA",
+                                           "MAIL FROM:<x@client.test> BODY=BINARYMIME",
+                                           "AUTH PLAIN AGFubmEAc2VjcmV0",
+                                           "AUTH LOGIN",
+                                           "AUTH PLAIN =",
+                                           "AUTH",
+                                           "YW5uYQ==",
+                                           "*",
+                                           "XCLIENT ADDR=192.0.2.1",
+                                           "XCLIENT NAME=[UNAVAILABLE] ADDR=x+",
+                                           "XFORWARD NAME=a HELO=b",
+                                           "XFORWARD",
+                                           "LHLO again.test",
+                                           "XADD",
+                                           "xadd some words",
+                                           "XLATE 1",
+                                           "BDAT",
+                                           "BDAT 9 FIRST",
+                                           "BDAT 3\r\nabc",
+                                           "BDAT 0 LAST",
+                                           "BDAT 4 LAST\r\na\nb",
                                            "QUIT" };
   guint choice = below (G_N_ELEMENTS (commands) + 4);
   if (choice < G_N_ELEMENTS (commands) - (percent (80) ? 1 : 0))
@@ -199,6 +227,27 @@ add_command (Plan *plan, GString *text)
     g_string_append_printf (text, "MAIL FROM:<t%u@client.test>\r\n", plan->tokens++);
   else
     add_body (text);
+}
+
+/* The same by BDAT; now and then it is never ended. */
+static void
+add_chunks (GString *text)
+{
+  g_autoptr (GString) body = g_string_new (NULL);
+  gsize done = 0;
+  add_body (body);
+  while (done < body->len)
+    {
+      gsize size = percent (50) ? body->len - done : below ((guint) (body->len - done) + 1);
+      gboolean last = done + size == body->len && percent (70);
+      g_string_append_printf (text, "BDAT %" G_GSIZE_FORMAT "%s\r\n", size, last ? " LAST" : "");
+      g_string_append_len (text, body->str + done, (gssize) size);
+      done += size;
+      if (done == body->len && !last && percent (80))
+        g_string_append (text, "BDAT 0 LAST\r\n");
+      if (percent (3))
+        return;
+    }
 }
 
 static void
@@ -210,6 +259,11 @@ add_transaction (Plan *plan, GString *text)
                             percent (70)   ? "up"
                             : percent (50) ? "other"
                                            : "box");
+  if (percent (40))
+    {
+      add_chunks (text);
+      return;
+    }
   g_string_append (text, "DATA\r\n");
   add_body (text);
 }
@@ -374,8 +428,11 @@ run (guint seed)
   plan.answers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   plan.set_aside = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   plan.unreliable = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  Harness *h = harness_new (empty ? plain : filtered, empty ? NULL : hooks[chain], empty ? 0 : 2,
-                            IPC_EDIT_HEADERS | IPC_EDIT_RECIPIENTS);
+  const gchar *const adds[] = { "XADD 6!", "XLATE 2" };
+  Harness *h = harness_new_adding (empty ? plain : filtered, empty ? NULL : hooks[chain],
+                                   empty ? 0 : 2, IPC_EDIT_HEADERS | IPC_EDIT_RECIPIENTS, adds);
+  h->mechanisms = percent (50) ? "PLAIN LOGIN" : NULL;
+  h->capabilities.flags |= percent (50) ? SMTP_CAP_CHUNKING : 0;
   h->data = &plan;
   h->filter = filter;
   h->decide = decide;
