@@ -49,7 +49,7 @@ typedef enum
   WEIR_REPLY, /* answer with the reply that weir_reply() has set. 4xx and 5xx refuse and end the
                  chain; 2xx is only text: the rest of the chain and the destination are still asked,
                  and it is used if all of them accepted (RFC 5321 section 4.2) */
-  WEIR_CLOSE, /* the reply of weir_close(), then hang up */
+  WEIR_CLOSE, /* the reply of weir_close(), then hang up; with 2xx once the operation is complete */
   WEIR_DISCARD,   /* from MAIL on: answer 250, relay nothing; covers the whole transaction */
   WEIR_QUARANTINE /* from MAIL on: the gateway keeps the message aside, then answers 250 or 550 as
                      configured */
@@ -60,9 +60,17 @@ typedef enum
  * lines, separated by '\n'; control characters in it become spaces. */
 WEIR_API WeirVerdict weir_reply (WeirContext *context, guint code, const char *enhanced,
                                  const char *format, ...) G_GNUC_PRINTF (4, 5);
-/* The same and returns WEIR_CLOSE; `code` is 421 or 5xx or 4xx, or 2xx at `quit`. */
+/* The same and returns WEIR_CLOSE. 4xx and 5xx refuse, and the session ends with that answer. 2xx
+ * does not refuse: the session goes on to the end of the current operation (the command; from
+ * `data` on the message), hears its answer, whatever that is, and ends. */
 WEIR_API WeirVerdict weir_close (WeirContext *context, guint code, const char *enhanced,
                                  const char *format, ...) G_GNUC_PRINTF (4, 5);
+/* At `rcpt`, of a filter that treats some recipients' messages unlike others': this recipient's
+ * would be treated unlike that of those before it, so it can not share their transaction. Returns
+ * WEIR_REPLY with 452 4.5.3 (RFC 5321 section 4.5.3.1.10): the client comes again with it in a
+ * transaction of its own. Compare with weir_recipient (context, 0); the first recipient is never
+ * split off: there, and in other hooks, the filter fails. */
+WEIR_API WeirVerdict weir_split (WeirContext *context);
 /* Adds a line to the reply that was set. */
 WEIR_API void weir_reply_add_line (WeirContext *context, const char *format, ...)
     G_GNUC_PRINTF (2, 3);
@@ -141,14 +149,17 @@ typedef struct
  *
  * When each is called, what its argument is, and what a refusal covers:
  *
- * - connect: before the greeting; 554 refuses the session.
- * - helo, ehlo: the domain as given; a refusal covers the command.
+ * - connect: before the greeting, whose text is that of 220; 554 refuses the session.
+ * - helo, ehlo: the domain as given; a refusal covers the command. At ehlo the first line of a 250
+ *   is the greeting, and further ones stand behind the keywords that the gateway offers.
  * - mail: the sender without brackets, "" is the null sender; a refusal covers the sender.
  * - rcpt: the recipient without brackets; a refusal covers this one recipient.
- * - data: before 354; a refusal covers the message, and the client hears it at once.
+ * - data: before 354; a refusal covers the message, and the client hears it at once. 354 sets the
+ *   text of that reply, 2xx the text of the answer to the message.
  * - header: each field in order; `value` unfolded and stripped (weir_header_raw() has it raw).
  * - end_of_headers: at the blank line, or at a line that is no header.
- * - body: the body in chunks of at most `body_chunk` octets (1,024 when 0), line breaks as sent.
+ * - body: the body in chunks of at most `body_chunk` octets (1,024 when 0), line breaks as sent; or
+ *   line by line, see WEIR_BODY_LINES and weir_set_body_chunk().
  * - end_of_message: everything is there, parsed on demand; a refusal is heard after the final dot.
  * - rset, noop, vrfy, expn, help, quit: the argument, if there can be one.
  * - unknown: the whole line.
@@ -200,6 +211,9 @@ typedef struct
 
 #define WEIR_FILTER_HEADER .abi = WEIR_FILTER_ABI, .size = sizeof (WeirFilter)
 #define WEIR_MAX_STATE 4096
+/* As `body_chunk`: each line with its CRLF; of a line over WEIR_MAX_BODY_LINE octets, pieces. */
+#define WEIR_BODY_LINES G_MAXSIZE
+#define WEIR_MAX_BODY_LINE 65536
 
 /* ---- Loading ---- */
 
@@ -283,6 +297,11 @@ WEIR_API const char *const *weir_recipient_parameters (WeirContext *context, gui
 WEIR_API const char *weir_note (WeirContext *context, const char *name); /* NULL */
 WEIR_API void weir_set_note (WeirContext *context, const char *name, const char *format, ...)
     G_GNUC_PRINTF (3, 4);
+
+/* For the pieces of the body to come in this message, instead of the module's `body_chunk`: octets,
+ * 0 for 1,024, or WEIR_BODY_LINES. In `header`, `end_of_headers` and `body`; the last call counts.
+ */
+WEIR_API void weir_set_body_chunk (WeirContext *context, gsize octets);
 
 /* The message as earlier filters left it. Headers from `header` on: the list has this filter's own
  * header edits in it already, and every index refers to the list as it stands at the call. Size,

@@ -9,46 +9,14 @@
 #include <glib/gstdio.h>
 
 #include "chain/check.h"
-
-typedef struct
-{
-  gboolean skip_session;
-  gboolean skip_message;
-  GBytes *state; /* NULL: zeros */
-  gint descriptor;
-  const gchar *verdict; /* the last one that is worth a word in the log; NULL: it has not run */
-  gint64 microseconds;
-} Slot;
-
-struct _ChainState
-{
-  const Chain *chain;
-  Slot *slots;
-  gboolean in_message;
-  GPtrArray *session_notes; /* of IpcNote; NULL: none */
-  GPtrArray *message_notes;
-  gchar *log;
-
-  gboolean running;
-  IpcHook hook;
-  guint awaited; /* index of the filter whose record is next; n_filters: none */
-  guint64 original_size;
-  guint64 current_size;
-  MessageEdits *edits;
-  BasePath *sender;
-  GPtrArray *recipients;
-  BaseReply *reply;
-  gchar *reason;
-  gchar *failure;
-  ChainOutcome outcome;
-};
+#include "chain/private.h"
 
 ChainState *
 chain_state_new (const Chain *chain)
 {
   ChainState *state = g_new0 (ChainState, 1);
   state->chain = chain;
-  state->slots = g_new0 (Slot, chain->n_filters);
+  state->slots = g_new0 (ChainSlot, chain->n_filters);
   for (guint i = 0; i < chain->n_filters; i++)
     state->slots[i].descriptor = -1;
   state->awaited = chain->n_filters;
@@ -66,11 +34,12 @@ clear_run (ChainState *state)
   g_clear_pointer (&state->reply, base_reply_free);
   g_clear_pointer (&state->reason, g_free);
   g_clear_pointer (&state->failure, g_free);
+  state->close = FALSE;
   memset (&state->outcome, 0, sizeof state->outcome);
 }
 
 static void
-forget_slot (Slot *slot)
+forget_slot (ChainSlot *slot)
 {
   g_clear_pointer (&slot->state, g_bytes_unref);
   if (slot->descriptor >= 0)
@@ -87,6 +56,7 @@ chain_state_reset (ChainState *state)
     forget_slot (&state->slots[i]);
   g_clear_pointer (&state->session_notes, g_ptr_array_unref);
   g_clear_pointer (&state->message_notes, g_ptr_array_unref);
+  g_clear_pointer (&state->recipient, g_free);
   state->in_message = FALSE;
 }
 
@@ -112,10 +82,12 @@ chain_state_end_message (ChainState *state)
 {
   clear_run (state);
   g_clear_pointer (&state->message_notes, g_ptr_array_unref);
+  g_clear_pointer (&state->recipient, g_free);
   state->in_message = FALSE;
   for (guint i = 0; i < state->chain->n_filters; i++)
     {
       state->slots[i].skip_message = FALSE;
+      state->slots[i].asked_message = FALSE;
       state->slots[i].verdict = NULL;
       state->slots[i].microseconds = 0;
     }
@@ -142,10 +114,7 @@ next_filter (const ChainState *state, guint from)
   guint32 hooks = hooks_of_request (state->hook);
   for (guint i = from; i < state->chain->n_filters; i++)
     {
-      const Slot *slot = &state->slots[i];
-      gboolean spared
-          = (slot->skip_session || slot->skip_message) && !ipc_hook_is_over (state->hook);
-      if ((state->chain->filters[i].hooks & hooks) != 0 && !spared)
+      if ((state->chain->filters[i].hooks & hooks) != 0 && !chain_is_spared (state, i))
         return i;
     }
   return state->chain->n_filters;
@@ -176,17 +145,17 @@ all_notes (const ChainState *state)
 void
 chain_fill_request (ChainState *state, IpcRequest *request)
 {
+  guint until = chain_undecided (state, state->awaited, hooks_of_request (state->hook));
   request->hook = state->hook;
   request->first = state->awaited;
   request->filters
       = g_array_sized_new (FALSE, TRUE, sizeof (IpcFilterState), state->chain->n_filters);
   for (guint i = 0; i < state->chain->n_filters; i++)
     {
-      const Slot *slot = &state->slots[i];
-      IpcFilterState filter
-          = { .skip = (slot->skip_session || slot->skip_message) && !ipc_hook_is_over (state->hook),
-              .state = slot->state,
-              .descriptor = slot->descriptor };
+      const ChainSlot *slot = &state->slots[i];
+      IpcFilterState filter = { .skip = i >= until || chain_is_spared (state, i),
+                                .state = slot->state,
+                                .descriptor = slot->descriptor };
       g_array_append_val (request->filters, filter);
     }
   request->notes = all_notes (state);
@@ -231,7 +200,7 @@ set_note (GPtrArray **notes, const IpcNote *note)
 }
 
 static void
-take_state (ChainState *state, Slot *slot, IpcRecord *record)
+take_state (ChainState *state, ChainSlot *slot, IpcRecord *record)
 {
   if (record->state != NULL)
     {
@@ -282,6 +251,7 @@ finish (ChainState *state, ChainOutcomeKind kind, const gchar *filter)
   state->awaited = state->chain->n_filters;
   state->outcome = (ChainOutcome){ .kind = kind,
                                    .reply = state->reply,
+                                   .close = state->close,
                                    .reason = state->reason,
                                    .filter = filter,
                                    .edits = state->edits,
@@ -335,7 +305,10 @@ apply_verdict (ChainState *state, const ChainFilter *filter, const IpcRecord *re
       if (!filter->enforce)
         break;
       set_reply (state, record->reply);
-      return finish (state, CHAIN_CLOSE, filter->name);
+      if (record->reply->code >= 400)
+        return finish (state, CHAIN_CLOSE, filter->name);
+      state->close = TRUE;
+      break;
     case IPC_VERDICT_DISCARD:
       if (filter->enforce)
         return finish (state, CHAIN_DISCARD, filter->name);
@@ -357,8 +330,9 @@ static ChainStep
 fail_awaited (ChainState *state, const gchar *why, gboolean worker_goes_on)
 {
   const ChainFilter *filter = &state->chain->filters[state->awaited];
-  Slot *slot = &state->slots[state->awaited];
+  ChainSlot *slot = &state->slots[state->awaited];
   slot->verdict = "failed";
+  slot->asked_session = slot->asked_message = TRUE;
   g_free (state->failure);
   state->failure = g_strdup_printf ("%s: %s", filter->name, why);
   if (ipc_hook_is_over (state->hook) || !filter->enforce
@@ -381,8 +355,9 @@ chain_accept (ChainState *state, IpcRecord *record)
   if (record->filter != state->awaited)
     return chain_fail (state, "a record of another filter than the one that is awaited");
   const ChainFilter *filter = &state->chain->filters[state->awaited];
-  Slot *slot = &state->slots[state->awaited];
+  ChainSlot *slot = &state->slots[state->awaited];
   slot->microseconds += record->microseconds;
+  slot->asked_session = slot->asked_message = TRUE;
   const gchar *why = chain_check_record (filter, state->hook, state->current_size, record);
   if (why != NULL)
     return chain_fail (state, why);

@@ -6,6 +6,7 @@
  * from workers and are not trusted: a bad one counts as a crash of its filter. */
 #pragma once
 
+#include "base/condition.h"
 #include "ipc/record.h"
 #include "ipc/request.h"
 
@@ -24,7 +25,8 @@ typedef struct
   guint32 state_size;
   gint64 timeout; /* microseconds from the record before to this filter's own */
   ChainOnFailure on_failure;
-  gboolean enforce; /* FALSE: verdict and edits are logged, not applied */
+  gboolean enforce;         /* FALSE: verdict and edits are logged, not applied */
+  const GPtrArray *only_if; /* of BaseCondition, borrowed; NULL or empty: it is always asked */
 } ChainFilter;
 
 typedef struct
@@ -49,6 +51,7 @@ typedef struct
   ChainOutcomeKind kind;
   const BaseReply *reply; /* REFUSE, CLOSE; with PASS: the text that a filter wants for the positive
                              answer, or NULL */
+  gboolean close;         /* hang up once this has been answered, whatever the answer is */
   const gchar *reason;    /* QUARANTINE */
   const gchar *filter;    /* whose verdict it is; NULL with PASS */
   MessageEdits *edits; /* of all filters together, over the original bytes; NULL: none. Borrowed */
@@ -74,6 +77,19 @@ chain_wants (const Chain *chain, guint32 hook_bits)
 {
   return (chain->hooks & hook_bits) != 0;
 }
+
+/* What conditions are held against: who the client is and what is in its envelope, as the session
+ * knows it now; `recipient` at RCPT alone. Strings are borrowed until the run is over; notes are
+ * the chain's own. */
+void chain_state_set_facts (ChainState *state, const BaseFacts *facts);
+/* The first accepted recipient stands for all from DATA on: those that some filter would be asked
+ * about otherwise have been split off. Copied; forgotten with the message. */
+void chain_state_set_recipient (ChainState *state, const gchar *recipient);
+/* Whether the same filters would be asked about both recipients' message. With `aside`, filters
+ * that look at nothing but recipients count as well. */
+gboolean chain_same_class (ChainState *state, const gchar *one, const gchar *other, gboolean aside);
+/* Whether a filter may be asked about the message that needs its body. */
+gboolean chain_needs_body (ChainState *state);
 
 /* Starts a run of `hook`. For END_OF_MESSAGE and END_OF_HEADERS, `size` is that of the bytes that
  * the request will show. TRUE: a request is needed (fill it with chain_fill_request()); FALSE:

@@ -22,14 +22,12 @@ hook_may_edit_envelope (IpcHook hook)
 }
 
 static const gchar *
-bad_reply (IpcHook hook, IpcVerdict verdict, const BaseReply *reply)
+bad_reply (IpcHook hook, const BaseReply *reply)
 {
   if (reply == NULL || !base_reply_is_valid (reply))
     return "a reply that can not be sent";
-  if (reply->code / 100 == 3)
+  if (reply->code / 100 == 3 && !(hook == IPC_HOOK_DATA && reply->code == 354))
     return "a 3xx reply";
-  if (verdict == IPC_VERDICT_CLOSE && reply->code < 400 && hook != IPC_HOOK_QUIT)
-    return "close with a positive reply";
   return NULL;
 }
 
@@ -45,7 +43,7 @@ bad_verdict (IpcHook hook, const IpcRecord *record)
       return NULL;
     case IPC_VERDICT_REPLY:
     case IPC_VERDICT_CLOSE:
-      return bad_reply (hook, record->verdict, record->reply);
+      return bad_reply (hook, record->reply);
     case IPC_VERDICT_DISCARD:
     case IPC_VERDICT_QUARANTINE:
       return hook_is_of_transaction (hook) ? NULL : "discard or quarantine outside a transaction";

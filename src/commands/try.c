@@ -30,6 +30,7 @@ typedef struct
   TryWorker *worker;
   IpcRequest request;
   GBytes *message;
+  BaseEndpoint client;
   gint status; /* once the session or the transaction is decided */
   gboolean decided;
 } Try;
@@ -157,6 +158,22 @@ take_outcome (Try *try, gboolean last)
 
 /* ---- The session ---- */
 
+/* From DATA on the first recipient stands for all, as in the gateway. */
+static void
+set_facts (Try *try, IpcHook hook, const gchar *argument)
+{
+  const IpcRequest *request = &try->request;
+  const ConfigListener *listener = g_ptr_array_index (try->config->listeners, request->listener);
+  const BaseFacts facts = { .listener = listener->name,
+                            .client = &try->client,
+                            .sender = request->sender == NULL ? NULL : request->sender->address,
+                            .recipient = hook == IPC_HOOK_RCPT ? argument : NULL };
+
+  chain_state_set_facts (try->state, &facts);
+  if (hook == IPC_HOOK_DATA)
+    chain_state_set_recipient (try->state, ((BasePath *) request->recipients->pdata[0])->address);
+}
+
 static void
 run_hook (Try *try, IpcHook hook, gchar *argument)
 {
@@ -164,6 +181,7 @@ run_hook (Try *try, IpcHook hook, gchar *argument)
 
   try->request.hook = hook;
   try->request.argument = argument;
+  set_facts (try, hook, argument);
   if (chain_begin (try->state, hook, size))
     try_worker_run (try->worker, try->state, &try->request, print_record, try);
 }
@@ -179,6 +197,21 @@ greet (Try *try)
   return take_outcome (try, FALSE);
 }
 
+/* Whether filters' conditions tell the last recipient from the first: then it would be sent in a
+ * transaction of its own, and is left out here. */
+static gboolean
+is_split_off (Try *try, const gchar *to)
+{
+  const GPtrArray *recipients = try->request.recipients;
+
+  if (recipients->len < 2
+      || chain_same_class (try->state, ((BasePath *) recipients->pdata[0])->address, to, FALSE))
+    return FALSE;
+  printf ("recipient <%s> is filtered differently: it would hear 452 4.5.3 and come separately\n",
+          to);
+  return TRUE;
+}
+
 /* Each recipient by itself: a refusal is that recipient's. */
 static gboolean
 ask_recipients (Try *try)
@@ -190,6 +223,11 @@ ask_recipients (Try *try)
       const ChainOutcome *outcome;
 
       g_ptr_array_add (try->request.recipients, base_path_new (*to, NULL));
+      if (is_split_off (try, *to))
+        {
+          g_ptr_array_set_size (try->request.recipients, (gint) try->request.recipients->len - 1);
+          continue;
+        }
       run_hook (try, IPC_HOOK_RCPT, *to);
       outcome = chain_outcome (try->state);
       if (outcome->kind != CHAIN_REFUSE && !take_outcome (try, FALSE))
@@ -239,7 +277,7 @@ show_message (Try *try, gboolean whole)
 static void
 run_session (Try *try)
 {
-  gboolean whole = chain_wants (&try->chain, IPC_HOOKS_OF_BODY);
+  gboolean whole;
   BasePath *sender;
   GPtrArray *recipients;
 
@@ -247,6 +285,7 @@ run_session (Try *try)
     return;
   if (ask_envelope (try))
     {
+      whole = chain_needs_body (try->state);
       show_message (try, whole);
       run_hook (try, whole ? IPC_HOOK_END_OF_MESSAGE : IPC_HOOK_END_OF_HEADERS, NULL);
       take_outcome (try, TRUE);
@@ -276,7 +315,8 @@ build_chain (Chain *chain, const ConfigListener *listener, const WorkerModules *
                                          .state_size = facts->state_size,
                                          .timeout = filter->timeout * 1000,
                                          .on_failure = (ChainOnFailure) filter->on_failure,
-                                         .enforce = filter->enforce };
+                                         .enforce = filter->enforce,
+                                         .only_if = filter->conditions };
       chain->hooks |= facts->hooks;
     }
 }
@@ -335,6 +375,19 @@ read_message (const gchar *path, GError **error)
   return NULL;
 }
 
+/* For conditions; what is no address is in no network. */
+static BaseEndpoint
+endpoint_of (const gchar *address)
+{
+  BaseEndpoint endpoint = { 0 };
+  gboolean six = strchr (address, ':') != NULL;
+  g_autofree gchar *text = g_strconcat (six ? "[" : "", address, six ? "]:25252" : ":25252", NULL);
+
+  if (!base_endpoint_parse (text, &endpoint, NULL))
+    memset (&endpoint, 0, sizeof endpoint);
+  return endpoint;
+}
+
 static gint
 run_chain (const Options *options, const Config *config, const WorkerModules *modules,
            const ConfigListener *listener, GBytes *message)
@@ -354,6 +407,7 @@ run_chain (const Options *options, const Config *config, const WorkerModules *mo
                                       .client_address = options->client,
                                       .client_port = 25252,
                                       .client_name = (gchar *) "unknown" };
+  try.client = endpoint_of (options->client);
   run_session (&try);
   try_worker_free (try.worker);
   chain_state_free (try.state);

@@ -111,7 +111,8 @@ report_unknown_block (const ConfigBlock *block, const ConfigBlock *parent, Confi
     names[i] = sections[i].type;
   nearest = config_suggest (block->type, names);
   if (*parent->type != '\0')
-    config_errors_add (errors, &block->place, "%s has no blocks, found \"%s\"", described,
+    config_errors_add (errors, &block->place, "%s has no blocks%s, found \"%s\"", described,
+                       strcmp (parent->type, "listener") == 0 ? " but \"filter\"" : "",
                        block->type);
   else if (nearest != NULL)
     config_errors_add (errors, &block->place, "unknown block \"%s\"; did you mean \"%s\"?",
@@ -167,11 +168,26 @@ check_count (guint *counts, const Section *section, const ConfigBlock *block, Co
   return FALSE;
 }
 
+/* Only a listener has blocks of its own: filters that it changes. */
 static void
-report_inner_blocks (const ConfigBlock *block, ConfigErrors *errors)
+check_inner_blocks (const ConfigBlock *block, ConfigErrors *errors)
 {
+  gboolean takes_filters = strcmp (block->type, "listener") == 0;
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
   for (guint i = 0; i < block->blocks->len; i++)
-    report_unknown_block (g_ptr_array_index (block->blocks, i), block, errors);
+    {
+      const ConfigBlock *inner = g_ptr_array_index (block->blocks, i);
+
+      if (!takes_filters || strcmp (inner->type, "filter") != 0)
+        {
+          report_unknown_block (inner, block, errors);
+          continue;
+        }
+      if (check_title (find_section ("filter"), inner, errors))
+        check_doubled (seen, inner, errors);
+      check_inner_blocks (inner, errors);
+    }
 }
 
 void
@@ -195,7 +211,7 @@ bind_sections (Config *config, ConfigErrors *errors)
           report_unknown_block (block, root, errors);
           continue;
         }
-      report_inner_blocks (block, errors);
+      check_inner_blocks (block, errors);
       if (check_title (section, block, errors) && check_doubled (seen, block, errors)
           && check_count (counts, section, block, errors))
         section->bind (config, block, errors);
@@ -231,6 +247,8 @@ static void
 clear_filter (ConfigFilter *filter)
 {
   config_options_clear (config_section_options ("filter"), filter);
+  g_clear_pointer (&filter->conditions, g_ptr_array_unref);
+  override_clear (filter);
   g_free (filter->name);
   g_free (filter);
 }

@@ -91,6 +91,37 @@ check_tls (const ConfigTls *tls, ConfigErrors *errors)
     config_errors_add (errors, &tls->block->place, "title \"%s\" is no host name", tls->name);
 }
 
+static gboolean
+has_listener (const Config *config, const gchar *pattern)
+{
+  for (guint i = 0; i < config->listeners->len; i++)
+    if (base_pattern_matches (pattern,
+                              ((ConfigListener *) g_ptr_array_index (config->listeners, i))->name))
+      return TRUE;
+  return config->tree->damaged;
+}
+
+/* A listener that is not there is a slip of the pen: the condition would never hold, or always. */
+static void
+check_conditions (const Config *config, const ConfigFilter *filter, ConfigErrors *errors)
+{
+  if (g_strv_length (filter->only_if) > CONFIG_MAX_CONDITIONS)
+    config_errors_add (errors, config_block_place_of (filter->block, "only-if"),
+                       "filter \"%s\" has more than %d conditions", filter->name,
+                       CONFIG_MAX_CONDITIONS);
+  for (guint i = 0; i < filter->conditions->len; i++)
+    {
+      const BaseCondition *condition = g_ptr_array_index (filter->conditions, i);
+
+      if (condition->kind != BASE_CONDITION_LISTENER)
+        continue;
+      for (gchar **pattern = condition->patterns; *pattern != NULL; pattern++)
+        if (!has_listener (config, *pattern))
+          config_errors_add (errors, config_block_place_of (filter->block, "only-if"),
+                             "option \"only-if\": there is no listener \"%s\"", *pattern);
+    }
+}
+
 static void
 check_filter (const Config *config, ConfigFilter *filter, ConfigErrors *errors)
 {
@@ -98,6 +129,7 @@ check_filter (const Config *config, ConfigFilter *filter, ConfigErrors *errors)
   g_autofree gchar *deadline = value_format_number (CONFIG_OPTION_DURATION, config->deadline);
 
   check_filled (filter->block, "module", filter->module, errors);
+  check_conditions (config, filter, errors);
   if (is_given (filter->block, "timeout") && filter->timeout > config->deadline)
     config_errors_add (errors, config_block_place_of (filter->block, "timeout"),
                        "timeout %s of filter \"%s\" is longer than the deadline %s", timeout,

@@ -18,5 +18,11 @@ void destination_clear (ConfigDestination *destination);
  */
 void link_sections (Config *config, ConfigErrors *errors);
 
+/* Parses the conditions of a filter's `only-if`. */
+void link_filter (ConfigFilter *filter, ConfigErrors *errors);
+/* Puts filters that the listener's own blocks change into their originals' places. */
+void override_filters (Config *config, ConfigListener *listener, ConfigErrors *errors);
+void override_clear (ConfigFilter *filter);
+
 /* What each section says well and all of them together do not mean. */
 void check_sections (Config *config, ConfigErrors *errors);

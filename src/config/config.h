@@ -2,7 +2,7 @@
  * afterwards, shared by all threads. */
 #pragma once
 
-#include "base/network.h"
+#include "base/condition.h"
 #include "config/option.h"
 
 typedef enum
@@ -103,12 +103,15 @@ typedef struct
 {
   gchar *name;
   gchar *module;
-  guint index;     /* in Config.filters */
+  guint index;     /* in Config.filters, which also has those that a listener has changed */
   gint64 timeout;  /* ms */
   gint on_failure; /* ConfigOnFailure */
   gboolean enforce;
+  gchar **only_if;
+  GPtrArray *conditions; /* of BaseCondition, parsed from `only_if`; all of them have to hold */
   const ConfigBlock
-      *block; /* the module's own options are bound from it where the module is loaded */
+      *block;          /* the module's own options are bound from it where the module is loaded */
+  ConfigBlock *merged; /* `block` of a filter as one listener has it, owned; NULL: as it stands */
 } ConfigFilter;
 
 typedef struct
@@ -171,6 +174,9 @@ typedef struct
   GPtrArray *filters;   /* of ConfigFilter */
   ConfigBlock *tree;    /* owned; keeps every place alive */
 } Config;
+
+#define CONFIG_MAX_CONDITIONS 32 /* in one `only-if` */
+#define CONFIG_MAX_FILTERS 4096  /* those that listeners have changed among them */
 
 /* Parses, binds, links and checks everything that needs no module, no socket and no key. NULL when
  * there was an error: then `errors` has them all. `path` NULL: the built-in default (127.0.0.1:2525

@@ -105,8 +105,26 @@ link_listener (Config *config, ConfigListener *listener, const Namespace *filter
                     &listener->n_relay_networks, errors);
   listener->filters = (ConfigFilter **) link_names (filters, block, listener->filter_names,
                                                     &listener->n_filters, quiet, errors);
+  override_filters (config, listener, errors);
   listener->routes = (ConfigRoute **) link_names (routes, block, listener->route_names,
                                                   &listener->n_routes, quiet, errors);
+}
+
+void
+link_filter (ConfigFilter *filter, ConfigErrors *errors)
+{
+  filter->conditions = g_ptr_array_new_with_free_func ((GDestroyNotify) base_condition_free);
+  for (guint i = 0; filter->only_if[i] != NULL; i++)
+    {
+      g_autoptr (GError) error = NULL;
+      BaseCondition *condition = base_condition_parse (filter->only_if[i], &error);
+
+      if (condition != NULL)
+        g_ptr_array_add (filter->conditions, condition);
+      else
+        config_errors_add (errors, config_block_place_of_item (filter->block, "only-if", i),
+                           "option \"only-if\": %s", error->message);
+    }
 }
 
 static void
@@ -131,6 +149,7 @@ link_sections (Config *config, ConfigErrors *errors)
     {
       ConfigFilter *filter = g_ptr_array_index (config->filters, i);
 
+      link_filter (filter, errors);
       g_hash_table_insert (filters, filter->name, filter);
     }
   for (guint i = 0; i < config->routes->len; i++)

@@ -146,17 +146,19 @@ static const ConfigOption route_options[] = {
 
 #define FILTER(member, option, type, ...) OPTION (ConfigFilter, member, option, type, __VA_ARGS__)
 
-static const ConfigOption filter_options[]
-    = { FILTER (module, "module", STRING, .required = TRUE,
-                .help = "the module; `mailweir filters` lists them, and their options"),
-        FILTER (timeout, "timeout", DURATION, .fallback = "30s", RANGE_WAIT,
-                .help
-                = "for its part of one request; then the worker is killed and on-failure applies"),
-        FILTER (on_failure, "on-failure", CHOICE, .choices = on_failure,
-                .help = "what a crash or a time-out means: 451, as if it were not there, or 554"),
-        FILTER (enforce, "enforce", BOOLEAN, .fallback = "true",
-                .help = "false: its verdict is logged and not applied"),
-        { NULL } };
+static const ConfigOption filter_options[] = {
+  FILTER (module, "module", STRING, .required = TRUE,
+          .help = "the module; `mailweir filters` lists them, and their options"),
+  FILTER (timeout, "timeout", DURATION, .fallback = "30s", RANGE_WAIT,
+          .help = "for its part of one request; then the worker is killed and on-failure applies"),
+  FILTER (on_failure, "on-failure", CHOICE, .choices = on_failure,
+          .help = "what a crash or a time-out means: 451, as if it were not there, or 554"),
+  FILTER (enforce, "enforce", BOOLEAN, .fallback = "true",
+          .help = "false: its verdict is logged and not applied"),
+  FILTER (only_if, "only-if", STRING_LIST,
+          .help = "conditions, as \"client 10.0.0.0/8\": it is asked only if all of them hold"),
+  { NULL }
+};
 
 #define TLS(member, option, type, ...) OPTION (ConfigTls, member, option, type, __VA_ARGS__)
 

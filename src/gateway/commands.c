@@ -4,6 +4,15 @@
 
 #include <string.h>
 
+void
+session_answer (GatewaySession *session, const BaseReply *reply)
+{
+  if (session->close_after)
+    smtp_server_answer_close (session->server, reply);
+  else
+    smtp_server_answer (session->server, reply);
+}
+
 /* Logs a filter's refusal and answers with it. TRUE: it was one, nothing is left to do. */
 static gboolean
 answer_refusal (GatewaySession *session, const gchar *command, const ChainOutcome *outcome)
@@ -14,7 +23,7 @@ answer_refusal (GatewaySession *session, const gchar *command, const ChainOutcom
   if (outcome->kind == CHAIN_CLOSE)
     smtp_server_answer_close (session->server, outcome->reply);
   else
-    smtp_server_answer (session->server, outcome->reply);
+    session_answer (session, outcome->reply);
   return TRUE;
 }
 
@@ -27,12 +36,12 @@ after_connect (GatewaySession *session, const ChainOutcome *outcome)
     return;
   if (outcome->reply != NULL && outcome->reply->code == 220)
     {
-      smtp_server_answer (session->server, outcome->reply);
+      session_answer (session, outcome->reply);
       return;
     }
   g_autoptr (BaseReply) greeting
       = base_reply_printf (220, 0, 0, 0, "%s ESMTP Mailweir", session->listener->config->hostname);
-  smtp_server_answer (session->server, greeting);
+  session_answer (session, greeting);
 }
 
 static void
@@ -73,6 +82,8 @@ answer_ehlo (GatewaySession *session, SmtpCapabilities upstreams)
   offered.flags |= mechanisms != NULL ? SMTP_CAP_AUTH : 0;
   smtp_server_offer_auth (session->server, mechanisms);
   smtp_server_answer_ehlo (session->server, greeting, offered, extra);
+  if (session->close_after)
+    smtp_server_hang_up (session->server);
 }
 
 static void
@@ -82,7 +93,7 @@ accept_helo (GatewaySession *session, const ChainOutcome *outcome)
   if (!session->esmtp)
     {
       g_autoptr (BaseReply) text = g_steal_pointer (&session->fallback);
-      smtp_server_answer (session->server, text);
+      session_answer (session, text);
     }
   else if (session->methods->capabilities (session->host, &upstreams))
     answer_ehlo (session, upstreams);
@@ -131,7 +142,8 @@ on_helo (GatewaySession *session, const SmtpServerEvent *event)
 static void
 after_rset_abort (GatewaySession *session, const ChainOutcome *outcome)
 {
-  smtp_server_answer (session->server, BASE_REPLY (250, 2, 0, 0, "Ok"));
+  g_autoptr (BaseReply) text = g_steal_pointer (&session->fallback);
+  session_answer (session, text);
 }
 
 /* A filter can not keep a client from taking its transaction back: only close is listened to. */
@@ -141,7 +153,12 @@ after_rset (GatewaySession *session, const ChainOutcome *outcome)
   if (outcome->kind == CHAIN_CLOSE)
     smtp_server_answer_close (session->server, outcome->reply);
   else
-    transaction_abort (session, "aborted", after_rset_abort);
+    {
+      gboolean theirs = outcome->kind == CHAIN_PASS && outcome->reply != NULL;
+      session->fallback
+          = base_reply_copy (theirs ? outcome->reply : BASE_REPLY (250, 2, 0, 0, "Ok"));
+      transaction_abort (session, "aborted", after_rset_abort);
+    }
 }
 
 static void
@@ -160,7 +177,7 @@ after_simple (GatewaySession *session, const ChainOutcome *outcome)
     return;
   if (outcome->reply == NULL && fallback->code >= 400)
     session_log_own_refusal (session, "command", fallback);
-  smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : fallback);
+  session_answer (session, outcome->reply != NULL ? outcome->reply : fallback);
 }
 
 static void
@@ -185,7 +202,7 @@ after_added (GatewaySession *session, const ChainOutcome *outcome)
     return;
   if (outcome->reply == NULL)
     session_log_own_refusal (session, session->hook_verb, fallback);
-  smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : fallback);
+  session_answer (session, outcome->reply != NULL ? outcome->reply : fallback);
 }
 
 static void

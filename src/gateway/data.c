@@ -9,10 +9,12 @@
 /* ---- DATA, BDAT ---- */
 
 static gboolean
-needs_spool (const GatewaySession *session)
+needs_spool (GatewaySession *session)
 {
   const GatewayTransaction *tx = session->tx;
-  return tx->aside == ASIDE_QUARANTINE || chain_wants (&session->listener->chain, IPC_HOOKS_OF_BODY)
+  session_refresh_facts (session, NULL);
+  return tx->aside == ASIDE_QUARANTINE
+         || (session->chain != NULL && chain_needs_body (session->chain))
          || (tx->destination != NULL && tx->destination->kind == CONFIG_DESTINATION_MAILDIR);
 }
 
@@ -40,17 +42,17 @@ refuse_data (GatewaySession *session, const BaseReply *reply, const gchar *filte
   if (close)
     smtp_server_answer_close (session->server, reply);
   else
-    smtp_server_answer (session->server, reply);
+    session_answer (session, reply);
 }
 
 static void
-open_data (GatewaySession *session)
+open_data (GatewaySession *session, const BaseReply *text)
 {
+  const BaseReply *go_ahead
+      = text != NULL ? text : BASE_REPLY (354, 0, 0, 0, "End data with <CR><LF>.<CR><LF>");
   choose_way (session);
   smtp_server_answer (session->server,
-                      session->tx->chunked
-                          ? BASE_REPLY (250, 2, 0, 0, "Ok")
-                          : BASE_REPLY (354, 0, 0, 0, "End data with <CR><LF>.<CR><LF>"));
+                      session->tx->chunked ? BASE_REPLY (250, 2, 0, 0, "Ok") : go_ahead);
 }
 
 static void
@@ -64,8 +66,10 @@ after_data (GatewaySession *session, const ChainOutcome *outcome)
     refuse_data (session, tx->failure, NULL, FALSE);
   else if (transaction_set_aside (session, outcome) || envelope_edit (session, outcome, &refusal))
     {
-      transaction_set_text (session, outcome);
-      open_data (session);
+      gboolean go_ahead = outcome->reply != NULL && outcome->reply->code == 354;
+      if (!go_ahead)
+        transaction_set_text (session, outcome);
+      open_data (session, go_ahead ? outcome->reply : NULL);
     }
   else
     refuse_data (session, refusal, NULL, FALSE);
@@ -79,7 +83,7 @@ data_begin (GatewaySession *session, gboolean chunked)
   if (tx->failure != NULL)
     refuse_data (session, tx->failure, NULL, FALSE);
   else if (tx->aside != ASIDE_NO)
-    open_data (session);
+    open_data (session, NULL);
   else
     session_run_hook (session, IPC_HOOK_DATA, NULL, after_data);
 }

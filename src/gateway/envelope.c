@@ -62,7 +62,8 @@ forget_transaction (GatewaySession *session)
 static void
 after_mail (GatewaySession *session, const ChainOutcome *outcome)
 {
-  const BaseReply *ok = BASE_REPLY (250, 2, 1, 0, "Sender ok");
+  g_autoptr (BaseReply) ok
+      = base_reply_printf (250, 2, 1, 0, "Sender <%s> ok", session->tx->sender->address);
   transaction_set_aside (session, outcome);
   if (outcome->kind == CHAIN_REFUSE || outcome->kind == CHAIN_CLOSE)
     {
@@ -71,11 +72,11 @@ after_mail (GatewaySession *session, const ChainOutcome *outcome)
       if (outcome->kind == CHAIN_CLOSE)
         smtp_server_answer_close (session->server, outcome->reply);
       else
-        smtp_server_answer (session->server, outcome->reply);
+        session_answer (session, outcome->reply);
       forget_transaction (session);
       return;
     }
-  smtp_server_answer (session->server, outcome->reply != NULL ? outcome->reply : ok);
+  session_answer (session, outcome->reply != NULL ? outcome->reply : ok);
 }
 
 void
@@ -108,13 +109,13 @@ envelope_answer_pending (GatewaySession *session)
       tx->next_answer++;
       if (recipient->state == RECIPIENT_REFUSED)
         session_log_refusal (session, "RCPT", recipient->path->address, recipient->reply, NULL);
+      const BaseReply *reply = recipient->state == RECIPIENT_ACCEPTED && recipient->text != NULL
+                                   ? recipient->text
+                                   : recipient->reply;
       if (recipient->close)
-        smtp_server_answer_close (session->server, recipient->reply);
+        smtp_server_answer_close (session->server, reply);
       else
-        smtp_server_answer (session->server,
-                            recipient->state == RECIPIENT_ACCEPTED && recipient->text != NULL
-                                ? recipient->text
-                                : recipient->reply);
+        smtp_server_answer (session->server, reply);
     }
 }
 
@@ -145,16 +146,26 @@ envelope_fail_pending (GatewaySession *session, const BaseReply *reply)
   envelope_answer_pending (session);
 }
 
-static void
-accept_by_ourselves (GatewaySession *session)
-{
-  envelope_fail_pending (session, BASE_REPLY (250, 2, 1, 5, "Recipient ok"));
-}
-
 static GatewayRecipient *
 last_recipient (GatewayTransaction *tx)
 {
   return tx->recipients->pdata[tx->recipients->len - 1];
+}
+
+static void
+accept_by_ourselves (GatewaySession *session)
+{
+  GatewayTransaction *tx = session->tx;
+  for (guint i = tx->next_answer; i < tx->recipients->len; i++)
+    {
+      GatewayRecipient *recipient = tx->recipients->pdata[i];
+      if (!recipient->asked || recipient->reply != NULL)
+        continue;
+      g_autoptr (BaseReply) ok
+          = base_reply_printf (250, 2, 1, 5, "Recipient <%s> ok", recipient->path->address);
+      settle_recipient (recipient, ok);
+    }
+  envelope_answer_pending (session);
 }
 
 static void
@@ -176,20 +187,53 @@ ask_destination (GatewaySession *session)
     accept_by_ourselves (session);
 }
 
+/* Filters are asked about some recipients' messages and not about others' (`only-if`): one message
+ * can not have both. Whether the last recipient differs from the first one that was not refused. */
+static gboolean
+differs (GatewaySession *session, gboolean aside)
+{
+  GatewayTransaction *tx = session->tx;
+  const gchar *last = last_recipient (tx)->path->address;
+  for (guint i = 0; session->chain != NULL && i + 1 < tx->recipients->len; i++)
+    {
+      const GatewayRecipient *recipient = tx->recipients->pdata[i];
+      if (recipient->state == RECIPIENT_REFUSED)
+        continue;
+      session_refresh_facts (session, last);
+      return !chain_same_class (session->chain, recipient->path->address, last, aside);
+    }
+  return FALSE;
+}
+
+static const BaseReply *
+split_reply (void)
+{
+  static const BaseReply reply
+      = { 452, { 4, 5, 3 }, (gchar *) "Recipient is filtered differently, send it separately" };
+  return &reply;
+}
+
 static void
 after_rcpt (GatewaySession *session, const ChainOutcome *outcome)
 {
   GatewayTransaction *tx = session->tx;
   GatewayRecipient *recipient = last_recipient (tx);
+  recipient->close = session->close_after;
+  session->close_after = FALSE;
   switch (outcome->kind)
     {
     case CHAIN_REFUSE:
     case CHAIN_CLOSE:
-      recipient->close = outcome->kind == CHAIN_CLOSE;
+      recipient->close |= outcome->kind == CHAIN_CLOSE;
       refuse_last (session, outcome->reply);
       return;
     case CHAIN_DISCARD:
     case CHAIN_QUARANTINE:
+      if (differs (session, TRUE))
+        {
+          refuse_last (session, split_reply ());
+          return;
+        }
       transaction_set_aside (session, outcome);
       recipient->asked = TRUE;
       accept_by_ourselves (session);
@@ -247,14 +291,15 @@ leave_route (GatewaySession *session)
   g_clear_pointer (&session->tx->failure, base_reply_free);
 }
 
-/* The first accepted recipient fixes the route; while earlier ones are unanswered nobody knows
- * whether one will be. */
+/* The first accepted recipient fixes the route and the class; while earlier ones are unanswered
+ * nobody knows whether one will be. */
 static void
 route_last (GatewaySession *session, const ConfigRoute *route)
 {
   GatewayTransaction *tx = session->tx;
   gboolean elsewhere = tx->route != NULL && tx->route != route;
-  if (elsewhere && tx->next_answer + 1 < tx->recipients->len)
+  gboolean apart = differs (session, FALSE);
+  if ((elsewhere || apart) && tx->next_answer + 1 < tx->recipients->len)
     {
       session->work = SESSION_PARKED;
       return;
@@ -263,6 +308,11 @@ route_last (GatewaySession *session, const ConfigRoute *route)
     {
       refuse_last (session,
                    BASE_REPLY (452, 4, 5, 3, "Recipient is routed elsewhere, send it separately"));
+      return;
+    }
+  if (apart)
+    {
+      refuse_last (session, split_reply ());
       return;
     }
   if (elsewhere)
@@ -278,6 +328,11 @@ route_last (GatewaySession *session, const ConfigRoute *route)
 static void
 take_aside (GatewaySession *session)
 {
+  if (differs (session, TRUE))
+    {
+      refuse_last (session, split_reply ());
+      return;
+    }
   last_recipient (session->tx)->asked = TRUE;
   accept_by_ourselves (session);
 }

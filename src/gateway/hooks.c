@@ -70,6 +70,7 @@ finish_run (GatewaySession *session)
   if (chain_failure (session->chain) != NULL)
     base_log (BASE_LOG_WARNING, "session=%s filter failed: %s", session->id,
               chain_failure (session->chain));
+  session->close_after |= chain_outcome (session->chain)->close;
   if (after != NULL)
     after (session, chain_outcome (session->chain));
 }
@@ -133,6 +134,32 @@ submit_or_refuse (GatewaySession *session)
 }
 
 void
+session_refresh_facts (GatewaySession *session, const gchar *recipient)
+{
+  const GatewayTransaction *tx = session->tx;
+  const BaseFacts facts = { .listener = session->listener->listener->name,
+                            .client = &session->client,
+                            .user = session->user,
+                            .sender = tx != NULL ? tx->sender->address : NULL,
+                            .recipient = recipient };
+  if (session->chain != NULL)
+    chain_state_set_facts (session->chain, &facts);
+}
+
+/* From DATA on all recipients are of one class, and any of them stands for it. */
+static void
+prepare_facts (GatewaySession *session, IpcHook hook, const gchar *argument)
+{
+  g_autoptr (GPtrArray) paths = NULL;
+  session_refresh_facts (session, hook == IPC_HOOK_RCPT ? argument : NULL);
+  if (hook != IPC_HOOK_DATA)
+    return;
+  paths = envelope_paths (session->tx);
+  if (paths->len > 0)
+    chain_state_set_recipient (session->chain, ((const BasePath *) paths->pdata[0])->address);
+}
+
+void
 session_run_hook (GatewaySession *session, IpcHook hook, const gchar *argument,
                   SessionContinue after)
 {
@@ -141,6 +168,8 @@ session_run_hook (GatewaySession *session, IpcHook hook, const gchar *argument,
     size = session->tx->head_end;
   if (session->tx != NULL && hook == IPC_HOOK_END_OF_MESSAGE)
     size = message_spool_size (session->tx->spool);
+  if (session->chain != NULL)
+    prepare_facts (session, hook, argument);
   if (session->chain == NULL || !chain_begin (session->chain, hook, size))
     {
       after (session, &nobody);

@@ -11,7 +11,8 @@ chain_filter (const ConfigFilter *filter, const IpcFilterFacts *facts)
                         .state_size = facts->state_size,
                         .timeout = filter->timeout * 1000,
                         .on_failure = (ChainOnFailure) filter->on_failure,
-                        .enforce = filter->enforce };
+                        .enforce = filter->enforce,
+                        .only_if = filter->conditions };
 }
 
 static void

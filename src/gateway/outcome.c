@@ -75,7 +75,7 @@ transaction_answer (GatewaySession *session, const BaseReply *reply, const gchar
   session_log_message (session, answer, status);
   if (!session->client_gone)
     {
-      if (tx->close)
+      if (tx->close || session->close_after)
         smtp_server_answer_close (session->server, answer);
       else
         smtp_server_answer (session->server, answer);

@@ -175,6 +175,7 @@ struct _GatewaySession
   const gchar *hook_verb;            /* IPC_HOOK_COMMAND: of the listener's table */
   guint32 hook_code;
   BaseReply *fallback;  /* of a command, while its hook or message_over runs */
+  gboolean close_after; /* a filter wants the session to end with the current operation */
   guint32 serial;       /* of the open request */
   gint64 filter_until;  /* the awaited filter's time; 0: not running, or queued */
   gint64 last_activity; /* of the client */
@@ -203,8 +204,13 @@ struct _GatewaySession
 /* hooks.c: runs `hook` and goes on with `after`; at once when nobody wants it. */
 void session_run_hook (GatewaySession *session, IpcHook hook, const gchar *argument,
                        SessionContinue after);
+/* What filters' conditions are held against now; `recipient`: the one in question, or NULL. */
+void session_refresh_facts (GatewaySession *session, const gchar *recipient);
 void session_abandon_hooks (GatewaySession *session);
 void session_filter_timed_out (GatewaySession *session);
+
+/* commands.c: answers a command, and hangs up behind it if a filter wants that. */
+void session_answer (GatewaySession *session, const BaseReply *reply);
 
 /* session.c: looks at the client's socket (rule 7). TRUE: nobody is there to hear an answer; what
  * is open is given up by the pump. */

@@ -65,7 +65,7 @@ check_record (IpcReader *reader, const IpcRecord *record)
     return;
   if (speaks != (record->reply != NULL))
     ipc_reader_fail (reader, "a verdict and a reply that do not go together");
-  else if (record->reply != NULL && record->reply->code / 100 == 3)
+  else if (record->reply != NULL && record->reply->code / 100 == 3 && record->reply->code != 354)
     ipc_reader_fail (reader, "a reply 3xx");
   else if (record->descriptor >= 0 && !record->descriptor_set)
     ipc_reader_fail (reader, "a descriptor that is not set");

@@ -162,6 +162,12 @@ smtp_server_answer_close (SmtpServer *server, const BaseReply *reply)
   smtp_server_close (server);
 }
 
+void
+smtp_server_hang_up (SmtpServer *server)
+{
+  smtp_server_close (server);
+}
+
 /* Keywords whose lines have arguments. */
 static void
 add_argued_lines (const SmtpServer *server, BaseReply *reply, guint32 flags)

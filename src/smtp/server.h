@@ -202,6 +202,9 @@ void smtp_server_answer (SmtpServer *server, const BaseReply *reply);
 /* The same, then nothing more is read and smtp_server_is_closing() is TRUE. Also allowed while no
  * event is open (421 at any moment). */
 void smtp_server_answer_close (SmtpServer *server, const BaseReply *reply);
+/* Nothing more is read: as the end of smtp_server_answer_close(), behind an answer that was given.
+ */
+void smtp_server_hang_up (SmtpServer *server);
 /* 250 to EHLO: `greeting` is its first line, then the keywords of `offered`, then `extra` lines
  * (separated by '\n', or NULL). The offered capabilities decide which parameters MAIL and RCPT
  * accept and whether enhanced codes are written; STARTTLS is left out once TLS is active. To a HELO

@@ -13,10 +13,11 @@ struct _WeirContext
   const ConfigListener *listener;
   const WorkerFilter *filter;
   const IpcRequest *request;
-  guint index;     /* of the filter in the chain */
-  IpcHook hook;    /* that is running now */
-  gboolean unread; /* MIME is not offered */
-  gint64 deadline; /* µs, monotonic: then the host gives this filter up */
+  guint index;      /* of the filter in the chain */
+  IpcHook hook;     /* that is running now */
+  gboolean unread;  /* MIME is not offered */
+  gint64 deadline;  /* µs, monotonic: then the host gives this filter up */
+  gsize body_chunk; /* octets of the next piece of the body, or WEIR_BODY_LINES */
   MimeLimits limits;
   WorkerMessage
       *message; /* NULL: the hook has none. Borrowed from the run, as are the next three */
@@ -41,6 +42,13 @@ struct _WeirContext
 };
 
 void worker_context_init (WeirContext *context);
+/* The size of a piece: 1,024 when nothing else is asked for. */
+static inline gsize
+worker_body_chunk (gsize octets)
+{
+  return octets == 0 ? 1024 : octets;
+}
+
 void worker_context_clear (WeirContext *context);
 /* Between two hooks of one filter. */
 void worker_context_end_call (WeirContext *context);

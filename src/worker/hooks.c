@@ -20,19 +20,24 @@ accept_verdict (WeirContext *context, WeirVerdict verdict)
       worker_context_end_call (context);
       return FALSE;
     }
-  if (verdict != WEIR_PASS && !(verdict == WEIR_SKIP && record->reply != NULL))
+  /* A later hook's text does not take back that the session is to end. */
+  if (verdict != WEIR_PASS && !(verdict == WEIR_SKIP && record->reply != NULL)
+      && !(verdict == WEIR_REPLY && record->verdict == IPC_VERDICT_CLOSE
+           && base_reply_is_positive (context->reply)))
     record->verdict = (IpcVerdict) verdict;
   if (verdict == WEIR_REPLY || verdict == WEIR_CLOSE)
     {
       base_reply_free (record->reply);
       record->reply = g_steal_pointer (&context->reply);
     }
-  else if (verdict > WEIR_REPLY)
+  else if (verdict > WEIR_CLOSE)
     g_clear_pointer (&record->reply, base_reply_free);
   if (verdict == WEIR_QUARANTINE)
     record->reason = g_steal_pointer (&context->reason);
   worker_context_end_call (context);
-  return verdict == WEIR_PASS || (verdict == WEIR_REPLY && base_reply_is_positive (record->reply));
+  return verdict == WEIR_PASS
+         || ((verdict == WEIR_REPLY || verdict == WEIR_CLOSE)
+             && base_reply_is_positive (record->reply));
 }
 
 /* Fields as they were when the filter began: what it inserts is not shown to it, what it removed
@@ -70,12 +75,23 @@ run_end_of_headers (WeirContext *context)
   return accept_verdict (context, context->filter->filter->end_of_headers (context));
 }
 
+/* Lines with their CRLF, or pieces; the hook before may have changed its mind. */
+static gsize
+piece_length (const WeirContext *context, const guint8 *data, gsize left)
+{
+  const guint8 *end = NULL;
+
+  if (context->body_chunk != WEIR_BODY_LINES)
+    return MIN (context->body_chunk, left);
+  end = memchr (data, '\n', left);
+  return MIN (end == NULL ? left : (gsize) (end - data) + 1, WEIR_MAX_BODY_LINE);
+}
+
 static gboolean
 run_body (WeirContext *context)
 {
   const WeirFilter *filter = context->filter->filter;
   GBytes *bytes = worker_message_bytes (context->message, NULL);
-  gsize chunk = filter->body_chunk == 0 ? 1024 : filter->body_chunk;
   gboolean more = bytes != NULL;
   gsize size = 0;
   const guint8 *data = bytes == NULL ? NULL : g_bytes_get_data (bytes, &size);
@@ -83,9 +99,12 @@ run_body (WeirContext *context)
   context->hook = IPC_HOOK_BODY;
   if (bytes == NULL)
     context->failure = g_strdup ("the message's bytes can not be had");
-  for (gsize at = more ? worker_headers_body (worker_context_headers (context)) : 0;
-       more && at < size; at += chunk)
-    more = accept_verdict (context, filter->body (context, data + at, MIN (chunk, size - at)));
+  for (gsize at = more ? worker_headers_body (worker_context_headers (context)) : 0, length = 0;
+       more && at < size; at += length)
+    {
+      length = piece_length (context, data + at, size - at);
+      more = accept_verdict (context, filter->body (context, data + at, length));
+    }
   return more;
 }
 

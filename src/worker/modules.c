@@ -128,7 +128,8 @@ check_filter (const WeirFilter *filter, const gchar *path, GError **error)
   if (filter->state_size > WEIR_MAX_STATE)
     return fail (error, path, "state_size is %" G_GSIZE_FORMAT ", the most is %d",
                  filter->state_size, WEIR_MAX_STATE);
-  if (filter->config_size > MAX_CONFIG_SIZE || filter->body_chunk > MAX_BODY_CHUNK)
+  if (filter->config_size > MAX_CONFIG_SIZE
+      || (filter->body_chunk > MAX_BODY_CHUNK && filter->body_chunk != WEIR_BODY_LINES))
     return fail (error, path, "config_size or body_chunk is absurd");
   if ((filter->edits & ~known) != 0)
     return fail (error, path, "declares edits of unknown kind (%#x)", filter->edits);

@@ -84,8 +84,8 @@ filter_at (const Run *run, guint index)
   return worker_modules_nth (run->worker->modules, run->listener->filters[index]->index);
 }
 
-/* The next filter from `index` on that subscribes and is not spared (one that skipped a message
- * still hears that it is over); the chain's length when there is none. */
+/* The next filter from `index` on that subscribes and is not spared; the chain's length when there
+ * is none. */
 static guint
 next_filter (const Run *run, guint index)
 {
@@ -93,9 +93,7 @@ next_filter (const Run *run, guint index)
     {
       const IpcFilterState *state = &g_array_index (run->request->filters, IpcFilterState, index);
 
-      gboolean spared = state->skip && !ipc_hook_is_over (run->request->hook);
-
-      if (!spared && (filter_at (run, index)->facts.hooks & run->hooks) != 0)
+      if (!state->skip && (filter_at (run, index)->facts.hooks & run->hooks) != 0)
         break;
     }
   return index;
@@ -196,8 +194,8 @@ ends_chain (const IpcRecord *record, const ConfigFilter *config)
     case IPC_VERDICT_SKIP:
       return FALSE;
     case IPC_VERDICT_REPLY:
-      return record->reply->code >= 400;
     case IPC_VERDICT_CLOSE:
+      return record->reply->code >= 400;
     case IPC_VERDICT_DISCARD:
     case IPC_VERDICT_QUARANTINE:
       return TRUE;
@@ -208,8 +206,8 @@ ends_chain (const IpcRecord *record, const ConfigFilter *config)
 static gboolean
 refuses (const IpcRecord *record)
 {
-  return record->verdict > IPC_VERDICT_REPLY
-         || (record->verdict == IPC_VERDICT_REPLY && record->reply->code >= 400);
+  return record->verdict > IPC_VERDICT_CLOSE
+         || (record->verdict >= IPC_VERDICT_REPLY && record->reply->code >= 400);
 }
 
 static void
@@ -241,19 +239,21 @@ init_context (const Run *run, guint index, gint64 start, WeirContext *context)
 {
   gint64 timeout = filter_at (run, index)->config->timeout * 1000;
 
-  *context = (WeirContext){ .config = run->worker->config,
-                            .listener = run->listener,
-                            .filter = filter_at (run, index),
-                            .request = run->request,
-                            .index = index,
-                            .hook = run->request->hook,
-                            .unread = run->unread,
-                            .deadline = MIN (start + timeout, run->deadline),
-                            .limits = limits_of (run->worker->config),
-                            .message = run->message,
-                            .sender = run->sender,
-                            .recipients = run->recipients,
-                            .notes = run->notes };
+  *context
+      = (WeirContext){ .config = run->worker->config,
+                       .listener = run->listener,
+                       .filter = filter_at (run, index),
+                       .request = run->request,
+                       .index = index,
+                       .hook = run->request->hook,
+                       .unread = run->unread,
+                       .deadline = MIN (start + timeout, run->deadline),
+                       .limits = limits_of (run->worker->config),
+                       .body_chunk = worker_body_chunk (filter_at (run, index)->filter->body_chunk),
+                       .message = run->message,
+                       .sender = run->sender,
+                       .recipients = run->recipients,
+                       .notes = run->notes };
   worker_context_init (context);
 }
 

@@ -55,6 +55,15 @@ weir_close (WeirContext *context, guint code, const char *enhanced, const char *
   return WEIR_CLOSE;
 }
 
+WeirVerdict
+weir_split (WeirContext *context)
+{
+  if (context->hook == IPC_HOOK_RCPT && weir_recipient_count (context) > 1)
+    return weir_reply (context, 452, "4.5.3", "Send this recipient separately");
+  return weir_fail (context, "splits off a recipient in %s where there is none before it",
+                    ipc_hook_name (context->hook));
+}
+
 void
 weir_reply_add_line (WeirContext *context, const char *format, ...)
 {
@@ -114,6 +123,12 @@ weir_log (WeirContext *context, const char *format, ...)
   base_record_emit (record);
 }
 
+void
+weir_set_body_chunk (WeirContext *context, gsize octets)
+{
+  context->body_chunk = worker_body_chunk (octets);
+}
+
 static gboolean
 is_of_transaction (IpcHook hook)
 {
@@ -128,10 +143,9 @@ reply_problem (const WeirContext *context, WeirVerdict verdict)
 
   if (reply == NULL)
     return g_strdup ("gives a reply without having set one");
-  if (!base_reply_is_valid (reply) || reply->code / 100 == 3)
+  if (!base_reply_is_valid (reply)
+      || (reply->code / 100 == 3 && !(reply->code == 354 && context->hook == IPC_HOOK_DATA)))
     return g_strdup_printf ("sets a reply that can not be sent (code %u)", reply->code);
-  if (verdict == WEIR_CLOSE && !refuses && context->hook != IPC_HOOK_QUIT)
-    return g_strdup_printf ("closes with %u, which is no refusal", reply->code);
   if (verdict == WEIR_REPLY && refuses
       && (context->hook == IPC_HOOK_RSET || context->hook == IPC_HOOK_QUIT))
     return g_strdup_printf ("refuses %s with %u", ipc_hook_name (context->hook), reply->code);

@@ -59,7 +59,7 @@ reply_of (guint filter, IpcVerdict verdict, guint code)
 }
 
 static ChainStep
-accept (Fixture *f, IpcRecord *record)
+take (Fixture *f, IpcRecord *record)
 {
   ChainStep step = chain_accept (f->state, record);
   ipc_record_free (record);
@@ -84,10 +84,10 @@ static void
 test_all_pass (Fixture *f, gconstpointer data)
 {
   g_assert_true (chain_begin (f->state, IPC_HOOK_HELO, 0));
-  g_assert_cmpint (accept (f, record_of (0, IPC_VERDICT_PASS)), ==, CHAIN_WAIT);
+  g_assert_cmpint (take (f, record_of (0, IPC_VERDICT_PASS)), ==, CHAIN_WAIT);
   g_assert_cmpstr (chain_awaited (f->state)->name, ==, "two");
-  g_assert_cmpint (accept (f, record_of (1, IPC_VERDICT_PASS)), ==, CHAIN_WAIT);
-  g_assert_cmpint (accept (f, record_of (2, IPC_VERDICT_PASS)), ==, CHAIN_DONE);
+  g_assert_cmpint (take (f, record_of (1, IPC_VERDICT_PASS)), ==, CHAIN_WAIT);
+  g_assert_cmpint (take (f, record_of (2, IPC_VERDICT_PASS)), ==, CHAIN_DONE);
   g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_PASS);
   g_assert_null (chain_awaited (f->state));
 }
@@ -103,8 +103,8 @@ static void
 test_refusal_ends (Fixture *f, gconstpointer data)
 {
   chain_begin (f->state, IPC_HOOK_HELO, 0);
-  accept (f, record_of (0, IPC_VERDICT_PASS));
-  g_assert_cmpint (accept (f, reply_of (1, IPC_VERDICT_REPLY, 550)), ==, CHAIN_DONE);
+  take (f, record_of (0, IPC_VERDICT_PASS));
+  g_assert_cmpint (take (f, reply_of (1, IPC_VERDICT_REPLY, 550)), ==, CHAIN_DONE);
   g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_REFUSE);
   g_assert_cmpint (chain_outcome (f->state)->reply->code, ==, 550);
   g_assert_cmpstr (chain_outcome (f->state)->filter, ==, "two");
@@ -114,9 +114,9 @@ static void
 test_positive_reply_is_only_text (Fixture *f, gconstpointer data)
 {
   chain_begin (f->state, IPC_HOOK_HELO, 0);
-  g_assert_cmpint (accept (f, reply_of (0, IPC_VERDICT_REPLY, 250)), ==, CHAIN_WAIT);
-  accept (f, record_of (1, IPC_VERDICT_PASS));
-  accept (f, record_of (2, IPC_VERDICT_PASS));
+  g_assert_cmpint (take (f, reply_of (0, IPC_VERDICT_REPLY, 250)), ==, CHAIN_WAIT);
+  take (f, record_of (1, IPC_VERDICT_PASS));
+  take (f, record_of (2, IPC_VERDICT_PASS));
   g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_PASS);
   g_assert_cmpint (chain_outcome (f->state)->reply->code, ==, 250);
 }
@@ -128,9 +128,9 @@ test_shadow_changes_nothing (Fixture *f, gconstpointer data)
   chain_begin (f->state, IPC_HOOK_END_OF_MESSAGE, 10);
   IpcRecord *record = reply_of (0, IPC_VERDICT_REPLY, 550);
   edit (record, 0, 0, "X: 1\r\n");
-  g_assert_cmpint (accept (f, record), ==, CHAIN_WAIT);
-  accept (f, record_of (1, IPC_VERDICT_PASS));
-  accept (f, record_of (2, IPC_VERDICT_PASS));
+  g_assert_cmpint (take (f, record), ==, CHAIN_WAIT);
+  take (f, record_of (1, IPC_VERDICT_PASS));
+  take (f, record_of (2, IPC_VERDICT_PASS));
   g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_PASS);
   g_assert_null (chain_outcome (f->state)->edits);
   g_assert_nonnull (strstr (chain_log_filters (f->state), "one=would-reject"));
@@ -141,9 +141,9 @@ test_skip_lasts_for_the_message (Fixture *f, gconstpointer data)
 {
   chain_state_begin_message (f->state);
   chain_begin (f->state, IPC_HOOK_MAIL, 0);
-  accept (f, record_of (0, IPC_VERDICT_SKIP));
-  accept (f, record_of (1, IPC_VERDICT_PASS));
-  accept (f, record_of (2, IPC_VERDICT_PASS));
+  take (f, record_of (0, IPC_VERDICT_SKIP));
+  take (f, record_of (1, IPC_VERDICT_PASS));
+  take (f, record_of (2, IPC_VERDICT_PASS));
   chain_begin (f->state, IPC_HOOK_END_OF_MESSAGE, 10);
   g_assert_cmpstr (chain_awaited (f->state)->name, ==, "two");
   chain_state_end_message (f->state);
@@ -155,7 +155,7 @@ static void
 test_skip_before_mail_lasts_for_the_session (Fixture *f, gconstpointer data)
 {
   chain_begin (f->state, IPC_HOOK_HELO, 0);
-  accept (f, record_of (0, IPC_VERDICT_SKIP));
+  take (f, record_of (0, IPC_VERDICT_SKIP));
   chain_abandon (f->state);
   chain_state_end_message (f->state);
   chain_begin (f->state, IPC_HOOK_MAIL, 0);
@@ -172,8 +172,8 @@ test_on_failure (Fixture *f, gconstpointer data)
       f->filters[2].on_failure = policy;
       chain_state_end_message (f->state);
       chain_begin (f->state, IPC_HOOK_END_OF_MESSAGE, 10);
-      accept (f, record_of (0, IPC_VERDICT_PASS));
-      accept (f, record_of (1, IPC_VERDICT_PASS));
+      take (f, record_of (0, IPC_VERDICT_PASS));
+      take (f, record_of (1, IPC_VERDICT_PASS));
       g_assert_cmpint (chain_fail (f->state, "signal 11"), ==, CHAIN_DONE);
       g_assert_cmpint (chain_outcome (f->state)->kind, ==, kinds[policy]);
       if (codes[policy] != 0)
@@ -190,7 +190,7 @@ test_chain_goes_on_behind_a_failure (Fixture *f, gconstpointer data)
   g_autoptr (IpcRequest) request = ipc_request_new (IPC_HOOK_CONNECT);
   f->filters[1].on_failure = CHAIN_ON_FAILURE_PASS;
   chain_begin (f->state, IPC_HOOK_END_OF_MESSAGE, 10);
-  accept (f, record_of (0, IPC_VERDICT_PASS));
+  take (f, record_of (0, IPC_VERDICT_PASS));
   g_assert_cmpint (chain_fail (f->state, "dead"), ==, CHAIN_REQUEST);
   chain_fill_request (f->state, request);
   g_assert_cmpuint (request->first, ==, 2);
@@ -201,7 +201,7 @@ test_chain_goes_on_behind_a_failure (Fixture *f, gconstpointer data)
 static void
 assert_bad (Fixture *f, IpcRecord *record, const gchar *why)
 {
-  g_assert_cmpint (accept (f, record), ==, CHAIN_DONE);
+  g_assert_cmpint (take (f, record), ==, CHAIN_DONE);
   g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_REFUSE);
   g_assert_cmpint (chain_outcome (f->state)->reply->code, ==, 451);
   g_assert_nonnull (strstr (chain_failure (f->state), why));
@@ -219,12 +219,27 @@ test_bad_verdicts (Fixture *f, gconstpointer data)
   chain_begin (f->state, IPC_HOOK_HELO, 0);
   assert_bad (f, reply_of (0, IPC_VERDICT_REPLY, 354), "");
   chain_begin (f->state, IPC_HOOK_HELO, 0);
-  assert_bad (f, reply_of (0, IPC_VERDICT_CLOSE, 250), "close with a positive reply");
-  chain_begin (f->state, IPC_HOOK_HELO, 0);
   assert_bad (f, record_of (1, IPC_VERDICT_PASS), "another filter");
   chain_begin (f->state, IPC_HOOK_QUIT, 0);
-  g_assert_cmpint (accept (f, reply_of (0, IPC_VERDICT_CLOSE, 221)), ==, CHAIN_DONE);
-  g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_CLOSE);
+  g_assert_cmpint (take (f, reply_of (0, IPC_VERDICT_CLOSE, 221)), ==, CHAIN_WAIT);
+}
+
+/* The session is to end with the operation: the others are asked all the same. */
+static void
+test_polite_close (Fixture *f, gconstpointer data)
+{
+  chain_begin (f->state, IPC_HOOK_MAIL, 0);
+  g_assert_cmpint (take (f, reply_of (0, IPC_VERDICT_CLOSE, 250)), ==, CHAIN_WAIT);
+  take (f, record_of (1, IPC_VERDICT_PASS));
+  g_assert_cmpint (take (f, record_of (2, IPC_VERDICT_PASS)), ==, CHAIN_DONE);
+  g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_PASS);
+  g_assert_true (chain_outcome (f->state)->close);
+  g_assert_cmpuint (chain_outcome (f->state)->reply->code, ==, 250);
+  chain_begin (f->state, IPC_HOOK_MAIL, 0);
+  take (f, reply_of (0, IPC_VERDICT_CLOSE, 250));
+  g_assert_cmpint (take (f, reply_of (1, IPC_VERDICT_REPLY, 550)), ==, CHAIN_DONE);
+  g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_REFUSE);
+  g_assert_true (chain_outcome (f->state)->close);
 }
 
 static void
@@ -240,7 +255,7 @@ test_bad_edits (Fixture *f, gconstpointer data)
     }
   chain_begin (f->state, IPC_HOOK_END_OF_MESSAGE, 10);
   edit (record = record_of (0, IPC_VERDICT_PASS), 5, 5, "");
-  accept (f, record); /* exactly to the end */
+  take (f, record); /* exactly to the end */
   edit (record = record_of (1, IPC_VERDICT_PASS), 5, 1, "");
   assert_bad (f, record, "outside the message"); /* of what the first one left */
   chain_begin (f->state, IPC_HOOK_HELO, 0);
@@ -274,10 +289,10 @@ test_edits_compose_in_chain_order (Fixture *f, gconstpointer data)
   IpcRecord *record;
   chain_begin (f->state, IPC_HOOK_END_OF_MESSAGE, sizeof original - 1);
   edit (record = record_of (0, IPC_VERDICT_PASS), 0, 0, "A: 1\r\n");
-  accept (f, record);
+  take (f, record);
   edit (record = record_of (1, IPC_VERDICT_PASS), 6, 7, "Title");
-  accept (f, record);
-  accept (f, record_of (2, IPC_VERDICT_PASS));
+  take (f, record);
+  take (f, record_of (2, IPC_VERDICT_PASS));
   g_autoptr (GBytes) result = message_edits_apply (chain_outcome (f->state)->edits, &source, NULL);
   g_assert_cmpmem (g_bytes_get_data (result, NULL), g_bytes_get_size (result), "A: 1\r\nTitle: x",
                    14);
@@ -293,7 +308,7 @@ test_state_and_descriptor_travel (Fixture *f, gconstpointer data)
   record->descriptor_set = TRUE;
   record->descriptor = pair[0];
   chain_begin (f->state, IPC_HOOK_HELO, 0);
-  accept (f, record);
+  take (f, record);
   chain_abandon (f->state);
   g_autoptr (IpcRequest) request = ipc_request_new (IPC_HOOK_CONNECT);
   chain_begin (f->state, IPC_HOOK_MAIL, 0);
@@ -335,12 +350,12 @@ test_notes (Fixture *f, gconstpointer data)
   IpcRecord *record = record_of (0, IPC_VERDICT_PASS);
   add_note (record, "session", "1");
   chain_begin (f->state, IPC_HOOK_HELO, 0);
-  accept (f, record);
+  take (f, record);
   chain_abandon (f->state);
   chain_state_begin_message (f->state);
   add_note (record = record_of (0, IPC_VERDICT_PASS), "message", "2");
   chain_begin (f->state, IPC_HOOK_MAIL, 0);
-  accept (f, record);
+  take (f, record);
   g_autofree gchar *both = chain_log_notes (f->state);
   g_assert_cmpstr (both, ==, "session=1,message=2");
   chain_state_end_message (f->state);
@@ -352,9 +367,9 @@ static void
 test_over_has_no_verdict (Fixture *f, gconstpointer data)
 {
   chain_begin (f->state, IPC_HOOK_MESSAGE_OVER, 0);
-  g_assert_cmpint (accept (f, reply_of (0, IPC_VERDICT_REPLY, 550)), ==, CHAIN_REQUEST);
-  accept (f, record_of (1, IPC_VERDICT_PASS));
-  accept (f, record_of (2, IPC_VERDICT_PASS));
+  g_assert_cmpint (take (f, reply_of (0, IPC_VERDICT_REPLY, 550)), ==, CHAIN_REQUEST);
+  take (f, record_of (1, IPC_VERDICT_PASS));
+  take (f, record_of (2, IPC_VERDICT_PASS));
   g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_PASS);
 }
 
@@ -366,7 +381,7 @@ test_shadow_does_not_soften_a_limit (Fixture *f, gconstpointer data)
   g_assert_true (chain_begin (f->state, IPC_HOOK_END_OF_MESSAGE, 10));
   IpcRecord *record = reply_of (0, IPC_VERDICT_REPLY, 554);
   record->limit = record->last = TRUE;
-  g_assert_cmpint (accept (f, record), ==, CHAIN_DONE);
+  g_assert_cmpint (take (f, record), ==, CHAIN_DONE);
   g_assert_cmpint (chain_outcome (f->state)->kind, ==, CHAIN_REFUSE);
 }
 
@@ -386,6 +401,7 @@ main (int argc, char **argv)
   ADD ("/chain/skip/session", test_skip_before_mail_lasts_for_the_session);
   ADD ("/chain/failure/policies", test_on_failure);
   ADD ("/chain/failure/goes-on", test_chain_goes_on_behind_a_failure);
+  ADD ("/chain/polite-close", test_polite_close);
   ADD ("/chain/bad/verdicts", test_bad_verdicts);
   ADD ("/chain/bad/edits", test_bad_edits);
   ADD ("/chain/bad/envelopes", test_bad_envelopes);

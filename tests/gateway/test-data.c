@@ -221,7 +221,8 @@ test_nobody_is_asked_behind_a_quarantine (gconstpointer first)
   harness_say (h, SAY_MAIL SAY_RCPT "RCPT TO:<c@box.test>\nRCPT TO:<d@none.test>\n");
   g_autofree gchar *heard = harness_heard (h);
   g_assert_cmpstr (heard, ==,
-                   "250 2.1.0 Sender ok\n250 2.1.5 Recipient ok\n250 2.1.5 Recipient ok\n"
+                   "250 2.1.0 Sender <a@client.test> ok\n"
+                   "250 2.1.5 Recipient <b@up.test> ok\n250 2.1.5 Recipient <c@box.test> ok\n"
                    "554 5.7.1 Relay access denied\n");
   harness_say (h, "DATA\n");
   g_free (harness_heard (h));

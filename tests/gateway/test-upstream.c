@@ -171,7 +171,7 @@ test_next_transaction_waits_for_the_reset (void)
   harness_script (h, "RSET", "stall");
   say_envelope (h);
   harness_say (h, "RSET\n" SAY_MAIL SAY_RCPT);
-  harness_assert_heard (h, "250 2.0.0 Ok\n250 2.1.0 Sender ok\n");
+  harness_assert_heard (h, "250 2.0.0 Ok\n250 2.1.0 Sender <a@client.test> ok\n");
   harness_upstream_answers (h, "250 2.0.0 clean");
   harness_assert_code (h, "250");
   g_assert_cmpuint (h->connections, ==, 1);

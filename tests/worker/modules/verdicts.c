@@ -1,4 +1,4 @@
-/* Answers mail, rset and end_of_headers as its option `answer` says: every verdict, good and bad,
+/* answers commands and end_of_headers as its option `answer` says: every verdict, good and bad,
  * and every way to die. */
 #include <signal.h>
 #include <string.h>
@@ -44,6 +44,8 @@ misbehave (WeirContext *context, const char *answer)
     return weir_reply (context, 550, "4.0.0", "no");
   if (strcmp (answer, "354") == 0)
     return weir_reply (context, 354, NULL, "go on");
+  if (strcmp (answer, "split") == 0)
+    return weir_split (context);
   if (strcmp (answer, "close-250") == 0)
     return weir_close (context, 250, NULL, "fine");
   if (strcmp (answer, "undeclared") == 0)
@@ -89,6 +91,8 @@ WEIR_EXPORT const WeirFilter weir_filter = {
   .options = options,
   .connect = answer,
   .mail = on_mail,
+  .rcpt = on_mail,
+  .data = answer,
   .end_of_headers = answer,
   .rset = answer,
 };
