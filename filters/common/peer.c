@@ -19,7 +19,8 @@ struct _CommonPeer
   const char *what;
   const char *address;
   int fd;
-  gint64 deadline; /* µs, monotonic */
+  gint64 whole;    /* µs, monotonic: the end of everything */
+  gint64 deadline; /* the same, of what is done now; not behind `whole` */
 };
 
 /* ---- Addresses ---- */
@@ -187,14 +188,44 @@ connect_internet (CommonPeer *peer, GError **error)
 }
 
 CommonPeer *
-common_peer_connect (const char *what, const char *address, gint64 left, GError **error)
+common_peer_adopt (const char *what, const char *address, int descriptor, gint64 left)
 {
-  g_autoptr (CommonPeer) peer = g_new0 (CommonPeer, 1);
+  CommonPeer *peer = g_new0 (CommonPeer, 1);
 
   peer->what = what;
   peer->address = address;
-  peer->fd = -1;
-  peer->deadline = g_get_monotonic_time () + (left - MIN (left / 5, MAX_RESERVE)) * 1000;
+  peer->fd = descriptor;
+  peer->whole = g_get_monotonic_time () + (left - MIN (left / 5, MAX_RESERVE)) * 1000;
+  peer->deadline = peer->whole;
+  return peer;
+}
+
+int
+common_peer_descriptor (const CommonPeer *peer)
+{
+  return peer->fd;
+}
+
+int
+common_peer_release (CommonPeer *peer)
+{
+  int descriptor = peer->fd;
+
+  g_free (peer);
+  return descriptor;
+}
+
+void
+common_peer_wait_at_most (CommonPeer *peer, gint64 milliseconds)
+{
+  peer->deadline = MIN (peer->whole, g_get_monotonic_time () + milliseconds * 1000);
+}
+
+CommonPeer *
+common_peer_connect (const char *what, const char *address, gint64 left, GError **error)
+{
+  g_autoptr (CommonPeer) peer = common_peer_adopt (what, address, -1, left);
+
   if (common_peer_is_local (address) ? connect_local (peer, error) : connect_internet (peer, error))
     return g_steal_pointer (&peer);
   return NULL;
@@ -289,9 +320,8 @@ common_peer_end_writing (CommonPeer *peer)
 
 /* ---- Reading ---- */
 
-/* One more piece; its length, 0 at the end, -1 for an error. */
-static gssize
-read_some (const CommonPeer *peer, char *buffer, gsize size, GError **error)
+gssize
+common_peer_read_some (CommonPeer *peer, gpointer buffer, gsize size, GError **error)
 {
   const char *doing = "while its answer was awaited";
 
@@ -315,10 +345,10 @@ read_some (const CommonPeer *peer, char *buffer, gsize size, GError **error)
 }
 
 static gboolean
-take (const CommonPeer *peer, GString *answer, int end, gsize most, gboolean *whole, GError **error)
+take (CommonPeer *peer, GString *answer, int end, gsize most, gboolean *whole, GError **error)
 {
   char buffer[4096];
-  gssize got = read_some (peer, buffer, sizeof buffer, error);
+  gssize got = common_peer_read_some (peer, buffer, sizeof buffer, error);
   const char *found = got > 0 && end >= 0 ? memchr (buffer, end, (gsize) got) : NULL;
 
   if (got < 0)

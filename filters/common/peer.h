@@ -17,6 +17,16 @@ gboolean common_peer_is_local (const char *address); /* a path */
  * limits of its own. NULL: error. */
 CommonPeer *common_peer_connect (const char *what, const char *address, gint64 left,
                                  GError **error);
+/* The same of a connection that is there already, whose descriptor is non-blocking and becomes the
+ * peer's. */
+CommonPeer *common_peer_adopt (const char *what, const char *address, int descriptor, gint64 left);
+/* The connection itself, for its options; the peer's. */
+int common_peer_descriptor (const CommonPeer *peer);
+/* Frees the peer, but leaves its connection open; the descriptor is the caller's. */
+int common_peer_release (CommonPeer *peer);
+/* From now on nothing takes longer than this altogether, until the next such call; nor longer than
+ * what was left at the beginning. */
+void common_peer_wait_at_most (CommonPeer *peer, gint64 milliseconds);
 /* Closes the connection, whatever is under way on it. NULL is fine. */
 void common_peer_free (CommonPeer *peer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CommonPeer, common_peer_free)
@@ -27,6 +37,9 @@ gboolean common_peer_write (CommonPeer *peer, gconstpointer bytes, gsize length,
 /* With one octet 0; `descriptor` stays the caller's. For a local socket. */
 gboolean common_peer_send_descriptor (CommonPeer *peer, int descriptor, GError **error);
 void common_peer_end_writing (CommonPeer *peer);
+
+/* Waits for one more piece; its length, 0 at the end, -1: error. */
+gssize common_peer_read_some (CommonPeer *peer, gpointer buffer, gsize size, GError **error);
 
 #define COMMON_PEER_TO_THE_END -1
 /* What the other side says, without the octet `end` that ends it, or (COMMON_PEER_TO_THE_END) until

@@ -96,14 +96,43 @@ on_header_append (lua_State *lua)
   return add_field (lua, weir_header_append);
 }
 
+typedef gboolean (*InsertField) (WeirContext *context, guint index, const char *name,
+                                 const char *value, GError **error);
+
 static int
-on_header_insert (lua_State *lua)
+insert_field (lua_State *lua, InsertField insert)
 {
   guint index = api_index (lua, 1);
   const char *name = api_text (lua, 2);
   const char *value = api_text (lua, 3);
   GError *error = NULL;
-  gboolean done = weir_header_insert (api_context (lua), index, name, value, &error);
+  gboolean done = insert (api_context (lua), index, name, value, &error);
+
+  return finish (lua, done, error);
+}
+
+static int
+on_header_insert (lua_State *lua)
+{
+  return insert_field (lua, weir_header_insert);
+}
+
+static int
+on_header_insert_raw (lua_State *lua)
+{
+  return insert_field (lua, weir_header_insert_raw);
+}
+
+typedef gboolean (*ChangeField) (WeirContext *context, guint index, const char *value,
+                                 GError **error);
+
+static int
+change_field (lua_State *lua, ChangeField change)
+{
+  guint index = api_index (lua, 1);
+  const char *value = api_text (lua, 2);
+  GError *error = NULL;
+  gboolean done = change (api_context (lua), index, value, &error);
 
   return finish (lua, done, error);
 }
@@ -111,12 +140,13 @@ on_header_insert (lua_State *lua)
 static int
 on_header_change (lua_State *lua)
 {
-  guint index = api_index (lua, 1);
-  const char *value = api_text (lua, 2);
-  GError *error = NULL;
-  gboolean done = weir_header_change (api_context (lua), index, value, &error);
+  return change_field (lua, weir_header_change);
+}
 
-  return finish (lua, done, error);
+static int
+on_header_change_raw (lua_State *lua)
+{
+  return change_field (lua, weir_header_change_raw);
 }
 
 static int
@@ -162,6 +192,8 @@ const luaL_Reg api_edits[] = {
   { "header_append", on_header_append },
   { "header_insert", on_header_insert },
   { "header_change", on_header_change },
+  { "header_insert_raw", on_header_insert_raw },
+  { "header_change_raw", on_header_change_raw },
   { "header_remove", on_header_remove },
   { "body_replace", on_body_replace },
   { "message_replace", on_message_replace },

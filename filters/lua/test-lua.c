@@ -289,8 +289,9 @@ test_edits (void)
   expect_edit ("weir.header_prepend ('A', '1') weir.header_append ('B', '2\\n 3')", MESSAGE,
                "A: 1\r\nFrom: a@b\r\nSubject: x\r\nB: 2\r\n 3\r\n\r\nbody\r\n");
   expect_edit ("weir.header_insert (2, 'A', '1') weir.header_change (1, 'c@d') "
-               "weir.header_remove (3)",
-               MESSAGE, "From: c@d\r\nA: 1\r\n\r\nbody\r\n");
+               "weir.header_insert_raw (3, 'B', '2') weir.header_change_raw (3, '3') "
+               "weir.header_remove (4)",
+               MESSAGE, "From: c@d\r\nA: 1\r\nB:3\r\n\r\nbody\r\n");
   expect_edit ("weir.body_replace ('new\\n')", MESSAGE, "From: a@b\r\nSubject: x\r\n\r\nnew\r\n");
   expect_edit ("weir.message_replace ('A: 1\\n\\nnew\\n')", MESSAGE, "A: 1\r\n\r\nnew\r\n");
   expect_edit ("print (pcall (weir.header_append, 'A', '1\\n2'), "

@@ -364,6 +364,11 @@ WEIR_API gboolean weir_header_insert (WeirContext *context, guint index, const c
                                       const char *value, GError **error);
 WEIR_API gboolean weir_header_change (WeirContext *context, guint index, const char *value,
                                       GError **error);
+/* The same with all that shall stand behind the colon: no space is put there. */
+WEIR_API gboolean weir_header_insert_raw (WeirContext *context, guint index, const char *name,
+                                          const char *raw, GError **error);
+WEIR_API gboolean weir_header_change_raw (WeirContext *context, guint index, const char *raw,
+                                          GError **error);
 WEIR_API gboolean weir_header_remove (WeirContext *context, guint index, GError **error);
 
 /* Parts, named by objects of weir_message_mime()'s tree, which stays as it was parsed. A

@@ -114,13 +114,13 @@ check_name (const char *name, GError **error)
   return TRUE;
 }
 
-/* What stands behind the colon: CRLF in folds, white space first. NULL: error. */
+/* What stands behind the colon: CRLF in folds; white space first, unless `exact`. NULL: error. */
 static gchar *
-make_raw (const char *value, GError **error)
+make_raw (const char *value, gboolean exact, GError **error)
 {
   g_autoptr (GString) raw = g_string_sized_new (strlen (value) + 8);
 
-  if (*value != ' ' && *value != '\t')
+  if (!exact && *value != ' ' && *value != '\t')
     g_string_append_c (raw, ' ');
   for (const char *at = value; *at != '\0'; at++)
     {
@@ -138,13 +138,13 @@ make_raw (const char *value, GError **error)
 
 static gboolean
 insert_field (WeirContext *context, guint index, const char *name, const char *value,
-              GError **error)
+              gboolean exact, GError **error)
 {
   g_autofree gchar *raw = NULL;
 
   if (!worker_context_may_edit (context, WEIR_EDIT_HEADERS, error) || !check_name (name, error))
     return FALSE;
-  raw = make_raw (value, error);
+  raw = make_raw (value, exact, error);
   if (raw == NULL)
     return FALSE;
   worker_headers_insert (worker_context_headers (context), MIN (index, weir_header_count (context)),
@@ -155,20 +155,27 @@ insert_field (WeirContext *context, guint index, const char *name, const char *v
 gboolean
 weir_header_prepend (WeirContext *context, const char *name, const char *value, GError **error)
 {
-  return insert_field (context, 0, name, value, error);
+  return insert_field (context, 0, name, value, FALSE, error);
 }
 
 gboolean
 weir_header_append (WeirContext *context, const char *name, const char *value, GError **error)
 {
-  return insert_field (context, G_MAXUINT, name, value, error);
+  return insert_field (context, G_MAXUINT, name, value, FALSE, error);
 }
 
 gboolean
 weir_header_insert (WeirContext *context, guint index, const char *name, const char *value,
                     GError **error)
 {
-  return insert_field (context, index, name, value, error);
+  return insert_field (context, index, name, value, FALSE, error);
+}
+
+gboolean
+weir_header_insert_raw (WeirContext *context, guint index, const char *name, const char *raw,
+                        GError **error)
+{
+  return insert_field (context, index, name, raw, TRUE, error);
 }
 
 static gboolean
@@ -185,18 +192,30 @@ check_index (WeirContext *context, guint index, GError **error)
   return FALSE;
 }
 
-gboolean
-weir_header_change (WeirContext *context, guint index, const char *value, GError **error)
+static gboolean
+change_field (WeirContext *context, guint index, const char *value, gboolean exact, GError **error)
 {
   g_autofree gchar *raw = NULL;
 
   if (!check_index (context, index, error))
     return FALSE;
-  raw = make_raw (value, error);
+  raw = make_raw (value, exact, error);
   if (raw == NULL)
     return FALSE;
   worker_headers_change (worker_context_headers (context), index, raw);
   return TRUE;
+}
+
+gboolean
+weir_header_change (WeirContext *context, guint index, const char *value, GError **error)
+{
+  return change_field (context, index, value, FALSE, error);
+}
+
+gboolean
+weir_header_change_raw (WeirContext *context, guint index, const char *raw, GError **error)
+{
+  return change_field (context, index, raw, TRUE, error);
 }
 
 gboolean

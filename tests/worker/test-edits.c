@@ -58,6 +58,9 @@ test_headers (void)
   expect (MESSAGE, "\"append|X|y\"", "A: 1\r\nB: 2\r\n 3\r\nC:4\r\nX: y\r\n\r\nbody\r\n");
   expect (MESSAGE, "\"insert|1|X|y\"", "A: 1\r\nX: y\r\nB: 2\r\n 3\r\nC:4\r\n\r\nbody\r\n");
   expect (MESSAGE, "\"change|B|new\"", "A: 1\r\nB: new\r\nC:4\r\n\r\nbody\r\n");
+  expect (MESSAGE, "\"insert-raw|1|X|y\"", "A: 1\r\nX:y\r\nB: 2\r\n 3\r\nC:4\r\n\r\nbody\r\n");
+  expect (MESSAGE, "\"change-raw|B|\\tnew\"", "A: 1\r\nB:\tnew\r\nC:4\r\n\r\nbody\r\n");
+  expect (MESSAGE, "\"change-raw|B|new\"", "A: 1\r\nB:new\r\nC:4\r\n\r\nbody\r\n");
   expect (MESSAGE, "\"remove|B\"", "A: 1\r\nC:4\r\n\r\nbody\r\n");
   expect (MESSAGE, "\"change|A|a\\n b\"", "A: a\r\n b\r\nB: 2\r\n 3\r\nC:4\r\n\r\nbody\r\n");
 }
@@ -89,6 +92,7 @@ test_headers_refused (void)
 {
   refuse (MESSAGE, "\"append|X|a\\nEvil: b\"", "line break");
   refuse (MESSAGE, "\"append|X|a\\n\"", "line break");
+  refuse (MESSAGE, "\"insert-raw|0|X|a\\nEvil: b\"", "line break");
   refuse (MESSAGE, "\"append|X Y|a\"", "no header name");
   refuse (MESSAGE, "\"append|X:|a\"", "no header name");
   refuse (MESSAGE, "\"append||a\"", "no header name");

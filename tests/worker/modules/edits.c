@@ -43,6 +43,10 @@ header_step (WeirContext *context, char **w, GError **error)
     return weir_header_insert (context, index, w[2], w[3], error);
   if (strcmp (w[0], "change") == 0)
     return weir_header_change (context, index, w[2], error);
+  if (strcmp (w[0], "insert-raw") == 0)
+    return weir_header_insert_raw (context, index, w[2], w[3], error);
+  if (strcmp (w[0], "change-raw") == 0)
+    return weir_header_change_raw (context, index, w[2], error);
   return weir_header_remove (context, index, error);
 }
 
