@@ -221,6 +221,17 @@ parse_line (SmtpServer *server, const SmtpCommand *row, const SmtpLine *line, gs
   return row->parse (server, row, argument, (gsize) (end - argument));
 }
 
+static BaseReply *
+not_offered (const SmtpServer *server, const SmtpCommand *row)
+{
+  if (server->state == SMTP_STATE_START)
+    return base_reply_printf (503, 5, 5, 1, "Send %s first",
+                              server->limits->lmtp ? "LHLO" : "EHLO");
+  if (row->flags & SMTP_COMMAND_TRUSTED)
+    return base_reply_printf (550, 5, 7, 0, "Not authorized to use %s", row->verb);
+  return base_reply_printf (502, 5, 5, 1, "%s is not offered", row->verb);
+}
+
 /* What can be said against a command before its own parser. */
 static BaseReply *
 check_place (SmtpServer *server, const SmtpCommand *row)
@@ -232,10 +243,7 @@ check_place (SmtpServer *server, const SmtpCommand *row)
   if ((row->flags & SMTP_COMMAND_SMTP) && server->limits->lmtp)
     return base_reply_new (500, 5, 5, 1, "This is LMTP, send LHLO");
   if (row->offer != 0 && !(server->offered & row->offer))
-    return server->state == SMTP_STATE_START
-               ? base_reply_printf (503, 5, 5, 1, "Send %s first",
-                                    server->limits->lmtp ? "LHLO" : "EHLO")
-               : base_reply_printf (502, 5, 5, 1, "%s is not offered", row->verb);
+    return not_offered (server, row);
   if (!(row->states & server->state))
     return misplaced (server, row);
   return NULL;

@@ -14,6 +14,7 @@ typedef enum
   SMTP_COMMAND_COUNTED = 1 << 3, /* the host's 500 to 504, 530 and 555 count it as a bad command */
   SMTP_COMMAND_SMTP = 1 << 5,    /* not in LMTP */
   SMTP_COMMAND_LMTP = 1 << 6,    /* only there */
+  SMTP_COMMAND_TRUSTED = 1 << 7, /* offered to some peers alone: 550 5.7.0 for the others */
   SMTP_COMMAND_LATER = 1 << 4,   /* `answered` sees to the writing of the reply */
 } SmtpCommandFlags;
 

@@ -29,6 +29,7 @@ const SmtpCommand smtp_command_xclient = {
   .verb = "XCLIENT",
   .syntax = "XCLIENT name=value ...",
   .states = SMTP_STATES_IDLE,
+  .flags = SMTP_COMMAND_TRUSTED,
   .offer = SMTP_CAP_XCLIENT,
   .misplaced = "Not during a mail transaction",
   .parse = parse,

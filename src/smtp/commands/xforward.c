@@ -16,6 +16,7 @@ const SmtpCommand smtp_command_xforward = {
   .verb = "XFORWARD",
   .syntax = "XFORWARD name=value ...",
   .states = SMTP_STATES_IDLE,
+  .flags = SMTP_COMMAND_TRUSTED,
   .offer = SMTP_CAP_XFORWARD,
   .misplaced = "Not during a mail transaction",
   .parse = parse,
