@@ -27,8 +27,8 @@ quote (const guint8 *bytes, gsize length)
   GString *text = g_string_new ("\"");
 
   for (gsize i = 0; i < MIN (length, QUOTED); i++)
-    if (bytes[i] < ' ' || bytes[i] > '~' || bytes[i] == '"' || bytes[i] == '\\')
-      g_string_append_printf (text, "\\x%02X", bytes[i]);
+    if (bytes[i] < ' ' || bytes[i] > '~' || bytes[i] == '"')
+      g_string_append_printf (text, "<%02X>", bytes[i]);
     else
       g_string_append_c (text, (gchar) bytes[i]);
   g_string_append (text, length > QUOTED ? "\"..." : "\"");

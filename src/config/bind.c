@@ -229,6 +229,9 @@ clear_listener (ConfigListener *listener)
   g_free (listener->filters);
   g_free (listener->routes);
   g_free (listener->relay_networks);
+  g_free (listener->proxy_from.networks);
+  g_free (listener->xclient_from.networks);
+  g_free (listener->xforward_from.networks);
   g_free (listener);
 }
 

@@ -207,6 +207,16 @@ check_upstream_tls (const ConfigRoute *route, ConfigErrors *errors)
       }
 }
 
+/* Whom should a folder be told about? */
+static void
+check_introduction (const ConfigRoute *route, const gchar *name, gboolean wanted,
+                    ConfigErrors *errors)
+{
+  if (wanted && route->n_destinations > 0 && !is_host (&route->destinations[0]))
+    config_errors_add (errors, config_block_place_of (route->block, name),
+                       "\"%s\" of route \"%s\", which leads to no server", name, route->name);
+}
+
 static void
 check_route (const ConfigRoute *route, ConfigErrors *errors)
 {
@@ -215,6 +225,9 @@ check_route (const ConfigRoute *route, ConfigErrors *errors)
   check_patterns (route, errors);
   check_pool (route, errors);
   check_upstream_tls (route, errors);
+  check_introduction (route, "xforward", route->xforward, errors);
+  check_introduction (route, "xclient", route->xclient, errors);
+  check_introduction (route, "proxy", route->proxy != CONFIG_PROXY_OFF, errors);
 }
 
 /* ---- Listeners ---- */
@@ -315,6 +328,19 @@ has_claims (const ConfigListener *listener)
   return FALSE;
 }
 
+/* Whoever may say who the client is may say that it is one of relay-from. */
+static void
+check_believed (const ConfigListener *listener, const gchar *name, const ConfigPeers *peers,
+                ConfigErrors *errors)
+{
+  for (guint i = 0; i < peers->count; i++)
+    if (peers->networks[i].prefix == 0)
+      config_errors_add (errors, config_block_place_of_item (listener->block, name, i),
+                         "listener \"%s\" would be an open relay: its %s holds everybody; "
+                         "say relay = \"any\" if that is meant",
+                         listener->name, name);
+}
+
 /* `for = "*"` and `relay-from = "0.0.0.0/0"` are `relay = "any"` in other words. */
 static void
 check_everybody (const ConfigListener *listener, ConfigErrors *errors)
@@ -325,6 +351,8 @@ check_everybody (const ConfigListener *listener, ConfigErrors *errors)
                          "listener \"%s\" would be an open relay: its relay-from holds everybody; "
                          "say relay = \"any\" if that is meant",
                          listener->name);
+  check_believed (listener, "proxy-from", &listener->proxy_from, errors);
+  check_believed (listener, "xclient-from", &listener->xclient_from, errors);
   for (guint i = 0; i < listener->n_routes; i++)
     if (g_strv_contains ((const gchar *const *) listener->routes[i]->for_domains, "*"))
       config_errors_add (errors, config_block_place_of (listener->block, "routes"),

@@ -58,6 +58,21 @@ typedef enum
   CONFIG_DESTINATION_DISCARD
 } ConfigDestinationKind;
 
+typedef enum
+{
+  CONFIG_PROXY_OFF,
+  CONFIG_PROXY_V1,
+  CONFIG_PROXY_V2
+} ConfigProxy;
+
+/* Peers whose word is taken on who their client is. */
+typedef struct
+{
+  gchar **texts;
+  BaseNetwork *networks; /* parsed from `texts` */
+  guint count;
+} ConfigPeers;
+
 /* tls { … }: the first block without a title is the default; `tls "mx.example.org" { … }` is chosen
  * by SNI. */
 typedef struct
@@ -96,6 +111,8 @@ typedef struct
   gint64 connections; /* a host, all threads together */
   gint64 keep;        /* ms an idle connection is kept */
   gboolean xforward;
+  gboolean xclient;
+  gint proxy; /* ConfigProxy */
   const ConfigBlock *block;
 } ConfigRoute;
 
@@ -134,6 +151,7 @@ typedef struct
   gchar **relay_from;
   BaseNetwork *relay_networks;
   guint n_relay_networks;
+  ConfigPeers proxy_from, xclient_from, xforward_from;
   gint relay;                                                      /* ConfigRelay */
   gint64 connections, connections_per_client, messages_per_minute; /* 0: no limit */
   gint newlines;                                                   /* ConfigNewlines */
@@ -199,6 +217,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Config, config_free)
 const ConfigRoute *config_listener_route (const ConfigListener *listener, const gchar *recipient,
                                           gboolean *needs_relay);
 gboolean config_listener_may_relay (const ConfigListener *listener, const BaseEndpoint *client);
+gboolean config_peers_contain (const ConfigPeers *peers, const BaseEndpoint *peer);
 /* The table of a section, for `check`'s suggestions, the manual and tests: "", "listener", "route",
  * "filter", "tls", "limits". */
 const ConfigOption *config_section_options (const gchar *section);

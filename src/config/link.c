@@ -92,6 +92,13 @@ link_names (const Namespace *space, const ConfigBlock *block, gchar **names, gui
 }
 
 static void
+link_peers (const ConfigBlock *block, const gchar *name, ConfigPeers *peers, ConfigErrors *errors)
+{
+  peers->networks = parse_each (block, name, peers->texts, sizeof (BaseNetwork), parse_network,
+                                &peers->count, errors);
+}
+
+static void
 link_listener (Config *config, ConfigListener *listener, const Namespace *filters,
                const Namespace *routes, ConfigErrors *errors)
 {
@@ -103,6 +110,9 @@ link_listener (Config *config, ConfigListener *listener, const Namespace *filter
   listener->relay_networks
       = parse_each (block, "relay-from", listener->relay_from, sizeof (BaseNetwork), parse_network,
                     &listener->n_relay_networks, errors);
+  link_peers (block, "proxy-from", &listener->proxy_from, errors);
+  link_peers (block, "xclient-from", &listener->xclient_from, errors);
+  link_peers (block, "xforward-from", &listener->xforward_from, errors);
   listener->filters = (ConfigFilter **) link_names (filters, block, listener->filter_names,
                                                     &listener->n_filters, quiet, errors);
   override_filters (config, listener, errors);

@@ -53,6 +53,15 @@ config_listener_route (const ConfigListener *listener, const gchar *recipient,
 }
 
 gboolean
+config_peers_contain (const ConfigPeers *peers, const BaseEndpoint *peer)
+{
+  for (guint i = 0; i < peers->count; i++)
+    if (base_network_contains (&peers->networks[i], peer))
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
 config_listener_may_relay (const ConfigListener *listener, const BaseEndpoint *client)
 {
   if (listener->relay == CONFIG_RELAY_ANY)

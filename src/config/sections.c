@@ -24,6 +24,7 @@ static const gchar *const listener_tls[] = { "off", "starttls", "implicit", NULL
 static const gchar *const auth[] = { "off", "tls", "always", NULL };
 static const gchar *const upstream_tls[] = { "off", "opportunistic", "required", "verified", NULL };
 static const gchar *const on_failure[] = { "tempfail", "pass", "reject", NULL };
+static const gchar *const proxy[] = { "off", "v1", "v2", NULL };
 static const gchar *const relay[] = { "listed", "any", NULL };
 static const gchar *const over_limit[] = { "reject", "pass", NULL };
 static const gchar *const newlines[] = { "refuse", "normalize", NULL };
@@ -98,6 +99,13 @@ static const ConfigOption listener_options[]
                   .help = "networks whose clients may send to anyone"),
         LISTENER (relay, "relay", CHOICE, .choices = relay,
                   .help = "any: everybody may send to anyone, an open relay"),
+        LISTENER (proxy_from.texts, "proxy-from", STRING_LIST,
+                  .help = "networks of load balancers: each connection of theirs begins with a "
+                          "PROXY header, version 1 or 2, and is that client's"),
+        LISTENER (xclient_from.texts, "xclient-from", STRING_LIST,
+                  .help = "networks that may say by XCLIENT who the client is"),
+        LISTENER (xforward_from.texts, "xforward-from", STRING_LIST,
+                  .help = "networks that may say by XFORWARD, for the log, who the client was"),
         LISTENER (connections, "connections", INTEGER, .fallback = "1000", RANGE_COUNT,
                   .help = "sessions at once; one more hears 421; 0 is no limit"),
         LISTENER (connections_per_client, "connections-per-client", INTEGER, .fallback = "100",
@@ -141,6 +149,10 @@ static const ConfigOption route_options[] = {
          .help = "how long an idle connection is kept"),
   ROUTE (xforward, "xforward", BOOLEAN, .fallback = "false",
          .help = "tell the server who our client is, by XFORWARD, where it offers that"),
+  ROUTE (xclient, "xclient", BOOLEAN, .fallback = "false",
+         .help = "be our client to the server, by XCLIENT; 451 where it does not let us"),
+  ROUTE (proxy, "proxy", CHOICE, .choices = proxy,
+         .help = "begin each connection with a PROXY header that names our client"),
   { NULL }
 };
 

@@ -36,12 +36,19 @@ auth_route (const GatewaySession *session)
   return first;
 }
 
+gboolean
+auth_binds (const GatewaySession *session)
+{
+  return session->user != NULL && session->auth != AUTH_NONE;
+}
+
 gchar *
 auth_offer (const GatewaySession *session, SmtpCapabilities upstreams)
 {
   gint when = session->listener->listener->auth;
   gboolean safe = when == CONFIG_AUTH_ALWAYS || session->tls_protocol != NULL;
-  if (when == CONFIG_AUTH_OFF || !safe || auth_route (session) == NULL)
+  gboolean known = session->user != NULL && session->auth == AUTH_NONE; /* by XCLIENT */
+  if (known || when == CONFIG_AUTH_OFF || !safe || auth_route (session) == NULL)
     return NULL;
   return smtp_capabilities_mechanisms (upstreams);
 }
@@ -196,6 +203,18 @@ knows (const GatewayUpstream *upstream, const gchar *mechanism)
 }
 
 void
+auth_go_on (GatewaySession *session)
+{
+  if (!knows (session->upstream, session->auth_mechanism))
+    {
+      refuse (session, BASE_REPLY (504, 5, 5, 4, "Unrecognized authentication mechanism"));
+      return;
+    }
+  smtp_client_auth (session->upstream->client, session->auth_mechanism, session->auth_initial, 0);
+  upstream_wait (session, session->upstream_route->reply);
+}
+
+void
 auth_ready (GatewaySession *session, GatewayUpstream *upstream)
 {
   session->upstream = upstream;
@@ -208,13 +227,8 @@ auth_ready (GatewaySession *session, GatewayUpstream *upstream)
                 session->id, upstream->name);
       refuse (session, &broken);
     }
-  else if (!knows (upstream, session->auth_mechanism))
-    refuse (session, BASE_REPLY (504, 5, 5, 4, "Unrecognized authentication mechanism"));
-  else
-    {
-      smtp_client_auth (upstream->client, session->auth_mechanism, session->auth_initial, 0);
-      upstream_wait (session, session->upstream_route->reply);
-    }
+  else if (!introduce_say (session))
+    auth_go_on (session);
 }
 
 void

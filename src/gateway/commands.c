@@ -29,19 +29,23 @@ answer_refusal (GatewaySession *session, const gchar *command, const ChainOutcom
 
 /* ---- connect ---- */
 
+gboolean
+session_greet (GatewaySession *session, const ChainOutcome *outcome)
+{
+  if (outcome->kind == CHAIN_REFUSE || outcome->kind == CHAIN_CLOSE)
+    return FALSE;
+  g_autoptr (BaseReply) greeting
+      = base_reply_printf (220, 0, 0, 0, "%s ESMTP Mailweir", session->listener->config->hostname);
+  gboolean theirs = outcome->reply != NULL && outcome->reply->code == 220;
+  session_answer (session, theirs ? outcome->reply : greeting);
+  return TRUE;
+}
+
 static void
 after_connect (GatewaySession *session, const ChainOutcome *outcome)
 {
-  if (answer_refusal (session, "CONNECT", outcome))
-    return;
-  if (outcome->reply != NULL && outcome->reply->code == 220)
-    {
-      session_answer (session, outcome->reply);
-      return;
-    }
-  g_autoptr (BaseReply) greeting
-      = base_reply_printf (220, 0, 0, 0, "%s ESMTP Mailweir", session->listener->config->hostname);
-  session_answer (session, greeting);
+  if (!session_greet (session, outcome))
+    answer_refusal (session, "CONNECT", outcome);
 }
 
 static void
@@ -66,8 +70,11 @@ offer (const GatewaySession *session, SmtpCapabilities upstreams)
   if ((upstreams.flags & SMTP_CAP_SIZE) != 0 && upstreams.size != 0
       && (offered.size == 0 || upstreams.size < offered.size))
     offered.size = upstreams.size;
-  if (listener->listener->tls == CONFIG_TLS_STARTTLS && session->tls_protocol == NULL)
+  /* Behind XCLIENT it is too late: TLS makes everything forgotten that was said in plaintext. */
+  if (listener->listener->tls == CONFIG_TLS_STARTTLS && session->tls_protocol == NULL
+      && !session->described)
     offered.flags |= SMTP_CAP_STARTTLS;
+  offered.flags |= session->trusted;
   return offered;
 }
 
@@ -120,6 +127,7 @@ after_helo (GatewaySession *session, const ChainOutcome *outcome)
   g_free (session->helo);
   session->helo = g_steal_pointer (&session->new_helo);
   session->esmtp = session->new_esmtp;
+  identity_forget_forwarded (session);
   base_reply_free (session->fallback);
   session->fallback = outcome->reply != NULL
                           ? base_reply_copy (outcome->reply)
@@ -142,6 +150,7 @@ on_helo (GatewaySession *session, const SmtpServerEvent *event)
 static void
 after_rset_abort (GatewaySession *session, const ChainOutcome *outcome)
 {
+  identity_forget_forwarded (session);
   g_autoptr (BaseReply) text = g_steal_pointer (&session->fallback);
   session_answer (session, text);
 }
@@ -214,13 +223,6 @@ on_added (GatewaySession *session, const SmtpServerEvent *event)
   session_run_hook (session, IPC_HOOK_COMMAND, event->argument, after_added);
 }
 
-/* The machine refuses what EHLO did not offer before it comes here. */
-static void
-on_not_offered (GatewaySession *session, const SmtpServerEvent *event)
-{
-  smtp_server_answer (session->server, BASE_REPLY (502, 5, 5, 1, "Command is not offered here"));
-}
-
 /* ---- QUIT ---- */
 
 /* Nobody can keep a client from leaving: a refusal is not listened to (RFC 5321 section 4.1.1.10).
@@ -245,7 +247,10 @@ on_quit (GatewaySession *session, const SmtpServerEvent *event)
 static void
 on_starttls (GatewaySession *session, const SmtpServerEvent *event)
 {
-  if (session->listener->listener->tls == CONFIG_TLS_STARTTLS)
+  if (session->described)
+    smtp_server_answer (session->server,
+                        BASE_REPLY (503, 5, 5, 1, "STARTTLS comes before XCLIENT"));
+  else if (session->listener->listener->tls == CONFIG_TLS_STARTTLS)
     smtp_server_answer (session->server, BASE_REPLY (220, 2, 0, 0, "Ready to start TLS"));
   else
     smtp_server_answer (session->server, BASE_REPLY (502, 5, 5, 1, "STARTTLS is not offered here"));
@@ -321,8 +326,8 @@ static const EventHandler handlers[] = {
   [SMTP_SERVER_BDAT] = on_data,
   [SMTP_SERVER_AUTH] = on_auth,
   [SMTP_SERVER_AUTH_RESPONSE] = auth_response,
-  [SMTP_SERVER_XCLIENT] = on_not_offered,
-  [SMTP_SERVER_XFORWARD] = on_not_offered,
+  [SMTP_SERVER_XCLIENT] = identity_xclient,
+  [SMTP_SERVER_XFORWARD] = identity_xforward,
   [SMTP_SERVER_COMMAND] = on_added,
   [SMTP_SERVER_REFUSED] = on_refused,
 };

@@ -264,13 +264,12 @@ claim (const GatewaySession *session, const gchar *address)
 {
   const ConfigListener *listener = session->listener->listener;
   gboolean needs_relay = FALSE;
-  if (session->user != NULL)
+  if (auth_binds (session))
     return auth_route (session);
   if (base_address_domain (address) == NULL)
     return claim_postmaster (session);
   const ConfigRoute *route = config_listener_route (listener, address, &needs_relay);
-  if (route != NULL && needs_relay && listener->relay != CONFIG_RELAY_ANY
-      && !config_listener_may_relay (listener, &session->client))
+  if (route != NULL && needs_relay && !identity_may_relay (session))
     return NULL;
   return route;
 }
@@ -378,7 +377,7 @@ static gboolean
 belongs_here (const GatewaySession *session, const BasePath *path)
 {
   gboolean needs_relay = FALSE;
-  return session->user != NULL || is_known (session->tx->recipients, path)
+  return auth_binds (session) || is_known (session->tx->recipients, path)
          || config_listener_route (session->listener->listener, path->address, &needs_relay)
                 == session->tx->route;
 }

@@ -18,11 +18,13 @@
 typedef struct
 {
   SmtpClient *client;
-  gchar *name;     /* "mx1.example.org[10.0.0.5]:25", for logs */
-  gchar *tls;      /* "TLSv1.3", NULL: plaintext */
-  guint host;      /* index in the route's list */
-  gboolean local;  /* on our own host, by a loopback address */
-  gboolean reused; /* it has carried a transaction before */
+  gchar *name;         /* "mx1.example.org[10.0.0.5]:25", for logs */
+  gchar *tls;          /* "TLSv1.3", NULL: plaintext */
+  guint host;          /* index in the route's list */
+  gboolean local;      /* on our own host, by a loopback address */
+  gboolean reused;     /* it has carried a transaction before */
+  gboolean introduced; /* our client was told to it by XCLIENT */
+  gboolean personal;   /* it describes one client: never for another one */
 } GatewayUpstream;
 
 typedef enum
@@ -63,6 +65,10 @@ typedef struct
 
   /* Counts a message against messages-per-minute; FALSE: over it. */
   gboolean (*count_message) (gpointer host);
+
+  /* The session is another client's from here on, and `server` our end of that one's connection.
+   * FALSE: that client has too many sessions, and nothing has changed. */
+  gboolean (*change_client) (gpointer host, const BaseEndpoint *client, const BaseEndpoint *server);
 
   /* A message has come to its end; `status` is the summary line's literal. For counting alone. */
   void (*count_outcome) (gpointer host, const gchar *status);

@@ -45,6 +45,7 @@ after_over (GatewaySession *session, const ChainOutcome *outcome)
   const ChainOutcome pass = { .kind = CHAIN_PASS };
   SessionContinue after = g_steal_pointer (&session->after_transaction);
   transaction_free (g_steal_pointer (&session->tx));
+  identity_forget_forwarded (session);
   if (session->chain != NULL)
     chain_state_end_message (session->chain);
   if (after != NULL)

@@ -41,13 +41,14 @@ typedef enum
 typedef enum
 {
   UP_NONE,
-  UP_WANTED,    /* the host looks for a connection */
-  UP_RESETTING, /* RSET is out; behind it the envelope is sent (again), or the connection is given
-                   back */
-  UP_ENVELOPE,  /* MAIL is out, RCPTs follow */
-  UP_DATA,      /* DATA is out */
-  UP_BODY,      /* 354 came */
-  UP_FINAL      /* the final dot is out */
+  UP_WANTED,      /* the host looks for a connection */
+  UP_INTRODUCING, /* XCLIENT is out, and EHLO behind it */
+  UP_RESETTING,   /* RSET is out; behind it the envelope is sent (again), or the connection is given
+                     back */
+  UP_ENVELOPE,    /* MAIL is out, RCPTs follow */
+  UP_DATA,        /* DATA is out */
+  UP_BODY,        /* 354 came */
+  UP_FINAL        /* the final dot is out */
 } UpstreamPhase;
 
 typedef enum
@@ -151,6 +152,13 @@ struct _GatewaySession
   ChainState *chain; /* NULL: the chain is empty */
   gchar id[BASE_ID_LENGTH];
   BaseEndpoint client;
+  BaseEndpoint our_end; /* of its connection; length 0: unknown */
+  GatewayClientKind kind;
+  guint32 trusted; /* of SMTP_CAP_XCLIENT and SMTP_CAP_XFORWARD: what the peer may say, by its own
+                      address */
+  gboolean described; /* by XCLIENT: all that is known of the client is the peer's word */
+  gchar **forwarded;  /* of XFORWARD, for one transaction: a value or NULL for each of
+                         smtp_xforward_names; NULL: it said nothing */
   gchar *client_name;
   gchar *helo;     /* NULL before HELO */
   gchar *new_helo; /* until it is accepted */
@@ -219,6 +227,20 @@ gboolean session_lost_client (GatewaySession *session);
 /* commands.c: one client command or message event. */
 void session_handle_event (GatewaySession *session, const SmtpServerEvent *event);
 
+/* identity.c */
+/* What the peer may say about others. */
+guint32 identity_trust (const GatewayListener *listener, const GatewayClient *client);
+void identity_xclient (GatewaySession *session, const SmtpServerEvent *event);
+void identity_xforward (GatewaySession *session, const SmtpServerEvent *event);
+void identity_forget_forwarded (GatewaySession *session);
+/* As XFORWARD told it; NULL: not told, or not known to the peer. `name` is one of its names. */
+const gchar *identity_forwarded (const GatewaySession *session, const gchar *name);
+/* Whether the client may send to anyone. */
+gboolean identity_may_relay (const GatewaySession *session);
+/* commands.c: 220, or what the connect hooks have for it. FALSE: they refuse, and nothing was said.
+ */
+gboolean session_greet (GatewaySession *session, const ChainOutcome *outcome);
+
 /* envelope.c */
 void envelope_mail (GatewaySession *session, const BasePath *path);
 void envelope_rcpt (GatewaySession *session, const BasePath *path);
@@ -244,9 +266,13 @@ gchar *hello_extra (const GatewaySession *session, const BaseReply *text);
 gchar *auth_offer (const GatewaySession *session, SmtpCapabilities upstreams);
 /* Where the users are known, and where all mail of one who is authenticated goes. */
 const ConfigRoute *auth_route (const GatewaySession *session);
+/* Whether the client is bound to that route and its connection. One who is known by XCLIENT's LOGIN
+ * is not. */
+gboolean auth_binds (const GatewaySession *session);
 void auth_begin (GatewaySession *session, const gchar *mechanism, const gchar *initial);
 void auth_response (GatewaySession *session, const SmtpServerEvent *event);
 void auth_ready (GatewaySession *session, GatewayUpstream *upstream);
+void auth_go_on (GatewaySession *session); /* the upstream knows who our client is */
 void auth_challenge (GatewaySession *session, const BaseReply *challenge);
 void auth_reply (GatewaySession *session, const BaseReply *reply);
 /* The upstream of an exchange can not be had, or was lost in the middle of it. */

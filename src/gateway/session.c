@@ -21,6 +21,9 @@ gateway_session_new (const GatewayListener *listener, const GatewayClient *clien
   if (listener->chain.n_filters > 0)
     session->chain = chain_state_new (&listener->chain);
   session->client = client->client;
+  session->our_end = client->server;
+  session->kind = client->kind;
+  session->trusted = identity_trust (listener, client);
   session->client_name = g_strdup (client->client_name);
   base_id_make (session->id);
   session->last_activity = methods->now (host);
@@ -45,6 +48,7 @@ gateway_session_free (GatewaySession *session)
   chain_state_free (session->chain);
   smtp_server_free (session->server);
   base_reply_free (session->fallback);
+  identity_forget_forwarded (session);
   g_free (session->client_name);
   g_free (session->helo);
   g_free (session->new_helo);

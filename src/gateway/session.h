@@ -31,10 +31,20 @@ GatewayListener *gateway_listener_new (const Config *config, const ConfigListene
                                        const GArray *facts);
 void gateway_listener_free (GatewayListener *listener);
 
+/* Whose address it is that a session is given. */
+typedef enum
+{
+  GATEWAY_CLIENT_ITSELF, /* the client's own, or told by a proxy that we believe */
+  GATEWAY_CLIENT_HIDDEN, /* a proxy's that does not tell its client's: no right follows from it */
+  GATEWAY_CLIENT_PROXY   /* a proxy's that speaks for itself: a health check, nothing to log */
+} GatewayClientKind;
+
 /* Who connected. Strings are copied. */
 typedef struct
 {
   BaseEndpoint client;
+  BaseEndpoint server; /* our end of its connection; length 0: unknown */
+  GatewayClientKind kind;
   const gchar *client_name;  /* confirmed name, or NULL: "unknown" */
   const gchar *tls_protocol; /* implicit TLS that is already established; else NULL */
   const gchar *tls_cipher;

@@ -18,6 +18,21 @@ add_client (const GatewaySession *session, BaseRecord *record)
   base_record_string (record, "tls", session->tls_protocol);
 }
 
+/* What a peer told by XFORWARD. */
+static void
+add_forwarded (const GatewaySession *session, BaseRecord *record)
+{
+  const gchar *name = identity_forwarded (session, "NAME");
+  const gchar *address = identity_forwarded (session, "ADDR");
+  if (session->forwarded == NULL)
+    return;
+  base_record_strings (record, "orig_client", name != NULL ? name : "unknown", "[",
+                       address != NULL ? address : "unknown", "]", NULL);
+  base_record_string (record, "orig_helo", identity_forwarded (session, "HELO"));
+  base_record_string (record, "orig_proto", identity_forwarded (session, "PROTO"));
+  base_record_string (record, "orig_queue_id", identity_forwarded (session, "IDENT"));
+}
+
 static void
 add_recipients (const GatewayTransaction *tx, BaseRecord *record)
 {
@@ -56,6 +71,7 @@ session_log_message (GatewaySession *session, const BaseReply *reply, const gcha
   BaseRecord *record = base_record_new (BASE_LOG_INFO, "message");
   base_record_string (record, "id", tx->id);
   add_client (session, record);
+  add_forwarded (session, record);
   base_record_strings (record, "from", "<", tx->sender->address, ">", NULL);
   add_recipients (tx, record);
   base_record_int (record, "size", tx->size);
@@ -81,12 +97,16 @@ void
 session_log_refusal (GatewaySession *session, const gchar *command, const gchar *argument,
                      const BaseReply *reply, const gchar *filter)
 {
-  if (!base_log_wants (BASE_LOG_NOTICE))
+  /* A load balancer's own connections are checks, until it sends mail. */
+  gboolean check = session->kind == GATEWAY_CLIENT_PROXY && session->tx == NULL;
+  BaseLogLevel level = check ? BASE_LOG_DEBUG : BASE_LOG_NOTICE;
+  if (!base_log_wants (level))
     return;
-  BaseRecord *record = base_record_new (BASE_LOG_NOTICE, "reject");
+  BaseRecord *record = base_record_new (level, "reject");
   if (session->tx != NULL)
     base_record_string (record, "id", session->tx->id);
   add_client (session, record);
+  add_forwarded (session, record);
   base_record_string (record, "command", command);
   if (session->tx != NULL)
     base_record_strings (record, "from", "<", session->tx->sender->address, ">", NULL);

@@ -174,6 +174,9 @@ on_reply (GatewaySession *session, const SmtpClientEvent *event)
     case SMTP_CLIENT_COMMAND_RCPT:
       on_envelope_reply (session, event);
       break;
+    case SMTP_CLIENT_COMMAND_XCLIENT:
+      introduce_reply (session, event->reply);
+      break;
     case SMTP_CLIENT_COMMAND_AUTH:
       auth_reply (session, event->reply);
       break;
@@ -236,6 +239,7 @@ upstream_lost (GatewaySession *session, const BaseReply *why)
     case UP_BODY:
       transaction_fail (session, reply);
       break;
+    case UP_INTRODUCING:
     case UP_RESETTING:
     case UP_ENVELOPE:
     case UP_DATA:
@@ -292,6 +296,8 @@ upstream_pull (GatewaySession *session)
         on_reply (session, event);
       else if (event->type == SMTP_CLIENT_CHALLENGE)
         auth_challenge (session, event->reply);
+      else if (event->type == SMTP_CLIENT_READY)
+        introduce_ready (session);
       else if (event->type == SMTP_CLIENT_FAILED)
         on_failure (session, event);
     }

@@ -173,7 +173,8 @@ use_upstream (GatewaySession *session, GatewayUpstream *upstream)
   g_free (tx->relay_tls);
   tx->relay = g_strdup (upstream->name);
   tx->relay_tls = g_strdup (upstream->tls);
-  upstream_send_envelope (session);
+  if (!introduce_say (session))
+    upstream_send_envelope (session);
 }
 
 void
@@ -286,7 +287,7 @@ upstream_reset (GatewaySession *session)
     session->methods->cancel_upstream (session->host);
   else if (tx->up == UP_ENVELOPE)
     upstream_send_rset (session);
-  else if (tx->up > UP_ENVELOPE)
+  else if (tx->up > UP_ENVELOPE || tx->up == UP_INTRODUCING)
     upstream_give (session, FALSE);
   tx->up = UP_NONE;
   tx->up_open = 0;

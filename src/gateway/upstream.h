@@ -32,5 +32,16 @@ void upstream_add_chunk (GatewaySession *session, const guint8 *bytes, gsize len
 gboolean upstream_end_chunks (GatewaySession *session);
 void upstream_on_chunk_reply (GatewaySession *session, const BaseReply *reply);
 
+/* introduce.c: tells the connection on lease who our client is, where the route wants XCLIENT and
+ * it was not said there. TRUE: envelope or AUTH go on behind the answer, or the failure was seen
+ * to; FALSE: there is nothing to say. */
+gboolean introduce_say (GatewaySession *session);
+void introduce_reply (GatewaySession *session, const BaseReply *reply);
+void introduce_ready (GatewaySession *session);
+
 /* xforward.c: before MAIL, where the route says so and the upstream offers it. */
 void xforward_say (GatewaySession *session);
+/* "NAME=value", with [UNAVAILABLE] for what is NULL, unknown or not of IP. Caller frees. */
+gchar *upstream_attribute (const gchar *name, const gchar *value);
+gchar *upstream_address (const gchar *name, const BaseEndpoint *endpoint);
+gchar *upstream_port (const gchar *name, const BaseEndpoint *endpoint);

@@ -121,6 +121,25 @@ listener_connections (NetAdmission *admission, const ConfigListener *listener, g
   return count;
 }
 
+static gboolean
+is_full (const ConfigListener *listener, const Client *entry)
+{
+  return listener->connections_per_client > 0
+         && entry->connections >= listener->connections_per_client;
+}
+
+static void
+uncount (NetAdmission *admission, const ConfigListener *listener, const BaseEndpoint *client)
+{
+  Key key = key_of (listener, client);
+  Client *entry = g_hash_table_lookup (admission->clients, &key);
+
+  g_assert (entry != NULL && entry->connections > 0);
+  entry->connections--;
+  if (entry->connections == 0 && entry->due <= g_get_monotonic_time ())
+    g_hash_table_remove (admission->clients, &key);
+}
+
 NetAdmissionVerdict
 net_admission_enter (NetAdmission *admission, const ConfigListener *listener,
                      const BaseEndpoint *client)
@@ -129,16 +148,16 @@ net_admission_enter (NetAdmission *admission, const ConfigListener *listener,
   Client *entry;
 
   g_mutex_lock (&admission->mutex);
-  entry = find_client (admission, key_of (listener, client));
+  entry = client == NULL ? NULL : find_client (admission, key_of (listener, client));
   if (listener->connections > 0
       && listener_connections (admission, listener, 0) >= listener->connections)
     verdict = NET_ADMISSION_CONNECTIONS;
-  else if (listener->connections_per_client > 0
-           && entry->connections >= listener->connections_per_client)
+  else if (entry != NULL && is_full (listener, entry))
     verdict = NET_ADMISSION_CONNECTIONS_PER_CLIENT;
   else
     {
-      entry->connections++;
+      if (entry != NULL)
+        entry->connections++;
       listener_connections (admission, listener, 1);
     }
   g_mutex_unlock (&admission->mutex);
@@ -149,17 +168,32 @@ void
 net_admission_leave (NetAdmission *admission, const ConfigListener *listener,
                      const BaseEndpoint *client)
 {
-  Key key = key_of (listener, client);
+  g_mutex_lock (&admission->mutex);
+  if (client != NULL)
+    uncount (admission, listener, client);
+  listener_connections (admission, listener, -1);
+  g_mutex_unlock (&admission->mutex);
+}
+
+gboolean
+net_admission_move (NetAdmission *admission, const ConfigListener *listener,
+                    const BaseEndpoint *from, const BaseEndpoint *to)
+{
+  const Key key = key_of (listener, to);
+  const Key former = from == NULL ? key : key_of (listener, from);
+  gboolean same = from != NULL && key_equal (&key, &former);
   Client *entry;
+  gboolean fine;
 
   g_mutex_lock (&admission->mutex);
-  entry = g_hash_table_lookup (admission->clients, &key);
-  g_assert (entry != NULL && entry->connections > 0);
-  entry->connections--;
-  listener_connections (admission, listener, -1);
-  if (entry->connections == 0 && entry->due <= g_get_monotonic_time ())
-    g_hash_table_remove (admission->clients, &key);
+  entry = find_client (admission, key);
+  fine = same || !is_full (listener, entry);
+  if (fine)
+    entry->connections++;
+  if (fine && from != NULL)
+    uncount (admission, listener, from);
   g_mutex_unlock (&admission->mutex);
+  return fine;
 }
 
 gboolean

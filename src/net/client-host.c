@@ -38,6 +38,22 @@ host_count_message (gpointer host)
   return fine;
 }
 
+static gboolean
+host_change_client (gpointer host, const BaseEndpoint *to, const BaseEndpoint *server)
+{
+  NetClient *client = host;
+
+  if (!net_admission_move (client->loop->service->admission, client->listener->listener,
+                           &client->endpoint, to))
+    {
+      NET_COUNT (client->loop, refused_per_client);
+      return FALSE;
+    }
+  client->endpoint = *to;
+  client->server = *server;
+  return TRUE;
+}
+
 static void
 host_count_outcome (gpointer host, const gchar *status)
 {
@@ -107,6 +123,8 @@ host_take_upstream (gpointer host, const ConfigRoute *route, guint32 needs, gboo
 
   client->take.ready = on_take_ready;
   client->take.failed = on_take_failed;
+  client->take.client = &client->endpoint;
+  client->take.server = &client->server;
   upstream = net_pool_take (client->loop->pool, &client->take, route, needs, fresh);
   if (upstream == NULL)
     return NULL;
@@ -212,6 +230,7 @@ const GatewayHost net_client_host = { .now = host_now,
                                       .wall_clock = host_wall_clock,
                                       .client_is_gone = host_client_is_gone,
                                       .count_message = host_count_message,
+                                      .change_client = host_change_client,
                                       .count_outcome = host_count_outcome,
                                       .capabilities = host_capabilities,
                                       .take_upstream = host_take_upstream,

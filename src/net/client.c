@@ -29,6 +29,7 @@ unref_handle (NetClient *client)
 {
   if (--client->open > 0)
     return;
+  base_buffer_clear (&client->header);
   g_free (client->name);
   g_free (client);
 }
@@ -72,7 +73,8 @@ net_client_destroy (NetClient *client)
   net_watch_close (&client->watch, on_watch_closed);
   net_timer_close (&client->timer, on_timer_closed);
   net_stream_close (&client->stream);
-  net_admission_leave (loop->service->admission, client->listener->listener, &client->endpoint);
+  net_admission_leave (loop->service->admission, client->listener->listener,
+                       client->counted ? &client->endpoint : NULL);
   g_queue_unlink (&loop->clients, &client->link);
   NET_UNCOUNT (loop, sessions_now);
   if (loop->draining && loop->clients.length == 0)
@@ -301,8 +303,10 @@ handshake (NetClient *client)
     }
   if (status != 0)
     {
+      /* One that connects and closes is a check whether somebody listens. */
+      gboolean check = client->session == NULL && net_stream_is_untouched (&client->stream);
       address = base_endpoint_address (&client->endpoint);
-      base_log (BASE_LOG_INFO, "client %s: %s", address, error->message);
+      base_log (check ? BASE_LOG_DEBUG : BASE_LOG_INFO, "client %s: %s", address, error->message);
       NET_COUNT (client->loop, tls_failed);
       client->gone = TRUE;
       net_client_destroy (client);
@@ -420,6 +424,9 @@ on_watch (NetWatch *watch, int events)
 
   switch (client->state)
     {
+    case NET_CLIENT_PROXY:
+      net_client_read_header (client);
+      break;
     case NET_CLIENT_HANDSHAKE:
       handshake (client);
       break;
@@ -443,6 +450,11 @@ on_timer (NetTimer *timer)
 {
   NetClient *client = NET_OWNER (timer, NetClient, timer);
 
+  if (client->state == NET_CLIENT_PROXY)
+    {
+      net_client_miss_header (client);
+      return;
+    }
   if (client->state != NET_CLIENT_SESSION)
     {
       net_client_destroy (client);
@@ -478,6 +490,8 @@ static void
 begin_session (NetClient *client)
 {
   GatewayClient facts = { .client = client->endpoint,
+                          .server = client->server,
+                          .kind = client->kind,
                           .client_name = client->name,
                           .tls_protocol = net_stream_protocol (&client->stream),
                           .tls_cipher = net_stream_cipher (&client->stream) };
@@ -510,16 +524,34 @@ on_name (NetNameWait *wait, const gchar *name)
 }
 
 void
+net_client_begin (NetClient *client)
+{
+  const gchar *name = NULL;
+
+  client->state = NET_CLIENT_NAME;
+  if (net_names_find (client->loop->names, &client->endpoint, &client->name_wait, on_name, &name))
+    continue_with_name (client, name);
+}
+
+static void
+ask_server (NetClient *client, gint fd)
+{
+  client->server.length = sizeof client->server.address;
+  if (getsockname (fd, &client->server.address.any, &client->server.length) != 0)
+    client->server.length = 0;
+  client->server.length = MIN (client->server.length, sizeof client->server.address);
+}
+
+void
 net_client_accept (NetLoop *loop, const GatewayListener *listener, gint fd,
-                   const BaseEndpoint *endpoint)
+                   const BaseEndpoint *endpoint, gboolean proxied)
 {
   NetClient *client = g_new0 (NetClient, 1);
-  const gchar *name = NULL;
 
   client->loop = loop;
   client->listener = listener;
   client->endpoint = *endpoint;
-  client->state = NET_CLIENT_NAME;
+  client->counted = !proxied;
   client->link.data = client;
   client->open = 2;
   net_stream_init (&client->stream, fd);
@@ -529,8 +561,11 @@ net_client_accept (NetLoop *loop, const GatewayListener *listener, gint fd,
   g_queue_push_tail_link (&loop->clients, &client->link);
   NET_COUNT (loop, sessions);
   NET_COUNT (loop, sessions_now);
-  if (net_names_find (loop->names, endpoint, &client->name_wait, on_name, &name))
-    continue_with_name (client, name);
+  ask_server (client, fd);
+  if (proxied)
+    net_client_await_header (client);
+  else
+    net_client_begin (client);
 }
 
 void

@@ -11,6 +11,7 @@
 
 typedef enum
 {
+  NET_CLIENT_PROXY,     /* the header of the load balancer in front of it is awaited */
   NET_CLIENT_NAME,      /* its name is looked up */
   NET_CLIENT_HANDSHAKE, /* TLS, before the session or in it */
   NET_CLIENT_SESSION,
@@ -28,9 +29,13 @@ typedef struct
   NetStream stream;
   NetWatch watch;
   NetTimer timer;
-  guint open; /* handles that are not closed yet */
-  GList link; /* in the loop's clients */
-  BaseEndpoint endpoint;
+  guint open;            /* handles that are not closed yet */
+  GList link;            /* in the loop's clients */
+  BaseEndpoint endpoint; /* the client's, who need not be the peer */
+  BaseEndpoint server;   /* our end, as the client sees it; length 0: unknown */
+  GatewayClientKind kind;
+  gboolean counted;  /* for its address, and not for the listener alone */
+  BaseBuffer header; /* what has come of the load balancer's */
   gchar *name;
   GatewaySession *session; /* NULL before the greeting and after the end */
   NetNameWait name_wait;
@@ -48,9 +53,12 @@ typedef struct
 
 extern const GatewayHost net_client_host;
 
-/* Takes over a connected descriptor that the limits have counted. */
+/* Takes over a connected descriptor that the limits have counted. `proxied`: for nobody yet, and a
+ * PROXY header comes first. */
 void net_client_accept (NetLoop *loop, const GatewayListener *listener, gint fd,
-                        const BaseEndpoint *endpoint);
+                        const BaseEndpoint *endpoint, gboolean proxied);
+/* Who it is is known: its name is looked up, then it is served. */
+void net_client_begin (NetClient *client);
 /* After every call into the session: writes, pumps, re-arms; ends the client when the session is
  * over. */
 void net_client_step (NetClient *client);
@@ -61,3 +69,8 @@ void net_client_destroy (NetClient *client);
 void net_client_on_upstream (NetUpstream *upstream, int events);
 /* Looks at the socket: reset, or closed without a complete QUIT. */
 gboolean net_client_is_gone (NetClient *client);
+
+/* client-proxy.c: waits for the header; what the socket and the timer say then. */
+void net_client_await_header (NetClient *client);
+void net_client_read_header (NetClient *client);
+void net_client_miss_header (NetClient *client);

@@ -77,6 +77,18 @@ log_turned_away (NetListener *listener, const BaseEndpoint *client, const gchar 
   listener->silenced = 0;
 }
 
+void
+net_listener_log_turned_away (NetLoop *loop, const GatewayListener *source,
+                              const BaseEndpoint *client, const gchar *reply)
+{
+  for (GList *link = loop->listeners.head; link != NULL; link = link->next)
+    if (((NetListener *) link->data)->listener == source)
+      {
+        log_turned_away (link->data, client, reply);
+        return;
+      }
+}
+
 static void
 turn_away_busy (NetListener *listener, gint fd, const BaseEndpoint *client, const gchar *reply)
 {
@@ -123,11 +135,14 @@ static void
 admit (NetListener *listener, gint fd, const BaseEndpoint *client)
 {
   NetLoop *loop = listener->loop;
+  const ConfigListener *config = listener->listener->listener;
+  /* A load balancer's connections are its clients'. */
+  gboolean proxied = config_peers_contain (&config->proxy_from, client);
 
-  switch (net_admission_enter (loop->service->admission, listener->listener->listener, client))
+  switch (net_admission_enter (loop->service->admission, config, proxied ? NULL : client))
     {
     case NET_ADMISSION_FINE:
-      net_client_accept (loop, listener->listener, fd, client);
+      net_client_accept (loop, listener->listener, fd, client, proxied);
       break;
     case NET_ADMISSION_CONNECTIONS:
       NET_COUNT (loop, refused_connections);

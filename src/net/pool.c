@@ -55,6 +55,11 @@ unlink_idle (NetPool *pool, NetUpstream *upstream)
 static void
 rest (NetPool *pool, NetUpstream *upstream)
 {
+  if (upstream->base.personal)
+    {
+      net_upstream_retire (upstream);
+      return;
+    }
   g_queue_push_head_link (&pool->idle[upstream->host->number], &upstream->link);
   g_atomic_int_add (&upstream->host->idle, 1);
   net_upstream_rest (upstream, g_get_monotonic_time () + upstream->host->route->keep * 1000);
@@ -265,6 +270,8 @@ begin_attempt (NetPool *pool, NetTake *take, NetHost *host)
   take->attempt
       = net_pool_connect (pool, host, attempt_deadline (pool, take, g_get_monotonic_time ()));
   take->attempt->owner = take;
+  if (take->client != NULL)
+    net_upstream_introduce (take->attempt, take->client, take->server);
   dequeue (pool, take);
 }
 
@@ -425,8 +432,8 @@ may_rest (const NetPool *pool, const NetUpstream *upstream)
 {
   SmtpClient *client = upstream->base.client;
 
-  return !pool->closed && !pool->loop->draining && smtp_client_is_ready (client)
-         && smtp_client_is_idle (client);
+  return !pool->closed && !pool->loop->draining && !upstream->base.personal
+         && smtp_client_is_ready (client) && smtp_client_is_idle (client);
 }
 
 void

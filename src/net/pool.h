@@ -18,6 +18,8 @@ struct _NetTake
 {
   void (*ready) (NetTake *take, NetUpstream *upstream); /* idle: lease it */
   void (*failed) (NetTake *take, const BaseReply *reply);
+  const BaseEndpoint *client; /* for a PROXY header, as `server`, our end; borrowed */
+  const BaseEndpoint *server;
   const ConfigRoute *route;
   guint32 needs;
   gboolean fresh;

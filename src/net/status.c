@@ -34,6 +34,7 @@ static const struct
   { "refused_connections", G_STRUCT_OFFSET (NetCounters, refused_connections) },
   { "refused_connections_per_client", G_STRUCT_OFFSET (NetCounters, refused_per_client) },
   { "refused_messages_per_minute", G_STRUCT_OFFSET (NetCounters, refused_messages) },
+  { "refused_proxy_headers", G_STRUCT_OFFSET (NetCounters, proxy_refused) },
   { "refused_out_of_descriptors", G_STRUCT_OFFSET (NetCounters, refused_descriptors) },
   { "upstream_connects", G_STRUCT_OFFSET (NetCounters, upstream_connects) },
   { "upstream_failures", G_STRUCT_OFFSET (NetCounters, upstream_failures) },

@@ -101,6 +101,12 @@ net_stream_handshake (NetStream *stream, GError **error)
   return status == 0 ? -ECONNRESET : status;
 }
 
+gboolean
+net_stream_is_untouched (const NetStream *stream)
+{
+  return stream->ssl != NULL && BIO_number_read (SSL_get_rbio (stream->ssl)) == 0;
+}
+
 static gssize
 read_tls (NetStream *stream, guint8 *bytes, gsize length)
 {

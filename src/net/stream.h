@@ -35,6 +35,9 @@ gboolean net_stream_start_client (NetStream *stream, SSL_CTX *context, const gch
 /* 0: complete; -EAGAIN: later (see wants_write); else failed and `error` says why. */
 gint net_stream_handshake (NetStream *stream, GError **error);
 
+/* Whether the peer has not sent an octet since TLS was begun. */
+gboolean net_stream_is_untouched (const NetStream *stream);
+
 /* The number of bytes, 0 at the end of the stream, or negative. `length` must be at least
  * NET_STREAM_RECORD under TLS, so that nothing stays behind in the TLS layer where no poll would
  * see it. */

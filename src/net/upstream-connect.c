@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/proxy.h"
+
 void
 net_upstream_setup_free (NetUpstreamSetup *setup)
 {
@@ -16,6 +18,7 @@ net_upstream_setup_free (NetUpstreamSetup *setup)
     return;
   uv_freeaddrinfo (setup->addresses);
   base_reply_free (setup->reply);
+  base_buffer_clear (&setup->header);
   g_free (setup->hello);
   g_free (setup);
 }
@@ -142,6 +145,50 @@ net_upstream_fail_address (NetUpstream *upstream, BaseReply *reply)
   net_upstream_try_next (upstream);
 }
 
+static void
+write_header (NetUpstream *upstream, const BaseEndpoint *client, const BaseEndpoint *server)
+{
+  switch ((ConfigProxy) upstream->host->route->proxy)
+    {
+    case CONFIG_PROXY_OFF:
+      break;
+    case CONFIG_PROXY_V1:
+    case CONFIG_PROXY_V2:
+      base_buffer_reset (&upstream->setup->header);
+      base_proxy_write (upstream->host->route->proxy == CONFIG_PROXY_V1 ? 1 : 2, client, server,
+                        &upstream->setup->header);
+      break;
+    }
+}
+
+void
+net_upstream_introduce (NetUpstream *upstream, const BaseEndpoint *client,
+                        const BaseEndpoint *server)
+{
+  write_header (upstream, client, server);
+}
+
+/* Before anything else, TLS included. The buffer of a socket that has just been connected has room
+ * for it. Returns an errno. */
+static gint
+send_header (NetUpstream *upstream)
+{
+  NetUpstreamSetup *setup = upstream->setup;
+  gsize length;
+
+  if (base_buffer_length (&setup->header) == 0)
+    write_header (upstream, NULL, NULL);
+  length = base_buffer_length (&setup->header);
+  if (length == 0)
+    return 0;
+  errno = ENOBUFS;
+  return send (upstream->stream.fd, base_buffer_bytes (&setup->header), length,
+               MSG_DONTWAIT | MSG_NOSIGNAL)
+                 == (gssize) length
+             ? 0
+             : errno;
+}
+
 void
 net_upstream_connected (NetUpstream *upstream)
 {
@@ -150,6 +197,8 @@ net_upstream_connected (NetUpstream *upstream)
 
   if (getsockopt (upstream->stream.fd, SOL_SOCKET, SO_ERROR, &status, &size) != 0)
     status = errno;
+  if (status == 0)
+    status = send_header (upstream);
   if (status != 0)
     {
       net_upstream_fail_address (upstream,

@@ -17,6 +17,7 @@ typedef struct _NetUpstreamSetup
   const struct addrinfo *present;
   gboolean plaintext; /* opportunistic TLS failed with the present address: go on without */
   BaseReply *reply;   /* why the last address failed */
+  BaseBuffer header;  /* of PROXY; empty: none */
 } NetUpstreamSetup;
 
 /* A handle or request is closed; with the last one the struct goes. */

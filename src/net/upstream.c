@@ -150,6 +150,7 @@ net_upstream_new (NetLoop *loop, NetHost *host, const gchar *hello, gint64 deadl
   upstream->loop = loop;
   upstream->host = host;
   upstream->base.host = host->index;
+  upstream->base.personal = host->route->proxy != CONFIG_PROXY_OFF;
   upstream->base.name = g_strdup_printf ("%s:%u", host->destination->host, host->destination->port);
   upstream->stream = (NetStream) NET_STREAM_INIT;
   upstream->events = events;

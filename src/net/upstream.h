@@ -57,6 +57,10 @@ struct _NetUpstream
  * (monotonic microseconds) covers all its addresses. */
 NetUpstream *net_upstream_new (NetLoop *loop, NetHost *host, const gchar *hello, gint64 deadline,
                                const NetUpstreamEvents *events);
+/* Right behind net_upstream_new(): for whom it is, where the route wants a PROXY header. Without
+ * this the header says that we speak for ourselves. */
+void net_upstream_introduce (NetUpstream *upstream, const BaseEndpoint *client,
+                             const BaseEndpoint *server);
 /* Hands an idle one out: the socket's events go to `lease` from now on. */
 void net_upstream_lease (NetUpstream *upstream, NetLeaseFunc lease, gpointer owner);
 /* Makes it idle until `until`. */

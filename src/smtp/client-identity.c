@@ -113,6 +113,18 @@ smtp_client_xforward (SmtpClient *client, const gchar *const *attributes, guint 
   return push_attributes (client, SMTP_CLIENT_COMMAND_XFORWARD, client->xforward, attributes, tag);
 }
 
+void
+smtp_client_set_hello (SmtpClient *client, const gchar *hello)
+{
+  for (const gchar *c = hello; *c != '\0'; c++)
+    if (*c <= ' ' || *c > '~')
+      return;
+  if (*hello == '\0' || strlen (hello) > SMTP_CLIENT_MAX_ATTRIBUTE)
+    return;
+  g_free (client->hello);
+  client->hello = g_strdup (hello);
+}
+
 /* The reply is a new greeting: what EHLO said belongs to the former client. */
 gboolean
 smtp_client_on_xclient (SmtpClient *client, const SmtpClientEntry *entry)

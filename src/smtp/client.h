@@ -168,3 +168,6 @@ gboolean smtp_client_login (SmtpClient *client, const gchar *user, const gchar *
  * a new greeting: the machine says EHLO again, and no command may be given until READY comes. */
 guint smtp_client_xclient (SmtpClient *client, const gchar *const *attributes, guint tag);
 guint smtp_client_xforward (SmtpClient *client, const gchar *const *attributes, guint tag);
+/* The name in every EHLO from here on, behind XCLIENT, instead of our own; one that can not stand
+ * in a command changes nothing. Copied. */
+void smtp_client_set_hello (SmtpClient *client, const gchar *hello);

@@ -38,10 +38,10 @@ describe (const SmtpServerEvent *event)
           "CHUNK",         "END",     "RSET",     "NOOP",    "VRFY", "EXPN",
           "HELP",          "QUIT",    "STARTTLS", "UNKNOWN", "BDAT", "AUTH",
           "AUTH_RESPONSE", "XCLIENT", "XFORWARD", "COMMAND" };
-  if (event->type == SMTP_SERVER_XFORWARD)
+  if (event->type == SMTP_SERVER_XFORWARD || event->type == SMTP_SERVER_XCLIENT)
     {
       g_autofree gchar *all = g_strjoinv (" ", (gchar **) event->attributes);
-      return g_strconcat ("XFORWARD ", all, NULL);
+      return g_strconcat (names[event->type], " ", all, NULL);
     }
   if (event->type == SMTP_SERVER_AUTH || event->type == SMTP_SERVER_AUTH_RESPONSE)
     return g_strconcat (names[event->type], " ", event->argument,
@@ -81,6 +81,9 @@ note_event (Harness *harness, HarnessConnection *connection, const SmtpServerEve
     g_string_append_len (connection->body, (gchar *) event->bytes, event->length);
   else if (event->type > SMTP_SERVER_EHLO)
     g_string_append_printf (harness->commands, "%s\n", key);
+  else if (event->type == SMTP_SERVER_EHLO && connection->greeted)
+    g_string_append_printf (harness->commands, "EHLO %s\n", event->argument);
+  connection->greeted |= event->type == SMTP_SERVER_EHLO;
   if (event->type == SMTP_SERVER_DATA || event->type == SMTP_SERVER_BDAT)
     g_string_truncate (connection->body, 0);
   if (event->type != SMTP_SERVER_MAIL)

@@ -13,7 +13,8 @@ typedef struct
   gchar *sender;
   gboolean closed; /* by the server; told to the client machine in the next move */
   gboolean told;
-  gboolean lied; /* it has said what nobody asked for */
+  gboolean greeted; /* EHLO was said, so that another one is worth noting */
+  gboolean lied;    /* it has said what nobody asked for */
 } HarnessConnection;
 
 /* "550 5.1.1 text". Caller frees. */

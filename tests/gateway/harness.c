@@ -32,6 +32,17 @@ host_count_message (gpointer host)
   return !((Harness *) host)->slow;
 }
 
+static gboolean
+host_change_client (gpointer host, const BaseEndpoint *client, const BaseEndpoint *server)
+{
+  Harness *harness = host;
+  if (harness->crowded)
+    return FALSE;
+  harness->client = *client;
+  harness->server = *server;
+  return TRUE;
+}
+
 static void
 host_count_outcome (gpointer host, const gchar *status)
 {
@@ -140,6 +151,7 @@ static const GatewayHost methods = { .now = host_now,
                                      .wall_clock = host_wall_clock,
                                      .client_is_gone = host_client_is_gone,
                                      .count_message = host_count_message,
+                                     .change_client = host_change_client,
                                      .count_outcome = host_count_outcome,
                                      .capabilities = host_capabilities,
                                      .take_upstream = host_take_upstream,
@@ -408,9 +420,9 @@ harness_new (const gchar *text, const guint32 *hooks, guint n_hooks, guint32 edi
   return harness_new_adding (text, hooks, n_hooks, edits, NULL);
 }
 
-Harness *
-harness_new_adding (const gchar *text, const guint32 *hooks, guint n_hooks, guint32 edits,
-                    const gchar *const *adds)
+static Harness *
+make (const gchar *text, const guint32 *hooks, guint n_hooks, guint32 edits,
+      const gchar *const *adds)
 {
   Harness *harness = g_new0 (Harness, 1);
   g_autoptr (ConfigErrors) errors = config_errors_new ();
@@ -443,12 +455,35 @@ harness_new_adding (const gchar *text, const guint32 *hooks, guint n_hooks, guin
                                      | SMTP_CAP_ENHANCEDSTATUSCODES };
   harness->listener = gateway_listener_new (harness->config, harness->config->listeners->pdata[0],
                                             harness->facts);
-  GatewayClient client = { .client_name = "client.test" };
-  base_endpoint_parse ("127.0.0.1:40000", &client.client, NULL);
+  return harness;
+}
+
+static Harness *
+begin (Harness *harness, const gchar *address, GatewayClientKind kind)
+{
+  GatewayClient client = { .client_name = "client.test", .kind = kind };
+  base_endpoint_parse (address, &client.client, NULL);
+  base_endpoint_parse ("127.0.0.1:2525", &client.server, NULL);
+  harness->client = client.client;
+  harness->server = client.server;
   harness->session = gateway_session_new (harness->listener, &client, &methods, harness);
   gateway_session_pump (harness->session);
   harness_move (harness);
   return harness;
+}
+
+Harness *
+harness_new_adding (const gchar *text, const guint32 *hooks, guint n_hooks, guint32 edits,
+                    const gchar *const *adds)
+{
+  return begin (make (text, hooks, n_hooks, edits, adds), "127.0.0.1:40000", GATEWAY_CLIENT_ITSELF);
+}
+
+Harness *
+harness_new_for (const gchar *text, const guint32 *hooks, guint n_hooks, const gchar *client,
+                 GatewayClientKind kind)
+{
+  return begin (make (text, hooks, n_hooks, IPC_EDIT_HEADERS, NULL), client, kind);
 }
 
 void

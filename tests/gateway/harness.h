@@ -30,6 +30,9 @@ struct _Harness
   const gchar *outcome; /* of the last message */
   gboolean gone;        /* what client_is_gone() answers */
   gboolean slow;        /* what count_message() refuses */
+  gboolean crowded;     /* what change_client() refuses */
+  BaseEndpoint client;  /* what it was told last, and the session was given at first */
+  BaseEndpoint server;
   SmtpCapabilities capabilities;
   gboolean capabilities_later;
 
@@ -76,6 +79,9 @@ struct _Harness
 /* `hooks`: of IPC_HOOK_BIT, one number a configured filter, as many as there are. `edits`: what
  * each declares. */
 Harness *harness_new (const gchar *config, const guint32 *hooks, guint n_hooks, guint32 edits);
+/* The same for this client, with the host's name "client.test". */
+Harness *harness_new_for (const gchar *config, const guint32 *hooks, guint n_hooks,
+                          const gchar *client, GatewayClientKind kind);
 /* The same with commands that the filters add: `adds[i]` is "VERB places[!]" (places: of
  * SmtpServerPlace, as a digit; "!": announced) or NULL. */
 Harness *harness_new_adding (const gchar *config, const guint32 *hooks, guint n_hooks,

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/proxy.h"
+
 #include "ipc/control.h"
 
 #define PATIENCE 20000 /* ms; only a hang reaches it */
@@ -236,12 +238,48 @@ peer_obey (Peer *peer, const gchar *line)
   return TRUE;
 }
 
+static void
+peer_note (Peer *peer, const BaseProxyHeader *header)
+{
+  g_autofree gchar *source = base_endpoint_to_string (&header->source);
+  const gchar *told = header->kind == BASE_PROXY_LOCAL     ? "LOCAL"
+                      : header->kind == BASE_PROXY_UNKNOWN ? "UNKNOWN"
+                                                           : source;
+
+  g_mutex_lock (&peer->upstream->mutex);
+  g_string_append_printf (peer->upstream->clients, "%s\n", told);
+  g_mutex_unlock (&peer->upstream->mutex);
+}
+
+static gboolean
+peer_take_header (Peer *peer)
+{
+  gchar bytes[4096];
+  BaseProxyHeader header;
+  BaseProxyResult result = BASE_PROXY_MORE;
+  gsize used = 0;
+
+  while (result == BASE_PROXY_MORE)
+    {
+      gssize got = peer_read (peer, bytes, sizeof bytes);
+      if (got <= 0)
+        return FALSE;
+      g_string_append_len (peer->unread, bytes, got);
+      result = base_proxy_parse ((const guint8 *) peer->unread->str, peer->unread->len, &header,
+                                 &used, NULL);
+    }
+  g_assert_cmpint (result, ==, BASE_PROXY_DONE);
+  g_string_erase (peer->unread, 0, (gssize) used);
+  peer_note (peer, &header);
+  return TRUE;
+}
+
 static gpointer
 run_peer (gpointer data)
 {
   Peer *peer = data;
   g_autofree gchar *greeting = g_strconcat (peer->upstream->greeting, "\r\n", NULL);
-  gboolean going = TRUE;
+  gboolean going = !peer->upstream->proxied || peer_take_header (peer);
 
   peer_say (peer, greeting);
   while (going)
@@ -292,6 +330,8 @@ test_upstream_new (void)
 
   upstream->greeting = "220 upstream ESMTP";
   upstream->extra = "";
+  upstream->clients = g_string_new (NULL);
+  g_mutex_init (&upstream->mutex);
   upstream->fd = test_listen (&upstream->port);
   return upstream;
 }
@@ -309,6 +349,8 @@ test_upstream_free (TestUpstream *upstream)
   if (upstream->thread != NULL)
     g_thread_join (upstream->thread);
   close (upstream->fd);
+  g_string_free (upstream->clients, TRUE);
+  g_mutex_clear (&upstream->mutex);
   g_free (upstream);
 }
 

@@ -40,6 +40,9 @@ typedef struct
   const gchar *extra;       /* keyword lines of the EHLO reply, "250-SIZE 100\r\n…" */
   const TestPair *pair;     /* NULL: no STARTTLS */
   gboolean close_when_idle; /* after each message */
+  gboolean proxied;         /* a PROXY header comes first on each connection */
+  GMutex mutex;
+  GString *clients; /* what they told, one a line: the client's endpoint, "UNKNOWN" or "LOCAL" */
   gint connections, open, most_open, messages, encrypted; /* atomic */
   gint stop;
 } TestUpstream;
