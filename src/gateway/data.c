@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "message/signatures.h"
+
 #define SEND_PIECE (64 * 1024)
 
 /* ---- DATA, BDAT ---- */
@@ -98,6 +100,7 @@ judge_headers (GatewaySession *session, const guint8 *bytes, gsize length)
   guint field = 0;
   if (headers == NULL)
     return NULL;
+  session->tx->is_signed = message_headers_find (headers, "DKIM-Signature", 0) != G_MAXUINT;
   session->tx->headless = length > 0 && message_headers_body (headers) == 0;
   if (message_headers_check (headers, &any, &field) == MESSAGE_HEADERS_NUL)
     {
@@ -110,6 +113,19 @@ judge_headers (GatewaySession *session, const guint8 *bytes, gsize length)
     return base_reply_printf (554, 5, 4, 6, "Too many hops: %" G_GINT64_FORMAT " Received fields",
                               hops);
   return NULL;
+}
+
+/* The chain's edits, and which signatures they break. */
+static void
+take_edits (GatewayTransaction *tx, const ChainOutcome *outcome, const MessageSource *source)
+{
+  if (outcome->edits == NULL)
+    return;
+  tx->edits = message_edits_ref (outcome->edits);
+  if (!tx->is_signed)
+    return;
+  g_autoptr (GPtrArray) signatures = message_signatures_check (source, tx->edits);
+  tx->broken_signatures = message_signatures_broken (signatures);
 }
 
 /* ---- Cut-through ---- */
@@ -143,12 +159,12 @@ open_stream (GatewaySession *session, const ChainOutcome *outcome)
 {
   GatewayTransaction *tx = session->tx;
   g_autoptr (BaseReply) refusal = NULL;
-  if (outcome->edits != NULL)
-    tx->edits = message_edits_ref (outcome->edits);
+  MessageSource head = head_source (tx);
+  take_edits (tx, outcome, &head);
   transaction_set_text (session, outcome);
   if (!envelope_edit (session, outcome, &refusal))
     transaction_fail (session, refusal);
-  else if (message_writer_check (tx->edits, head_source (tx), TRUE) != MESSAGE_WRITER_FINE)
+  else if (message_writer_check (tx->edits, head, TRUE) != MESSAGE_WRITER_FINE)
     {
       base_log (BASE_LOG_ERROR, "id=%s the filters' edits leave a bare CR or LF", tx->id);
       transaction_fail (session, BASE_REPLY (451, 4, 3, 0, "The message can not be edited now"));
@@ -322,8 +338,8 @@ after_message (GatewaySession *session, const ChainOutcome *outcome)
     }
   if (transaction_apply_verdict (session, outcome))
     return;
-  if (outcome->edits != NULL)
-    tx->edits = message_edits_ref (outcome->edits);
+  MessageSource source = message_source_from_spool (tx->spool);
+  take_edits (tx, outcome, &source);
   transaction_set_text (session, outcome);
   if (envelope_edit (session, outcome, &refusal))
     hand_over (session);

@@ -28,6 +28,7 @@ transaction_free (GatewayTransaction *tx)
   base_buffer_clear (&tx->head);
   base_buffer_clear (&tx->up_gathered);
   g_free (tx->received);
+  g_free (tx->broken_signatures);
   g_free (tx);
 }
 

@@ -124,11 +124,13 @@ typedef struct
   MessageEdits *edits;
   MessageWriter *writer;
   gchar *received;
-  gboolean headless; /* it begins neither with a field nor with a blank line */
-  gboolean chunked;  /* it comes by BDAT */
-  guint64 size;      /* as received */
-  gboolean complete; /* the client's final dot has come */
-  gint64 deadline;   /* from the final dot to ours; 0: not running */
+  gboolean is_signed;       /* it has a DKIM-Signature field */
+  gchar *broken_signatures; /* by the filters' edits: for the log; NULL: none */
+  gboolean headless;        /* it begins neither with a field nor with a blank line */
+  gboolean chunked;         /* it comes by BDAT */
+  guint64 size;             /* as received */
+  gboolean complete;        /* the client's final dot has come */
+  gint64 deadline;          /* from the final dot to ours; 0: not running */
 } GatewayTransaction;
 
 /* The client's authentication, which is the upstream's affair. */

@@ -80,6 +80,7 @@ session_log_message (GatewaySession *session, const BaseReply *reply, const gcha
   base_record_string (record, "notes", notes);
   if (tx->edits != NULL)
     base_record_int (record, "edits", message_edits_count (tx->edits));
+  base_record_string (record, "signatures_broken", tx->broken_signatures);
   base_record_string (record, "refused_by",
                       tx->refused_by != NULL ? tx->refused_by : tx->aside_filter);
   base_record_string (record, "reason", tx->aside_reason);

@@ -7,6 +7,7 @@
 
 #include "message/edits.h"
 #include "message/headers.h"
+#include "message/signatures.h"
 #include "message/writer.h"
 
 #define MOST_MESSAGE (16 * 1024)
@@ -117,6 +118,21 @@ check_writer (MessageEdits *edits, GBytes *bytes, gsize most)
     g_assert (message_writer_check (edits, source, TRUE) == message_writer_fault (writer));
 }
 
+/* Edits after which every byte is as before break nothing. */
+static void
+check_signatures (const MessageEdits *edits, GBytes *before, GBytes *after)
+{
+  gsize length;
+  const guint8 *data = g_bytes_get_data (before, &length);
+  MessageSource source = message_source_from_memory (data, length);
+  g_autoptr (GPtrArray) signatures = message_signatures_check (&source, edits);
+  g_autofree gchar *broken = message_signatures_broken (signatures);
+
+  g_assert (signatures->len <= MESSAGE_MAX_SIGNATURES);
+  if (g_bytes_equal (before, after))
+    g_assert (broken == NULL);
+}
+
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 int
@@ -140,5 +156,6 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_assert (g_bytes_equal (composed, last));
   check_writer (first, original, most);
   check_writer (both, original, most);
+  check_signatures (both, original, composed);
   return 0;
 }

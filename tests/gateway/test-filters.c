@@ -254,6 +254,43 @@ test_quarantine_that_can_not_be_written_is_451 (void)
   harness_assert_code (h, "452 4.3.1");
 }
 
+static GString *logged;
+
+static void
+keep_line (const gchar *line, gsize length, gpointer data)
+{
+  g_string_append_len (logged, line, (gssize) length);
+}
+
+/* The second filter's field breaks nothing; the first one's is a Subject that h= rules out. */
+static gboolean
+add_subject (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
+{
+  g_autoptr (GBytes) field = filter == 0 ? g_bytes_new_static ("Subject: 1\r\n", 12)
+                                         : g_bytes_new_static ("X-Two: 2\r\n", 10);
+  record->edits = message_edits_new ();
+  g_assert_true (message_edits_add (record->edits, 0, 0, field));
+  return TRUE;
+}
+
+static void
+test_broken_signatures_are_logged (gconstpointer hook)
+{
+  guint32 hooks = IPC_HOOK_BIT (GPOINTER_TO_UINT (hook));
+  g_autoptr (Harness) h = harness_filtered (hooks, hooks, add_subject);
+  logged = g_string_new (NULL);
+  base_log_setup ("test", BASE_LOG_TEXT, BASE_LOG_INFO);
+  base_log_set_sink (keep_line, NULL);
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n"
+                                    "DKIM-Signature: d=example.org; s=key; h=from:subject:subject\n"
+                                    "DKIM-Signature: d=holds.example; s=key; h=from\n" SAY_BODY);
+  base_log_set_sink (NULL, NULL);
+  base_log_setup ("test", BASE_LOG_TEXT, BASE_LOG_ERROR);
+  g_assert_cmpuint (h->messages, ==, 1);
+  g_assert_nonnull (strstr (logged->str, " signatures_broken=\"example.org/key: subject\" "));
+  g_string_free (logged, TRUE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -264,6 +301,12 @@ main (int argc, char **argv)
                         GUINT_TO_POINTER (IPC_HOOK_END_OF_HEADERS), test_edits_are_composed);
   g_test_add_data_func ("/gateway/filter/edits/spooled", GUINT_TO_POINTER (IPC_HOOK_END_OF_MESSAGE),
                         test_edits_are_composed);
+  g_test_add_data_func ("/gateway/filter/signatures/cut-through",
+                        GUINT_TO_POINTER (IPC_HOOK_END_OF_HEADERS),
+                        test_broken_signatures_are_logged);
+  g_test_add_data_func ("/gateway/filter/signatures/spooled",
+                        GUINT_TO_POINTER (IPC_HOOK_END_OF_MESSAGE),
+                        test_broken_signatures_are_logged);
   g_test_add_func ("/gateway/filter/dies", test_dead_worker_is_451);
   g_test_add_func ("/gateway/filter/dies-and-may", test_dead_worker_of_a_filter_that_may_fail);
   g_test_add_func ("/gateway/filter/hangs", test_hanging_filter);
