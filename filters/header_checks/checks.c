@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "common/message.h"
 #include "common/recipients.h"
 
 #define NOTE_SIZE 500 /* octets of the note at which it ends */
@@ -246,25 +247,6 @@ walk_fields (Run *run, Walk *walk)
   return TRUE;
 }
 
-/* The message's bytes; NULL: they can not be had. Caller frees. */
-static char *
-read_message (WeirContext *context, gsize *size)
-{
-  *size = (gsize) weir_message_size (context);
-  char *bytes = g_try_malloc (*size + 1);
-
-  for (gsize at = 0; bytes != NULL && at < *size;)
-    {
-      gssize got = weir_message_read (context, at, bytes + at, *size - at);
-
-      if (got <= 0)
-        g_clear_pointer (&bytes, g_free);
-      else
-        at += (gsize) got;
-    }
-  return bytes;
-}
-
 static char *
 change_body (const char *body, gsize length, const GArray *lines, gsize *changed)
 {
@@ -289,17 +271,16 @@ static gboolean
 walk_message (Run *run, Walk *walk, GError **error)
 {
   gsize size;
-  g_autofree char *bytes = read_message (run->context, &size);
+  g_autofree char *bytes = common_message_read (run->context, &size);
   gsize body = 0;
   gsize changed;
-  guint fields;
 
   if (bytes == NULL)
     weir_fail (run->context, "the message can not be read");
   run->failed = bytes == NULL;
   if (run->failed || !walk_fields (run, walk))
     return TRUE;
-  gboolean blank = walk_find_body (bytes, size, &body, &fields);
+  gboolean blank = common_message_find_body (bytes, size, &body);
   walk_body (walk, bytes + body, size - body, blank);
   if (walk_is_too_deep (walk))
     end_with (run,

@@ -48,7 +48,3 @@ gboolean walk_is_too_deep (const Walk *walk);
  * `blank`: an empty line stood ahead of it. FALSE: `func` has ended it. */
 gboolean walk_field (Walk *walk, guint field, const char *name, const char *raw);
 gboolean walk_body (Walk *walk, const char *bytes, gsize length, gboolean blank);
-
-/* Where the body of a message begins, and how many fields are ahead of it. Returns whether an empty
- * line is between. */
-gboolean walk_find_body (const char *bytes, gsize length, gsize *body, guint *fields);
