@@ -190,6 +190,22 @@ normalize (const gchar *text)
   return g_string_free (out, FALSE);
 }
 
+/* A sink's file is there from MAIL on, and is gone after RSET. */
+static GPtrArray *
+wait_messages (const gchar *folder, guint count)
+{
+  GPtrArray *messages = kit_messages (folder);
+
+  for (guint i = 0; i < KIT_PATIENCE * 50 && messages->len != count; i++)
+    {
+      g_usleep (20000);
+      g_ptr_array_unref (messages);
+      messages = kit_messages (folder);
+    }
+  g_assert_cmpuint (messages->len, ==, count);
+  return messages;
+}
+
 /* All messages that are there, sorted; waits for so many. */
 static gchar *
 arrived (const Side *side, guint count)
@@ -198,8 +214,7 @@ arrived (const Side *side, guint count)
   g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func (g_free);
   GString *all = g_string_new (NULL);
 
-  kit_wait_messages (side->folder, count);
-  messages = kit_messages (side->folder);
+  messages = wait_messages (side->folder, count);
   for (guint i = 0; i < messages->len; i++)
     g_ptr_array_add (texts, normalize (messages->pdata[i]));
   g_ptr_array_sort (texts, compare_text);
