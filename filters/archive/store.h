@@ -1,0 +1,28 @@
+/* The archive on disk: a Maildir, and beside it a file for each message that says what became of
+ * it. All is synced before a function returns TRUE. Blocking; several processes may work on one
+ * archive at once. Errors are G_FILE_ERRORs that name the path. */
+#pragma once
+
+#include <glib.h>
+
+#define STORE_KEY 64 /* characters of a key: a SHA-256 in hexadecimal */
+
+/* Octets of the message from `offset` on; 0: its end; -1: it can not be read. */
+typedef gssize (*StoreRead) (guint64 offset, gpointer buffer, gsize length, gpointer data);
+
+typedef struct
+{
+  const char *message_id; /* as in its header; NULL: none */
+  const char *name;       /* as in the gateway's log; NULL */
+  const char *sender;
+  const char *const *recipients;
+} StoreFacts;
+
+/* Puts the message into new/ under its key, with LF line ends, and notes that its outcome is not
+ * known. One that is there already, by a try before, is left, and its note says how often. */
+gboolean store_put (const char *maildir, const char *key, const StoreFacts *facts, StoreRead read,
+                    gpointer data, GError **error);
+/* Notes the outcome of one try; `code` 0: it was taken back. One that is not 2xx takes the message
+ * away again, unless `keep`, or another try was accepted or goes on. */
+gboolean store_over (const char *maildir, const char *key, guint code, const char *text,
+                     gboolean keep, GError **error);
