@@ -161,25 +161,42 @@ check_patterns (const ConfigRoute *route, ConfigErrors *errors)
       }
 }
 
-static gboolean
-is_host (const ConfigDestination *destination)
-{
-  return destination->kind == CONFIG_DESTINATION_SMTP
-         || destination->kind == CONFIG_DESTINATION_SMTPS;
-}
-
 static void
 check_pool (const ConfigRoute *route, ConfigErrors *errors)
 {
   const ConfigPlace *place = config_block_place_of (route->block, "to");
 
   for (guint i = 0; i < route->n_destinations && route->n_destinations > 1; i++)
-    if (!is_host (&route->destinations[i]))
+    if (!config_destination_is_host (&route->destinations[i]))
       {
         config_errors_add (errors, place,
                            "route \"%s\": \"%s\" can not share a list with other destinations; "
                            "only hosts can",
                            route->name, route->destinations[i].text);
+        return;
+      }
+  for (guint i = 1; i < route->n_destinations; i++)
+    if ((route->destinations[i].kind == CONFIG_DESTINATION_LMTP) != config_route_is_lmtp (route))
+      {
+        config_errors_add (errors, place,
+                           "route \"%s\": \"%s\" and \"%s\" can not share a list: one speaks LMTP",
+                           route->name, route->destinations[0].text, route->destinations[i].text);
+        return;
+      }
+}
+
+/* On a UNIX socket nothing is encrypted, and there is no name to verify. */
+static void
+check_socket_tls (const ConfigRoute *route, ConfigErrors *errors)
+{
+  for (guint i = 0; i < route->n_destinations; i++)
+    if (route->tls >= CONFIG_UPSTREAM_TLS_REQUIRED
+        && route->destinations[i].kind == CONFIG_DESTINATION_LMTP
+        && route->destinations[i].path != NULL)
+      {
+        config_errors_add (errors, config_block_place_of (route->block, "tls"),
+                           "there is no TLS on the UNIX socket \"%s\"",
+                           route->destinations[i].text);
         return;
       }
 }
@@ -212,7 +229,7 @@ static void
 check_introduction (const ConfigRoute *route, const gchar *name, gboolean wanted,
                     ConfigErrors *errors)
 {
-  if (wanted && route->n_destinations > 0 && !is_host (&route->destinations[0]))
+  if (wanted && route->n_destinations > 0 && !config_destination_is_host (&route->destinations[0]))
     config_errors_add (errors, config_block_place_of (route->block, name),
                        "\"%s\" of route \"%s\", which leads to no server", name, route->name);
 }
@@ -228,6 +245,7 @@ check_route (const ConfigRoute *route, ConfigErrors *errors)
   check_introduction (route, "xforward", route->xforward, errors);
   check_introduction (route, "xclient", route->xclient, errors);
   check_introduction (route, "proxy", route->proxy != CONFIG_PROXY_OFF, errors);
+  check_socket_tls (route, errors);
 }
 
 /* ---- Listeners ---- */
@@ -406,6 +424,17 @@ check_auth (const ConfigListener *listener, ConfigErrors *errors)
                        listener->name);
 }
 
+/* RFC 2033 section 5: LMTP must not be spoken on port 25, where everybody expects SMTP. */
+static void
+check_protocol (const ConfigListener *listener, ConfigErrors *errors)
+{
+  for (guint i = 0; i < listener->n_endpoints && listener->protocol == CONFIG_PROTOCOL_LMTP; i++)
+    if (base_endpoint_port (&listener->endpoints[i]) == 25)
+      config_errors_add (errors, config_block_place_of (listener->block, "bind"),
+                         "listener \"%s\" speaks LMTP, which must not use port 25 (RFC 2033)",
+                         listener->name);
+}
+
 static void
 check_listener (const Config *config, const ConfigListener *listener, GHashTable *bound,
                 ConfigErrors *errors)
@@ -417,6 +446,7 @@ check_listener (const Config *config, const ConfigListener *listener, GHashTable
   check_claims (listener, errors);
   check_relay (listener, errors);
   check_auth (listener, errors);
+  check_protocol (listener, errors);
 }
 
 void

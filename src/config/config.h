@@ -32,6 +32,11 @@ typedef enum
 } ConfigAuth;
 typedef enum
 {
+  CONFIG_PROTOCOL_SMTP,
+  CONFIG_PROTOCOL_LMTP
+} ConfigProtocol;
+typedef enum
+{
   CONFIG_RELAY_LISTED,
   CONFIG_RELAY_ANY
 } ConfigRelay;
@@ -54,6 +59,7 @@ typedef enum
 {
   CONFIG_DESTINATION_SMTP,
   CONFIG_DESTINATION_SMTPS,
+  CONFIG_DESTINATION_LMTP, /* over TCP, or over a UNIX socket: then `path` is set */
   CONFIG_DESTINATION_MAILDIR,
   CONFIG_DESTINATION_DISCARD
 } ConfigDestinationKind;
@@ -87,9 +93,9 @@ typedef struct
 typedef struct
 {
   ConfigDestinationKind kind;
-  gchar *host; /* SMTP, SMTPS: name or address, as written */
+  gchar *host; /* SMTP, SMTPS, LMTP over TCP: name or address, as written; else NULL */
   guint port;
-  gchar *path; /* MAILDIR */
+  gchar *path; /* MAILDIR; LMTP: of the UNIX socket, or NULL */
   gchar *text; /* as written, for logs */
 } ConfigDestination;
 
@@ -138,7 +144,8 @@ typedef struct
   gchar **bind;
   BaseEndpoint *endpoints; /* parsed from `bind` */
   guint n_endpoints;
-  gint tls; /* ConfigListenerTls */
+  gint protocol; /* ConfigProtocol */
+  gint tls;      /* ConfigListenerTls */
   gboolean require_tls;
   gint auth; /* ConfigAuth */
   gchar **filter_names;
@@ -216,6 +223,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Config, config_free)
  * allowed to relay. */
 const ConfigRoute *config_listener_route (const ConfigListener *listener, const gchar *recipient,
                                           gboolean *needs_relay);
+/* Whether it is a server that is spoken to, by SMTP or LMTP; else Maildir or discard. */
+gboolean config_destination_is_host (const ConfigDestination *destination);
+/* Whether the route's servers speak LMTP; then all of them do. */
+gboolean config_route_is_lmtp (const ConfigRoute *route);
 gboolean config_listener_may_relay (const ConfigListener *listener, const BaseEndpoint *client);
 gboolean config_peers_contain (const ConfigPeers *peers, const BaseEndpoint *peer);
 /* The table of a section, for `check`'s suggestions, the manual and tests: "", "listener", "route",

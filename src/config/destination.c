@@ -1,5 +1,6 @@
-/* Where a route leads: smtp://host:port, smtps://host:port, maildir:/path, discard:. What the
- * design names and is not there yet is called so, and not a typing mistake. */
+/* Where a route leads: smtp://host:port, smtps://host:port, lmtp://host:port, lmtp:/path/to/socket,
+ * maildir:/path, discard:. What the design names and is not there yet is called so, and not a
+ * typing mistake. */
 #include "config/check.h"
 
 #include <string.h>
@@ -11,13 +12,14 @@ typedef struct
   guint port; /* without one */
 } Scheme;
 
-/* "lmtp:" is both lmtp://host and lmtp:/path. */
+/* "lmtp:" is the UNIX socket's, tried behind lmtp://host. */
 static const Scheme schemes[] = {
   { "smtp://", CONFIG_DESTINATION_SMTP, 25 },
   { "smtps://", CONFIG_DESTINATION_SMTPS, 465 },
+  { "lmtp://", CONFIG_DESTINATION_LMTP, 24 },
+  { "lmtp:", CONFIG_DESTINATION_LMTP, 0 },
   { "maildir:", CONFIG_DESTINATION_MAILDIR, 0 },
   { "discard:", CONFIG_DESTINATION_DISCARD, 0 },
-  { "lmtp:", -1, 0 },
   { "mx:", -1, 0 },
 };
 
@@ -43,6 +45,21 @@ parse_host (const gchar *text, guint port, ConfigDestination *destination)
   return NULL;
 }
 
+/* A UNIX socket's path has to fit into its address. Returns as above. */
+static gchar *
+parse_socket (const gchar *path, ConfigDestination *destination)
+{
+  g_autoptr (GError) error = NULL;
+  BaseEndpoint endpoint;
+
+  if (*path != '/')
+    return g_strdup ("expected lmtp://host:port or lmtp: and the absolute path of a socket");
+  if (!base_endpoint_parse (path, &endpoint, &error))
+    return g_strdup (error->message);
+  destination->path = g_strdup (path);
+  return NULL;
+}
+
 /* The part behind the scheme; returns as above. */
 static gchar *
 parse_rest (const Scheme *scheme, const gchar *rest, ConfigDestination *destination)
@@ -52,6 +69,9 @@ parse_rest (const Scheme *scheme, const gchar *rest, ConfigDestination *destinat
     case CONFIG_DESTINATION_SMTP:
     case CONFIG_DESTINATION_SMTPS:
       return parse_host (rest, scheme->port, destination);
+    case CONFIG_DESTINATION_LMTP:
+      return scheme->port == 0 ? parse_socket (rest, destination)
+                               : parse_host (rest, scheme->port, destination);
     case CONFIG_DESTINATION_MAILDIR:
       if (*rest == '\0')
         return g_strdup ("the path of the Maildir is missing");
@@ -75,8 +95,8 @@ destination_parse (const gchar *text, const ConfigPlace *place, ConfigDestinatio
   if (scheme == NULL)
     {
       config_errors_add (errors, place,
-                         "expected smtp://host:port, smtps://host:port, maildir:/path or discard:, "
-                         "found %s",
+                         "expected smtp://host:port, smtps://host:port, lmtp://host:port, "
+                         "lmtp:/path, maildir:/path or discard:, found %s",
                          quoted);
       return FALSE;
     }

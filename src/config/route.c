@@ -62,6 +62,20 @@ config_peers_contain (const ConfigPeers *peers, const BaseEndpoint *peer)
 }
 
 gboolean
+config_destination_is_host (const ConfigDestination *destination)
+{
+  return destination->kind == CONFIG_DESTINATION_SMTP
+         || destination->kind == CONFIG_DESTINATION_SMTPS
+         || destination->kind == CONFIG_DESTINATION_LMTP;
+}
+
+gboolean
+config_route_is_lmtp (const ConfigRoute *route)
+{
+  return route->n_destinations > 0 && route->destinations[0].kind == CONFIG_DESTINATION_LMTP;
+}
+
+gboolean
 config_listener_may_relay (const ConfigListener *listener, const BaseEndpoint *client)
 {
   if (listener->relay == CONFIG_RELAY_ANY)

@@ -21,6 +21,7 @@
 
 /* In the order of the enums in config.h. */
 static const gchar *const listener_tls[] = { "off", "starttls", "implicit", NULL };
+static const gchar *const listener_protocols[] = { "smtp", "lmtp", NULL };
 static const gchar *const auth[] = { "off", "tls", "always", NULL };
 static const gchar *const upstream_tls[] = { "off", "opportunistic", "required", "verified", NULL };
 static const gchar *const on_failure[] = { "tempfail", "pass", "reject", NULL };
@@ -84,6 +85,8 @@ static const ConfigOption root_options[]
 static const ConfigOption listener_options[]
     = { LISTENER (bind, "bind", STRING_LIST, .required = TRUE,
                   .help = "\"address:port\", \"[address]:port\" or the path of a UNIX socket"),
+        LISTENER (protocol, "protocol", CHOICE, .choices = listener_protocols,
+                  .help = "lmtp: LHLO, and an answer for each recipient behind the message"),
         LISTENER (tls, "tls", CHOICE, .choices = listener_tls,
                   .help = "offered by STARTTLS, spoken from the first octet, or not at all"),
         LISTENER (require_tls, "require-tls", BOOLEAN, .fallback = "false",
@@ -127,8 +130,9 @@ static const ConfigOption route_options[] = {
          .help = "domains it claims: \"example.org\", \".example.org\" for all below it; none: "
                  "whatever the client may relay"),
   ROUTE (to, "to", STRING_LIST, .required = TRUE,
-         .help = "smtp://host:port, smtps://host:port, maildir:/path or discard:; several hosts "
-                 "are a pool"),
+         .help
+         = "smtp://host:port, smtps://host:port, lmtp://host:port, lmtp:/path, maildir:/path or "
+           "discard:; several hosts are a pool"),
   ROUTE (tls, "tls", CHOICE, .fallback = "opportunistic", .choices = upstream_tls,
          .help = "required: encrypted or not at all; verified: the host's name and authority too"),
   ROUTE (tls_ca, "tls-ca", STRING,

@@ -35,7 +35,8 @@ session_greet (GatewaySession *session, const ChainOutcome *outcome)
   if (outcome->kind == CHAIN_REFUSE || outcome->kind == CHAIN_CLOSE)
     return FALSE;
   g_autoptr (BaseReply) greeting
-      = base_reply_printf (220, 0, 0, 0, "%s ESMTP Mailweir", session->listener->config->hostname);
+      = base_reply_printf (220, 0, 0, 0, "%s %s Mailweir", session->listener->config->hostname,
+                           session->listener->limits.lmtp ? "LMTP" : "ESMTP");
   gboolean theirs = outcome->reply != NULL && outcome->reply->code == 220;
   session_answer (session, theirs ? outcome->reply : greeting);
   return TRUE;
@@ -93,6 +94,14 @@ answer_ehlo (GatewaySession *session, SmtpCapabilities upstreams)
     smtp_server_hang_up (session->server);
 }
 
+static const gchar *
+helo_verb (const GatewaySession *session)
+{
+  if (session->listener->limits.lmtp)
+    return "LHLO";
+  return session->new_esmtp ? "EHLO" : "HELO";
+}
+
 static void
 accept_helo (GatewaySession *session, const ChainOutcome *outcome)
 {
@@ -122,7 +131,7 @@ gateway_session_capabilities (GatewaySession *session, SmtpCapabilities capabili
 static void
 after_helo (GatewaySession *session, const ChainOutcome *outcome)
 {
-  if (answer_refusal (session, session->new_esmtp ? "EHLO" : "HELO", outcome))
+  if (answer_refusal (session, helo_verb (session), outcome))
     return;
   g_free (session->helo);
   session->helo = g_steal_pointer (&session->new_helo);
@@ -293,7 +302,7 @@ on_chunk (GatewaySession *session, const SmtpServerEvent *event)
 static void
 on_end (GatewaySession *session, const SmtpServerEvent *event)
 {
-  data_end (session, event->fault, event->size);
+  data_end (session, event->fault, event->size, event->answers);
 }
 
 /* ---- What the machine has answered by itself ---- */

@@ -82,6 +82,7 @@ data_begin (GatewaySession *session, gboolean chunked)
 {
   GatewayTransaction *tx = session->tx;
   tx->chunked = chunked;
+  fates_begin (session);
   if (tx->failure != NULL)
     refuse_data (session, tx->failure, NULL, FALSE);
   else if (tx->aside != ASIDE_NO)
@@ -448,9 +449,10 @@ end_with_fault (GatewaySession *session, SmtpFault fault)
 }
 
 void
-data_end (GatewaySession *session, SmtpFault fault, guint64 size)
+data_end (GatewaySession *session, SmtpFault fault, guint64 size, guint answers)
 {
   GatewayTransaction *tx = session->tx;
+  tx->answers = answers;
   tx->size = size;
   tx->complete = TRUE;
   tx->deadline = session->methods->now (session->host) + session->listener->config->deadline * 1000;

@@ -278,9 +278,8 @@ static void
 fix_route (GatewayTransaction *tx, const ConfigRoute *route)
 {
   const ConfigDestination *first = &route->destinations[0];
-  gboolean smtp = first->kind == CONFIG_DESTINATION_SMTP || first->kind == CONFIG_DESTINATION_SMTPS;
   tx->route = route;
-  tx->destination = smtp ? NULL : first;
+  tx->destination = config_destination_is_host (first) ? NULL : first;
 }
 
 static void
@@ -288,6 +287,14 @@ leave_route (GatewaySession *session)
 {
   upstream_reset (session);
   g_clear_pointer (&session->tx->failure, base_reply_free);
+}
+
+/* An LMTP server has an answer for each recipient, an SMTP client hears one: it can not tell two
+ * fates. */
+static gboolean
+travels_alone (const GatewaySession *session, const ConfigRoute *route)
+{
+  return config_route_is_lmtp (route) && !session->listener->limits.lmtp;
 }
 
 /* The first accepted recipient fixes the route and the class; while earlier ones are unanswered
@@ -298,15 +305,19 @@ route_last (GatewaySession *session, const ConfigRoute *route)
   GatewayTransaction *tx = session->tx;
   gboolean elsewhere = tx->route != NULL && tx->route != route;
   gboolean apart = differs (session, FALSE);
-  if ((elsewhere || apart) && tx->next_answer + 1 < tx->recipients->len)
+  gboolean alone = tx->route != NULL && travels_alone (session, route);
+  if ((elsewhere || apart || alone) && tx->next_answer + 1 < tx->recipients->len)
     {
       session->work = SESSION_PARKED;
       return;
     }
-  if (elsewhere && envelope_accepted (tx) > 0)
+  if ((elsewhere || alone) && envelope_accepted (tx) > 0)
     {
-      refuse_last (session,
-                   BASE_REPLY (452, 4, 5, 3, "Recipient is routed elsewhere, send it separately"));
+      refuse_last (
+          session,
+          elsewhere
+              ? BASE_REPLY (452, 4, 5, 3, "Recipient is routed elsewhere, send it separately")
+              : BASE_REPLY (452, 4, 5, 3, "One recipient at a time here, send it separately"));
       return;
     }
   if (apart)
@@ -388,7 +399,7 @@ recipients_fit (const GatewaySession *session, const GPtrArray *paths)
   for (guint i = 0; i < paths->len; i++)
     if (!belongs_here (session, paths->pdata[i]))
       return FALSE;
-  return TRUE;
+  return fates_can_tell (session, paths);
 }
 
 static void
@@ -413,7 +424,8 @@ envelope_edit (GatewaySession *session, const ChainOutcome *outcome, BaseReply *
   GatewayTransaction *tx = session->tx;
   if (outcome->recipients != NULL && !recipients_fit (session, outcome->recipients))
     {
-      *refusal = base_reply_new (451, 4, 3, 0, "A filter added a recipient of another upstream");
+      *refusal = base_reply_new (451, 4, 3, 0,
+                                 "A filter added a recipient who needs a message of its own");
       return FALSE;
     }
   if (outcome->sender != NULL)

@@ -97,6 +97,7 @@ gateway_listener_new (const Config *config, const ConfigListener *listener, cons
     .require_helo = TRUE,
     .require_tls = listener->require_tls,
     .tell_refusals = TRUE,
+    .lmtp = listener->protocol == CONFIG_PROTOCOL_LMTP,
   };
   collect_commands (shared, facts);
   shared->spool = (MessageSpoolLimits){ .memory = config->spool_memory,

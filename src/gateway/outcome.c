@@ -17,6 +17,7 @@ transaction_free (GatewayTransaction *tx)
   base_reply_free (tx->failure);
   base_reply_free (tx->text);
   base_reply_free (tx->answer);
+  g_clear_pointer (&tx->fates, g_ptr_array_unref);
   base_reply_free (tx->up_mail_reply);
   base_reply_free (tx->up_refusal);
   g_free (tx->relay);
@@ -74,15 +75,11 @@ transaction_answer (GatewaySession *session, const BaseReply *reply, const gchar
       base_reply_free (answer);
       answer = base_reply_copy (tx->text);
     }
-  session_log_message (session, answer, status);
+  const BaseReply *summary = fates_summary (session, answer);
+  session_log_message (session, answer, fates_differ (session, answer) ? "partial" : status);
   if (!session->client_gone)
-    {
-      if (tx->close || session->close_after)
-        smtp_server_answer_close (session->server, answer);
-      else
-        smtp_server_answer (session->server, answer);
-    }
-  finish (session, answer->code, answer->text != NULL ? answer->text : "", NULL);
+    fates_tell (session, answer);
+  finish (session, summary->code, summary->text != NULL ? summary->text : "", NULL);
 }
 
 void

@@ -95,6 +95,9 @@ typedef struct
   gboolean close;          /* hang up after the answer */
   BaseReply *text;         /* a filter's text for the positive answer */
   BaseReply *answer;       /* TX_DROPPING: what the client hears after its final dot */
+  guint answers;           /* how many the client waits for behind it; 0: it has not come */
+  guint told;              /* of them, those it has */
+  GPtrArray *fates;        /* fates.c's, from DATA on; NULL: the client speaks SMTP */
   const gchar *status;     /* for the log */
 
   /* upstream */
@@ -111,8 +114,10 @@ typedef struct
   gboolean up_ends_line;        /* what was given to it ends with a line end */
   guint up_chunks_open;         /* replies to chunks, but the last, that are awaited */
   BaseBuffer up_gathered;       /* octets that are too few for a chunk of their own */
-  gint64 up_idle; /* when a connection that waits for a spooled message is given back */
-  gchar *relay;   /* name of the last upstream, or the Maildir: for the log */
+  gint64 up_idle;      /* when a connection that waits for a spooled message is given back */
+  guint up_ends;       /* answers to our dot that are awaited: of LMTP one for each recipient */
+  gboolean up_spoiled; /* one of them leaves the connection in doubt */
+  gchar *relay;        /* name of the last upstream, or the Maildir: for the log */
   gchar *relay_tls;
   gboolean ambiguous; /* the answer to our dot was lost */
 
@@ -302,7 +307,8 @@ void upstream_timed_out (GatewaySession *session);
 /* DATA, or the first BDAT (`chunked`). */
 void data_begin (GatewaySession *session, gboolean chunked);
 void data_chunk (GatewaySession *session, guint8 *bytes, gsize length);
-void data_end (GatewaySession *session, SmtpFault fault, guint64 size);
+/* `answers`: as many does the client wait for. */
+void data_end (GatewaySession *session, SmtpFault fault, guint64 size, guint answers);
 void data_upstream_ready (GatewaySession *session); /* 354 */
 void
 data_send (GatewaySession *session); /* the next pieces of a stored message, while there is room */
@@ -330,6 +336,25 @@ void transaction_abort (GatewaySession *session, const gchar *status, SessionCon
 void transaction_free (GatewayTransaction *tx);
 void gateway_recipient_free (GatewayRecipient *recipient);
 
+/* fates.c: of an LMTP client; for others they do nothing, or as if there were one. */
+void fates_begin (GatewaySession *session);
+/* Whether the client's answers can tell what becomes of these recipients (of BasePath). */
+gboolean fates_can_tell (const GatewaySession *session, const GPtrArray *paths);
+/* The upstream's answer for tx->recipients[recipient]; the client hears it in its turn. */
+void fates_settle (GatewaySession *session, guint recipient, const BaseReply *reply);
+/* Those whom the upstream has answered for are settled: so are those it was not told of. */
+void fates_settle_removed (GatewaySession *session);
+/* What the client still waits for: each one's own, and `otherwise` for those without. */
+void fates_tell (GatewaySession *session, const BaseReply *otherwise);
+/* The one that stands for all: a refusal before a 250, 4xx before 5xx. Borrowed. */
+const BaseReply *fates_summary (const GatewaySession *session, const BaseReply *otherwise);
+gboolean fates_differ (const GatewaySession *session, const BaseReply *otherwise);
+/* "<a@b> 250 2.0.0 Ok; <c@d> 452 4.2.2 Full", `most` of them; NULL: all have one answer. Caller
+ * frees. */
+gchar *fates_log (const GatewaySession *session, const BaseReply *otherwise, guint most);
+
+/* "SMTP", "ESMTP", "LMTP". */
+const gchar *session_protocol (const GatewaySession *session);
 /* received.c: our trace field, CRLF included (RFC 5321 section 4.4). */
 gchar *session_received (const GatewaySession *session);
 

@@ -27,22 +27,45 @@ append (GString *field, const gchar *before, const gchar *value, const gchar *be
   g_string_append (field, behind);
 }
 
+const gchar *
+session_protocol (const GatewaySession *session)
+{
+  if (session->listener->limits.lmtp)
+    return "LMTP";
+  return session->esmtp ? "ESMTP" : "SMTP";
+}
+
 /* RFC 3848; RFC 6531 section 4.3 for the UTF8 forms. */
-static const gchar *
-protocol (const GatewaySession *session)
+static void
+append_protocol (const GatewaySession *session, GString *field)
 {
   gboolean utf8
       = session->tx != NULL && base_path_parameter (session->tx->sender, "SMTPUTF8") != NULL;
   gboolean tls = session->tls_protocol != NULL;
-  if (utf8 && session->user != NULL)
-    return tls ? "UTF8SMTPSA" : "UTF8SMTPA";
+  gboolean lmtp = session->listener->limits.lmtp;
+  gboolean extended = tls || session->user != NULL;
+  g_string_append (field, " with ");
   if (utf8)
-    return tls ? "UTF8SMTPS" : "UTF8SMTP";
-  if (session->user != NULL)
-    return tls ? "ESMTPSA" : "ESMTPA";
-  if (tls)
-    return "ESMTPS";
-  return session->esmtp ? "ESMTP" : "SMTP";
+    g_string_append (field, lmtp ? "UTF8LMTP" : "UTF8SMTP");
+  else
+    g_string_append (field, extended && !lmtp ? "ESMTP" : session_protocol (session));
+  g_string_append (field, tls ? "S" : "");
+  g_string_append (field, session->user != NULL ? "A" : "");
+}
+
+/* A client on a UNIX socket has no address, and no name. */
+static void
+append_client (const GatewaySession *session, GString *field)
+{
+  if (session->client.length > 0 && session->client.address.any.sa_family == AF_UNIX)
+    {
+      g_string_append (field, " (local socket)");
+      return;
+    }
+  g_autofree gchar *literal = base_endpoint_literal (&session->client);
+  g_string_append (field, " (");
+  append_harmless (field, session->client_name);
+  append (field, " ", literal, ")");
 }
 
 /* Only a single recipient is named: naming several would show blind copies (RFC 5321 section 7.6).
@@ -76,17 +99,14 @@ separator (const GatewayTransaction *tx)
 gchar *
 session_received (const GatewaySession *session)
 {
-  g_autofree gchar *literal = base_endpoint_literal (&session->client);
   GString *field = g_string_sized_new (USUAL_LENGTH);
   gchar date[BASE_DATE_LENGTH];
   base_date_rfc5322 (session->methods->wall_clock (session->host), date);
   g_string_append (field, "Received: from ");
   append_harmless (field, session->helo);
-  g_string_append (field, " (");
-  append_harmless (field, session->client_name);
-  append (field, " ", literal, ")");
+  append_client (session, field);
   append (field, "\r\n\tby ", session->listener->config->hostname, " (Mailweir)");
-  append (field, " with ", protocol (session), "");
+  append_protocol (session, field);
   append (field, " id ", session->tx->id, "");
   append_for (session, field);
   append (field, ";\r\n\t", date, "\r\n");

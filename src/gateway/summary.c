@@ -13,7 +13,7 @@ add_client (const GatewaySession *session, BaseRecord *record)
                        session->client_name != NULL ? session->client_name : "unknown", "[",
                        address, "]", NULL);
   base_record_string (record, "helo", session->helo);
-  base_record_string (record, "proto", session->esmtp ? "ESMTP" : "SMTP");
+  base_record_string (record, "proto", session_protocol (session));
   base_record_string (record, "user", session->user);
   base_record_string (record, "tls", session->tls_protocol);
 }
@@ -60,6 +60,17 @@ add_reply (const BaseReply *reply, BaseRecord *record)
   base_record_string (record, "reply", text);
 }
 
+/* Of several answers the one that weighs most, and then each by itself. */
+static void
+add_fates (const GatewaySession *session, const BaseReply *reply, BaseRecord *record)
+{
+  if (reply == NULL)
+    return;
+  g_autofree gchar *fates = fates_log (session, reply, SUMMARY_RECIPIENTS);
+  add_reply (fates_summary (session, reply), record);
+  base_record_string (record, "fates", fates);
+}
+
 void
 session_log_message (GatewaySession *session, const BaseReply *reply, const gchar *status)
 {
@@ -87,7 +98,7 @@ session_log_message (GatewaySession *session, const BaseReply *reply, const gcha
   base_record_string (record, "relay", tx->relay);
   base_record_string (record, "relay_tls", tx->relay_tls);
   base_record_delay (record, "delay", session->methods->now (session->host) - tx->started);
-  add_reply (reply, record);
+  add_fates (session, reply, record);
   if (tx->ambiguous)
     base_record_string (record, "ambiguous", "yes");
   base_record_string (record, "status", status);

@@ -129,7 +129,7 @@ judge_chunks (GatewayTransaction *tx, BaseReply **answer)
   if (tx->up_refusal == NULL)
     return;
   base_reply_free (*answer);
-  *answer = g_steal_pointer (&tx->up_refusal);
+  *answer = base_reply_copy (tx->up_refusal);
   if (!accepted)
     return;
   base_reply_free (*answer);
@@ -139,28 +139,39 @@ judge_chunks (GatewayTransaction *tx, BaseReply **answer)
 /* The final answer goes to the client as it is; only 421 speaks of the upstream's connection and
  * not of ours. An acceptance that came before our dot was out accepts nothing. */
 static void
-on_end_reply (GatewaySession *session, const BaseReply *reply)
+on_end_reply (GatewaySession *session, guint recipient, const BaseReply *reply)
 {
+  GatewayTransaction *tx = session->tx;
   gboolean early = upstream_backlog (session->upstream) > 0;
   g_autoptr (BaseReply) answer = base_reply_copy (
       early && is_positive (reply)
           ? BASE_REPLY (451, 4, 3, 0, "The next server answered before the end of the message")
           : reply);
-  gboolean reusable = !early && reply->code != 421;
-  if (session->tx->up_chunked)
+  tx->up_spoiled |= early || reply->code == 421;
+  if (tx->up_chunked)
     {
       /* RFC 3030 section 2: behind a refused chunk nobody knows where the upstream stands. */
-      reusable = reusable && is_positive (reply) && session->tx->up_refusal == NULL;
-      judge_chunks (session->tx, &answer);
+      tx->up_spoiled |= !is_positive (reply) || tx->up_refusal != NULL;
+      judge_chunks (tx, &answer);
     }
-  session->tx->up = UP_NONE;
-  upstream_give (session, reusable);
   if (answer->code == 421)
     answer->code = 451;
+  if (config_route_is_lmtp (tx->route))
+    fates_settle (session, recipient, answer);
+  if (--tx->up_ends > 0)
+    {
+      upstream_wait (session, tx->route->final_reply);
+      return;
+    }
+  if (config_route_is_lmtp (tx->route))
+    fates_settle_removed (session);
+  tx->up = UP_NONE;
+  upstream_give (session, !tx->up_spoiled);
+  const BaseReply *summary = fates_summary (session, answer);
   transaction_answer (session, answer,
-                      is_positive (answer) ? "sent"
-                      : answer->code < 500 ? "deferred"
-                                           : "bounced");
+                      is_positive (summary) ? "sent"
+                      : summary->code < 500 ? "deferred"
+                                            : "bounced");
 }
 
 static void
@@ -192,7 +203,7 @@ on_reply (GatewaySession *session, const SmtpClientEvent *event)
       break;
     case SMTP_CLIENT_COMMAND_END:
       if (session->tx != NULL && session->tx->up == UP_FINAL)
-        on_end_reply (session, event->reply);
+        on_end_reply (session, event->tag - 1, event->reply);
       break;
     default:
       break;

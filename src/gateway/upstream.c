@@ -360,6 +360,7 @@ upstream_end (GatewaySession *session)
   tx->up = UP_FINAL;
   tx->phase = TX_FINAL;
   tx->deadline = 0;
+  tx->up_ends = config_route_is_lmtp (tx->route) ? envelope_accepted (tx) : 1;
   if (!tx->up_chunked)
     smtp_client_end (session->upstream->client, 0);
   upstream_wait (session, tx->route->final_reply);

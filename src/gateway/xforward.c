@@ -41,7 +41,7 @@ add_own (const GatewaySession *session, GPtrArray *list)
   g_ptr_array_add (list, upstream_attribute ("NAME", session->client_name));
   g_ptr_array_add (list, upstream_address ("ADDR", &session->client));
   g_ptr_array_add (list, upstream_port ("PORT", &session->client));
-  g_ptr_array_add (list, upstream_attribute ("PROTO", session->esmtp ? "ESMTP" : "SMTP"));
+  g_ptr_array_add (list, upstream_attribute ("PROTO", session_protocol (session)));
   g_ptr_array_add (list, upstream_attribute ("HELO", session->helo));
   g_ptr_array_add (list, upstream_attribute ("IDENT", session->tx->id));
   g_ptr_array_add (list, upstream_attribute ("SOURCE", "REMOTE"));

@@ -59,7 +59,7 @@ host_count_outcome (gpointer host, const gchar *status)
 {
   NetClient *client = host;
 
-  if (g_str_equal (status, "sent"))
+  if (g_str_equal (status, "sent") || g_str_equal (status, "partial"))
     NET_COUNT (client->loop, sent);
   else if (g_str_equal (status, "deferred"))
     NET_COUNT (client->loop, deferred);

@@ -29,13 +29,6 @@ add_host (NetHosts *hosts, const ConfigRoute *route, guint index, ConfigSources 
   return host->context != NULL;
 }
 
-static gboolean
-speaks_smtp (const ConfigDestination *destination)
-{
-  return destination->kind == CONFIG_DESTINATION_SMTP
-         || destination->kind == CONFIG_DESTINATION_SMTPS;
-}
-
 NetHosts *
 net_hosts_new (const Config *config, ConfigSources *secrets, GError **error)
 {
@@ -46,7 +39,8 @@ net_hosts_new (const Config *config, ConfigSources *secrets, GError **error)
     {
       const ConfigRoute *route = g_ptr_array_index (config->routes, i);
       for (guint j = 0; j < route->n_destinations; j++)
-        if (speaks_smtp (&route->destinations[j]) && !add_host (hosts, route, j, secrets, error))
+        if (config_destination_is_host (&route->destinations[j])
+            && !add_host (hosts, route, j, secrets, error))
           return NULL;
     }
   return g_steal_pointer (&hosts);

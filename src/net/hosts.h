@@ -40,7 +40,7 @@ typedef struct
 
 typedef struct
 {
-  GPtrArray *all; /* of NetHost: every SMTP destination of every route */
+  GPtrArray *all; /* of NetHost: every server that a route leads to */
 } NetHosts;
 
 /* Makes the TLS contexts too. NULL: error names the route or file. */
@@ -48,7 +48,7 @@ NetHosts *net_hosts_new (const Config *config, ConfigSources *secrets, GError **
 void net_hosts_free (NetHosts *hosts); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (NetHosts, net_hosts_free)
 
-/* NULL: that destination is not spoken to by SMTP. */
+/* NULL: that destination is no server. */
 NetHost *net_hosts_find (const NetHosts *hosts, const ConfigRoute *route, guint index);
 
 /* One of the route's `connections`; FALSE: all are taken. Each is freed once. */

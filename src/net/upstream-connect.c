@@ -46,6 +46,8 @@ name_address (NetUpstream *upstream, const struct addrinfo *address)
   memcpy (&endpoint.address, address->ai_addr, MIN (address->ai_addrlen, sizeof endpoint.address));
   text = base_endpoint_address (&endpoint);
   upstream->base.local = base_endpoint_is_loopback (&endpoint);
+  if (destination->path != NULL)
+    return;
   g_free (upstream->base.name);
   upstream->base.name = g_strdup_printf ("%s[%s]:%u", destination->host, text, destination->port);
 }
@@ -208,6 +210,8 @@ net_upstream_connected (NetUpstream *upstream)
     }
   smtp_client_free (upstream->base.client);
   upstream->base.client = smtp_client_new (upstream->setup->hello, net_upstream_policy (upstream));
+  if (upstream->host->destination->kind == CONFIG_DESTINATION_LMTP)
+    smtp_client_set_lmtp (upstream->base.client);
   upstream->state = NET_UPSTREAM_GREET;
   net_watch_set (&upstream->watch, UV_READABLE);
   if (net_upstream_is_implicit (upstream))
@@ -247,6 +251,18 @@ look_up_address (NetUpstreamSetup *setup, const gchar *host, const gchar *port)
   return TRUE;
 }
 
+static void
+use_socket (NetUpstreamSetup *setup, const gchar *path)
+{
+  /* The configuration has made sure that it fits. */
+  (void) base_endpoint_parse (path, &setup->socket, NULL);
+  setup->socket_address = (struct addrinfo){ .ai_family = AF_UNIX,
+                                             .ai_socktype = SOCK_STREAM,
+                                             .ai_addr = &setup->socket.address.any,
+                                             .ai_addrlen = setup->socket.length };
+  setup->next = &setup->socket_address;
+}
+
 void
 net_upstream_look_up (NetUpstream *upstream)
 {
@@ -255,6 +271,12 @@ net_upstream_look_up (NetUpstream *upstream)
   struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
   gchar port[8];
 
+  if (destination->path != NULL)
+    {
+      use_socket (setup, destination->path);
+      net_upstream_try_next (upstream);
+      return;
+    }
   g_snprintf (port, sizeof port, "%u", destination->port);
   if (look_up_address (setup, destination->host, port))
     {

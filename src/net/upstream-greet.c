@@ -19,6 +19,8 @@ net_upstream_policy (const NetUpstream *upstream)
 {
   if (net_upstream_is_implicit (upstream))
     return SMTP_CLIENT_TLS_IMPLICIT;
+  if (upstream->host->destination->path != NULL) /* a UNIX socket */
+    return SMTP_CLIENT_TLS_OFF;
   switch ((ConfigUpstreamTls) upstream->host->route->tls)
     {
     case CONFIG_UPSTREAM_TLS_OFF:

@@ -13,6 +13,8 @@ typedef struct _NetUpstreamSetup
   gboolean resolving;
   gboolean starting; /* inside net_upstream_new(): a failure must wait for the loop's next turn */
   struct addrinfo *addresses;
+  BaseEndpoint socket; /* a UNIX socket, which `socket_address` shows as if it were found */
+  struct addrinfo socket_address;
   const struct addrinfo *next; /* the one to be tried after the present one */
   const struct addrinfo *present;
   gboolean plaintext; /* opportunistic TLS failed with the present address: go on without */

@@ -151,7 +151,10 @@ net_upstream_new (NetLoop *loop, NetHost *host, const gchar *hello, gint64 deadl
   upstream->host = host;
   upstream->base.host = host->index;
   upstream->base.personal = host->route->proxy != CONFIG_PROXY_OFF;
-  upstream->base.name = g_strdup_printf ("%s:%u", host->destination->host, host->destination->port);
+  upstream->base.name
+      = host->destination->path != NULL
+            ? g_strdup (host->destination->path)
+            : g_strdup_printf ("%s:%u", host->destination->host, host->destination->port);
   upstream->stream = (NetStream) NET_STREAM_INIT;
   upstream->events = events;
   upstream->link.data = upstream;

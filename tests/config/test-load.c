@@ -142,12 +142,18 @@ static const Case meaning_cases[] = {
   { "bad-for", "route \"q\" { for = [\"a.org\", \"*.b.org\"] to = \"discard:\" }\n" FINE,
     "c:1:29: option \"for\": \"*.b.org\" is neither a domain nor \".domain\"\n" },
   { "bad-scheme", "route \"q\" { to = \"http://x\" }\n" FINE,
-    "c:1:18: expected smtp://host:port, smtps://host:port, maildir:/path or discard:, found "
-    "\"http://x\"\n" },
-  { "lmtp-socket", "route \"q\" { to = \"lmtp:/run/lmtp\" }\n" FINE,
-    "c:1:18: \"lmtp:/run/lmtp\": \"lmtp:\" is not supported yet\n" },
-  { "lmtp-host", "route \"q\" { to = \"lmtp://a:24\" }\n" FINE,
-    "c:1:18: \"lmtp://a:24\": \"lmtp:\" is not supported yet\n" },
+    "c:1:18: expected smtp://host:port, smtps://host:port, lmtp://host:port, lmtp:/path, "
+    "maildir:/path or discard:, found \"http://x\"\n" },
+  { "lmtp-relative", "route \"q\" { to = \"lmtp:run/lmtp\" }\n" FINE,
+    "c:1:18: \"lmtp:run/lmtp\": expected lmtp://host:port or lmtp: and the absolute path of a "
+    "socket\n" },
+  { "lmtp-mixed", "route \"q\" { to = [\"lmtp://a\", \"smtp://b\"] }\n" FINE,
+    "c:1:18: route \"q\": \"lmtp://a\" and \"smtp://b\" can not share a list: one speaks LMTP\n" },
+  { "lmtp-socket-tls", "route \"q\" { to = [\"lmtp://a\", \"lmtp:/b\"] tls = \"required\" }\n" FINE,
+    "c:1:48: there is no TLS on the UNIX socket \"lmtp:/b\"\n" },
+  { "lmtp-port-25",
+    "listener \"m\" { bind = \"127.0.0.1:25\" protocol = \"lmtp\" routes = \"r\" }\n" FINE,
+    "c:1:23: listener \"m\" speaks LMTP, which must not use port 25 (RFC 2033)\n" },
   { "mx", "route \"q\" { to = [\"mx:\"] }\n" FINE,
     "c:1:19: \"mx:\": \"mx:\" is not supported yet\n" },
   { "bad-port", "route \"q\" { to = \"smtp://a:0\" }\n" FINE,
@@ -384,6 +390,33 @@ test_destinations (void)
   g_assert_cmpstr (route->destinations[1].text, ==, "SMTPS://b.org");
   g_assert_cmpstr (route->destinations[2].host, ==, "::1");
   g_assert_cmpuint (route->destinations[2].port, ==, 26);
+  g_assert_false (config_route_is_lmtp (route));
+}
+
+/* The longest path that a socket may have, and one octet more. */
+static void
+test_lmtp_destinations (void)
+{
+  g_autofree gchar *name = g_strnfill (sizeof ((struct sockaddr_un *) NULL)->sun_path - 6, 'a');
+  g_autofree gchar *fits
+      = g_strdup_printf ("route \"q\" { to = [\"lmtp://a\", \"LMTP:/run/%s\"] }\n" FINE, name);
+  g_autofree gchar *longer
+      = g_strdup_printf ("route \"q\" { to = \"lmtp:/run/%sa\" }\n" FINE, name);
+  g_autoptr (ConfigErrors) errors = config_errors_new ();
+  g_autoptr (Config) config = load_text (fits, NULL);
+  g_autofree gchar *why = NULL;
+  const ConfigRoute *route;
+
+  g_assert_nonnull (config);
+  route = g_ptr_array_index (config->routes, 0);
+  g_assert_true (config_route_is_lmtp (route));
+  g_assert_cmpuint (route->destinations[0].port, ==, 24);
+  g_assert_null (route->destinations[0].path);
+  g_assert_null (route->destinations[1].host);
+  g_assert_true (g_str_has_suffix (route->destinations[1].path, name));
+  g_assert_null (load_text (longer, errors));
+  why = config_errors_to_string (errors);
+  g_assert_nonnull (strstr (why, "path of a socket is too long"));
 }
 
 static void
@@ -413,5 +446,6 @@ main (gint argc, gchar **argv)
   g_test_add_func ("/config/defaults/sections", test_defaults_sections);
   g_test_add_func ("/config/defaults/timeout", test_default_timeout);
   g_test_add_func ("/config/load/destinations", test_destinations);
+  g_test_add_func ("/config/load/lmtp-destinations", test_lmtp_destinations);
   return g_test_run ();
 }

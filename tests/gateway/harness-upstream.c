@@ -17,6 +17,7 @@ harness_connection_free (HarnessConnection *connection)
   g_free (connection->upstream.name);
   g_string_free (connection->body, TRUE);
   g_free (connection->sender);
+  g_ptr_array_unref (connection->recipients);
   g_free (connection);
 }
 
@@ -52,14 +53,15 @@ describe (const SmtpServerEvent *event)
 }
 
 static void
-accept_message (Harness *harness, HarnessConnection *connection)
+accept_message (Harness *harness, HarnessConnection *connection, const gchar *recipient)
 {
+  gchar *whose = recipient == NULL ? g_strdup (connection->sender)
+                                   : g_strconcat (connection->sender, " ", recipient, NULL);
   g_string_assign (harness->message, "");
   g_string_append_len (harness->message, connection->body->str, connection->body->len);
   harness->messages++;
-  guint times = GPOINTER_TO_UINT (g_hash_table_lookup (harness->accepted, connection->sender));
-  g_hash_table_insert (harness->accepted, g_strdup (connection->sender),
-                       GUINT_TO_POINTER (times + 1));
+  guint times = GPOINTER_TO_UINT (g_hash_table_lookup (harness->accepted, whose));
+  g_hash_table_insert (harness->accepted, whose, GUINT_TO_POINTER (times + 1));
 }
 
 static const gchar *
@@ -88,6 +90,7 @@ note_event (Harness *harness, HarnessConnection *connection, const SmtpServerEve
     g_string_truncate (connection->body, 0);
   if (event->type != SMTP_SERVER_MAIL)
     return;
+  g_ptr_array_set_size (connection->recipients, 0);
   g_free (connection->sender);
   connection->sender = g_strdup (event->path->address);
 }
@@ -104,7 +107,7 @@ misbehave (Harness *harness, HarnessConnection *connection, const SmtpServerEven
       return FALSE;
     }
   if (g_strcmp0 (answer, "lose") == 0 && event->type == SMTP_SERVER_END)
-    accept_message (harness, connection);
+    accept_message (harness, connection, NULL);
   connection->closed |= g_strcmp0 (answer, "close") == 0 || g_strcmp0 (answer, "lose") == 0;
   return connection->closed || g_strcmp0 (answer, "stall") == 0;
 }
@@ -118,11 +121,47 @@ answer_ehlo (Harness *harness, HarnessConnection *connection)
   smtp_server_answer_ehlo (connection->server, "up.test", offered, NULL);
 }
 
+/* LMTP: each recipient's own answer. */
+static void
+answer_each (Harness *harness, HarnessConnection *connection)
+{
+  g_string_append (harness->commands, "END\n");
+  for (guint i = 0; i < connection->recipients->len; i++)
+    {
+      const gchar *recipient = connection->recipients->pdata[i];
+      const SmtpServerEvent end = { .type = SMTP_SERVER_END };
+      g_autofree gchar *key = g_strconcat ("END ", recipient, NULL);
+      const gchar *answer = scripted (harness, &end, key);
+      if (answer == NULL)
+        answer = g_hash_table_lookup (harness->script, "END");
+      if (g_strcmp0 (answer, "lose") == 0)
+        accept_message (harness, connection, recipient);
+      connection->closed = g_strcmp0 (answer, "close") == 0 || g_strcmp0 (answer, "lose") == 0;
+      if (connection->closed || g_strcmp0 (answer, "stall") == 0)
+        return;
+      g_autoptr (BaseReply) reply = harness_reply (answer != NULL ? answer : "250 2.0.0 up ok");
+      if (reply->code == 250)
+        accept_message (harness, connection, recipient);
+      if (reply->code == 421)
+        {
+          smtp_server_answer_close (connection->server, reply);
+          return;
+        }
+      smtp_server_answer (connection->server, reply);
+    }
+}
+
 static void
 answer_event (Harness *harness, HarnessConnection *connection, const SmtpServerEvent *event)
 {
   g_autofree gchar *key = describe (event);
-  const gchar *verb_answer = scripted (harness, event, key);
+  const gchar *verb_answer;
+  if (event->type == SMTP_SERVER_END && connection->limits.lmtp)
+    {
+      answer_each (harness, connection);
+      return;
+    }
+  verb_answer = scripted (harness, event, key);
   note_event (harness, connection, event, key);
   if (misbehave (harness, connection, event, verb_answer) || event->type == SMTP_SERVER_CHUNK)
     return;
@@ -144,7 +183,9 @@ answer_event (Harness *harness, HarnessConnection *connection, const SmtpServerE
   else
     smtp_server_answer (connection->server, reply);
   if (event->type == SMTP_SERVER_END && reply->code == 250)
-    accept_message (harness, connection);
+    accept_message (harness, connection, NULL);
+  if (event->type == SMTP_SERVER_RCPT && reply->code == 250)
+    g_ptr_array_add (connection->recipients, g_strdup (event->path->address));
 }
 
 void
@@ -235,11 +276,15 @@ HarnessConnection *
 harness_connection_new (Harness *harness)
 {
   HarnessConnection *connection = g_new0 (HarnessConnection, 1);
-  connection->limits
-      = (SmtpServerLimits){ .recipients = 1000, .line_length = 12288, .bad_commands = 20 };
+  connection->limits = (SmtpServerLimits){
+    .recipients = 1000, .line_length = 12288, .bad_commands = 20, .lmtp = harness->lmtp
+  };
+  connection->recipients = g_ptr_array_new_with_free_func (g_free);
   connection->server = smtp_server_new (&connection->limits);
   connection->body = g_string_new (NULL);
   connection->upstream.client = smtp_client_new ("mx.test", SMTP_CLIENT_TLS_OFF);
+  if (harness->lmtp)
+    smtp_client_set_lmtp (connection->upstream.client);
   connection->upstream.local = !harness->remote;
   connection->upstream.name = g_strdup_printf ("up%u", ++harness->connections);
   const SmtpServerEvent *event = smtp_server_next (connection->server);

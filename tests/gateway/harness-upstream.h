@@ -11,7 +11,8 @@ typedef struct
   SmtpServerLimits limits;
   GString *body;
   gchar *sender;
-  gboolean closed; /* by the server; told to the client machine in the next move */
+  GPtrArray *recipients; /* accepted */
+  gboolean closed;       /* by the server; told to the client machine in the next move */
   gboolean told;
   gboolean greeted; /* EHLO was said, so that another one is worth noting */
   gboolean lied;    /* it has said what nobody asked for */

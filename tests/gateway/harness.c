@@ -66,6 +66,7 @@ host_take_upstream (gpointer host, const ConfigRoute *route, guint32 needs, gboo
   Harness *harness = host;
   g_ptr_array_add (harness->routes, g_strdup_printf ("%s%s", route->name, fresh ? " fresh" : ""));
   g_assert_cmpuint (harness->takes, ==, 0);
+  harness->lmtp = config_route_is_lmtp (route);
   if (harness->take_later || harness->unreachable)
     {
       harness->takes++;
@@ -337,7 +338,8 @@ harness_heard (Harness *harness)
 void
 harness_greet (Harness *harness)
 {
-  harness_say (harness, "EHLO client.test\n");
+  harness_say (harness,
+               harness->listener->limits.lmtp ? "LHLO client.test\n" : "EHLO client.test\n");
   g_autofree gchar *heard = harness_heard (harness);
   g_assert_true (g_str_has_prefix (heard, "220 mx.test"));
 }

@@ -37,12 +37,12 @@ struct _Harness
   gboolean capabilities_later;
 
   /* upstream */
-  GHashTable *script;   /* "MAIL", "RCPT a@b", "DATA", "END", "RSET" → "550 5.1.1 text", "close",
-                           "stall", "421 …"; "lose": accepts, and closes without an answer; "raw …":
-                           says this and goes on */
+  GHashTable *script;   /* "MAIL", "RCPT a@b", "DATA", "END" (of LMTP also "END a@b"), "RSET" →
+                           "550 5.1.1 text", "close",   "stall", "421 …"; "lose": accepts, and closes
+                           without an answer; "raw …":   says this and goes on */
   HarnessDecide decide; /* NULL: only the script */
   gpointer data;        /* of the test */
-  GHashTable *accepted; /* gchar * sender → number of messages */
+  GHashTable *accepted; /* gchar * sender, or of LMTP "sender recipient" → number of messages */
   GPtrArray *routes;    /* names of the routes that were asked for */
   GString *commands;    /* the upstream's events, one a line, over all connections */
   GString *message;     /* the last complete message that it accepted */
@@ -55,6 +55,7 @@ struct _Harness
   gboolean unreachable;
   const gchar *mechanisms; /* of AUTH; NULL: not offered */
   gboolean remote;         /* not on our own host */
+  gboolean lmtp;           /* the route that was asked for speaks it */
   guint given_back, dropped;
 
   /* workers */
