@@ -194,6 +194,53 @@ test_filters (void)
   g_assert_cmpstr (nothing, ==, "");
 }
 
+static gchar *
+try_listener (Fixture *fixture, const gchar *listener, gint expected)
+{
+  const gchar *const arguments[]
+      = { TRY_PROGRAM, "try",  "-c",  fixture->config, "--listener", listener,         "--from",
+          "a@b",       "--to", "c@d", "--to",          "e@f",        fixture->message, NULL };
+
+  return run (arguments, expected);
+}
+
+/* A listener's own options for a filter, bound by the module's table. */
+static void
+test_listeners_own_options (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *before = NULL, *after = NULL, *plain = NULL, *changed = NULL, *bad = NULL;
+
+  g_assert_true (g_file_get_contents (fixture->config, &before, NULL, NULL));
+  after = g_strconcat (before,
+                       "listener \"k\" { bind = [\"127.0.0.1:2526\"] filters = [\"f\"]\n"
+                       "  routes = [\"r\"]\n  filter \"f\" { reply = \"550 5.7.1 other\" }\n}\n",
+                       NULL);
+  g_assert_true (g_file_set_contents (fixture->config, after, -1, NULL));
+  plain = try_listener (fixture, "l", 75);
+  assert_has (plain, "deferred: 451 4.7.1 later");
+  changed = try_listener (fixture, "k", 1);
+  assert_has (changed, "refused: 550 5.7.1 other");
+  g_free (after);
+  after = g_strconcat (before,
+                       "listener \"k\" { bind = [\"127.0.0.1:2526\"] filters = [\"f\"]\n"
+                       "  routes = [\"r\"]\n  filter \"f\" { repli = \"550\" }\n}\n",
+                       NULL);
+  g_assert_true (g_file_set_contents (fixture->config, after, -1, NULL));
+  bad = try_listener (fixture, "k", 78);
+}
+
+/* A filter that is not concerned is not asked; a recipient that is filtered differently comes
+ * separately. */
+static void
+test_only_if (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = run_try (fixture, 0);
+
+  assert_has (out, "recipient <e@f> is filtered differently");
+  g_assert_null (strstr (out, "mail            f"));
+  assert_has (out, "rcpt            f ");
+}
+
 #define ADD(name, options, func)                                                                   \
   g_test_add ("/try/" name, Fixture, options, set_up, func, tear_down)
 #define FAULT(how) "module = \"" TRY_FAULT "\" how = \"" how "\""
@@ -218,6 +265,10 @@ main (int argc, char **argv)
   ADD ("loop", FAULT ("loop") " timeout = 1s", test_failed);
   ADD ("pass", FAULT ("abort") " on-failure = \"pass\"", test_failed_pass);
   ADD ("bad-configuration", "module = \"headers\" ad = [\"x\"]", test_bad_configuration);
+  g_test_add ("/try/listeners-own-options", Fixture,
+              "module = \"trace\" reply-at = \"data\" reply = \"451 4.7.1 later\"", set_up,
+              test_listeners_own_options, tear_down);
+  ADD ("only-if", "module = \"trace\" only-if = \"recipient c@d\"", test_only_if);
   g_test_add_func ("/try/usage", test_usage);
   g_test_add_func ("/filters/list", test_filters);
   return g_test_run ();

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/log.h"
+
 #define BIT(name) IPC_HOOK_BIT (IPC_HOOK_##name)
 #define ALL ((1u << IPC_N_HOOKS) - 1)
 
@@ -153,10 +155,62 @@ test_close_after_a_refused_message (void)
   g_assert_true (gateway_session_is_over (h->session));
 }
 
+/* What is heard where no filter says anything. */
+static void
+test_defaults (void)
+{
+  g_autoptr (Harness) h = with_filter (close_after);
+  harness_assert_heard (h, "220 mx.test ESMTP Mailweir\n");
+  expect (h, "HELO c\n", "250 mx.test\n");
+  harness_say (h, "EHLO c\n");
+  g_autofree gchar *ehlo = harness_heard (h);
+  g_assert_true (g_str_has_prefix (ehlo, "250-mx.test Hello "));
+  g_assert_true (g_str_has_suffix (ehlo, "\n250 HELP\n"));
+  expect (h, "MAIL FROM:<a@client.test>\n", "250 2.1.0 Sender <a@client.test> ok\n");
+  harness_say (h, SAY_RCPT);
+  harness_assert_code (h, "250 2.");
+  harness_say (h, "DATA\n");
+  harness_assert_code (h, "354 ");
+  harness_say (h, SAY_BODY);
+  harness_assert_code (h, "250 2.");
+  harness_say (h, "EXPN l\n");
+  harness_assert_code (h, "502 5.");
+  harness_say (h, "VRFY v\n");
+  harness_assert_code (h, "252 2.");
+  harness_say (h, "NOOP n\n");
+  harness_assert_code (h, "250 2.");
+  harness_say (h, "RSET\n");
+  harness_assert_code (h, "250 2.");
+  harness_say (h, "HELP MAIL\n");
+  harness_assert_code (h, "214 2.");
+  expect (h, "XYZ 1 2\n", "500 5.5.1 Unrecognized command: \"XYZ 1 2\"\n");
+  harness_say (h, "QUIT\n");
+  harness_assert_code (h, "221 2.");
+  g_assert_true (gateway_session_is_over (h->session));
+}
+
+static void
+test_logged (void)
+{
+  if (g_test_subprocess ())
+    {
+      base_log_setup ("test", BASE_LOG_TEXT, BASE_LOG_INFO);
+      g_autoptr (Harness) h = harness_plain ();
+      harness_say (h, SAY_MAIL SAY_RCPT "DATA\n" SAY_BODY);
+      return;
+    }
+  g_test_trap_subprocess (NULL, 0, 0);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stderr ("*message: id=* client=client.test[127.0.0.1] *status=sent*");
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  base_log_setup ("test", BASE_LOG_TEXT, BASE_LOG_ERROR);
+  g_test_add_func ("/gateway/replies/defaults", test_defaults);
+  g_test_add_func ("/gateway/replies/logged", test_logged);
   g_test_add_func ("/gateway/replies/two-lines", test_replies_of_two_lines);
   g_test_add_func ("/gateway/replies/close-after-the-operation", test_close_after_the_operation);
   g_test_add_func ("/gateway/replies/close-after-ehlo", test_close_after_ehlo);

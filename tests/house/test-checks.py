@@ -51,6 +51,10 @@ CASES = (
      OPENING + "int a (int klass);\n"),
     ("note", "prose", "docs/a.md", "one\ntwo TO" + "DO three\n", 2, "TO" + "DOS\n"),
     ("note-in-code", "prose", "src/base/a.c", OPENING + "/* FIX" + "ME */\n", 2, OPENING),
+    ("original-without-test", "originals", "docs/originals.md", "| what | tests |\n|---|---|\n| x |  |\n",
+     3, "| what | tests |\n|---|---|\n| x | `docs/originals.md#\"y\"`, `docs/originals.md#y` | \"y\" \"\"y\"\"\n"),
+    ("original-lost-test", "originals", "docs/originals.md", "\n| x | `tests/a.c#/a/b` |\n", 2,
+     "\n| x | `docs/originals.md#/a/` |\n\"/a/\"\n"),
     ("place", "prose", "tools/run", "#!/bin/sh\ncd /ho" + "me/me/x\n", 2,
      "#!/bin/sh\ncd ./ho" + "me/x\n"),
 )

@@ -342,6 +342,34 @@ test_list_and_options (void)
   g_assert_nonnull (worker_module_open (path, directories, NULL));
 }
 
+/* Whoever asks, whenever: client, name, sender, recipients and user are there. */
+static void
+test_who_in_every_hook (void)
+{
+  Bench bench;
+  IpcHook hook;
+
+  open_hooks (&bench);
+  for (hook = IPC_HOOK_CONNECT; hook <= IPC_HOOK_COMMAND; hook++)
+    {
+      IpcRecord *record = NULL;
+
+      if (hook == IPC_HOOK_HEADER || hook == IPC_HOOK_BODY)
+        continue; /* run inside of end_of_message */
+      bench_request (&bench, hook, "A: b\r\n\r\nbody\r\n");
+      bench.request->verb = g_strdup ("xstatus");
+      bench.request->session.helo = g_strdup ("h");
+      bench.request->session.user = g_strdup ("jim");
+      record = bench_run (&bench);
+      g_assert_false (record->failed);
+      if (hook == IPC_HOOK_QUIT || hook == IPC_HOOK_COMMAND)
+        continue; /* answer without a note */
+      g_assert_cmpstr (bench_note (record, "who"), ==,
+                       "192.0.2.1 h s@example.org 1 r@example.org jim");
+    }
+  bench_close (&bench);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -349,6 +377,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/run/simple-hooks", test_simple_hooks);
   g_test_add_func ("/worker/run/command-and-quit", test_command_and_quit);
   g_test_add_func ("/worker/run/message-hooks", test_message_hooks);
+  g_test_add_func ("/worker/run/who-in-every-hook", test_who_in_every_hook);
   g_test_add_func ("/worker/run/state-and-notes", test_state_and_notes);
   g_test_add_func ("/worker/run/verdicts", test_verdicts);
   g_test_add_func ("/worker/run/bad-verdicts", test_bad_verdicts);

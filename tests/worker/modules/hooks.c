@@ -18,6 +18,9 @@ note (WeirContext *context, const char *hook, const char *argument)
   const char *before = weir_note (context, "calls");
 
   state->calls++;
+  weir_set_note (context, "who", "%s %s %s %u %s %s", weir_client_address (context),
+                 weir_helo (context), weir_sender (context), weir_recipient_count (context),
+                 weir_recipient (context, 0), weir_user (context));
   weir_set_note (context, "calls", "%s%s%s(%s)", before == NULL ? "" : before,
                  before == NULL ? "" : " ", hook, argument);
   return WEIR_PASS;
