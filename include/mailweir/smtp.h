@@ -42,14 +42,15 @@ typedef enum
   WEIR_ERROR_BIND,     /* the server's host and port cannot be had */
   WEIR_ERROR_STOPPED,  /* weir_server_stop() was called */
   WEIR_ERROR_CONTENT,  /* a mail to be relayed has a bare CR or LF in it (RFC 5321 section 2.3.8) */
-  WEIR_ERROR_INCOMPLETE /* a mail without a sender or without a recipient, or none at all */
+  WEIR_ERROR_INCOMPLETE, /* a mail without a sender or without a recipient, or none at all */
+  WEIR_ERROR_AUTH        /* the server does not take the user and the password */
 } WeirError;
 #define WEIR_ERROR (weir_error_quark ())
 WEIR_API GQuark weir_error_quark (void);
 
-/* One line of a conversation, without its line end, control characters as '?'; of a mail's content
- * a relay tells the size alone, a session nothing, nor what came in one piece with it. `sent`:
- * ours. `line` is of the call. */
+/* One line of a conversation, without its line end, control characters as '?', what AUTH says as
+ * "*"; of a mail's content a relay tells the size alone, a session nothing, nor what came in one
+ * piece with it. `sent`: ours. `line` is of the call. */
 typedef void (*WeirTrace) (gboolean sent, const char *line, gpointer data);
 
 /* ---- Mail: a message and its envelope ---- */
@@ -116,6 +117,10 @@ typedef struct
   gboolean require_tls;        /* 530 5.7.0 to MAIL before TLS */
   gboolean require_helo;       /* 503 5.5.1 to MAIL before HELO or EHLO */
   gboolean normalize_newlines; /* a bare CR or LF becomes CRLF instead of 550 5.6.11 */
+  gboolean auth_in_plaintext;  /* AUTH is offered without TLS, too; a password can be overheard */
+  gboolean require_auth;       /* 530 5.7.0 to MAIL before AUTH */
+  gboolean dsn;                /* DSN is offered (RFC 3461): RET, ENVID, NOTIFY and ORCPT are among
+                                  the mail's parameters, for a program that passes them on */
 } WeirSettings;
 
 /* ---- Server ---- */
@@ -173,6 +178,10 @@ WEIR_API void weir_server_stop (WeirServer *server);
  *   disconnect      last of all, however the     none
  *                   session ended
  *
+ * `auth` says whether a user's password is right: 235, or 535 5.7.8; a reply that it sets stands in
+ * their place (454 4.7.0 when it can not be found out). With this hook PLAIN and LOGIN are offered
+ * once TLS is spoken (RFC 4954); the fifth failure closes. Strings are UTF-8 and wiped afterwards.
+ *
  * A refusal (4xx, 5xx) at mail, rcpt or data leaves the transaction as RFC 5321 section 4.1.1 says;
  * a reply at data that is not 354 takes no message; where the client sends chunks instead (RFC
  * 3030), any positive one does. A refusal at header, end_of_headers or body ends the looking: the
@@ -201,6 +210,7 @@ typedef struct
   void (*quit) (WeirSession *session, gpointer data);
   void (*unknown) (WeirSession *session, const char *line, gpointer data);
   void (*disconnect) (WeirSession *session, gpointer data);
+  gboolean (*auth) (WeirSession *session, const char *user, const char *password, gpointer data);
 } WeirHooks;
 
 /* A session on a stream socket that is connected already (from inetd, a socketpair, an event loop),
@@ -243,7 +253,8 @@ typedef enum
   WEIR_STEP_HELP,
   WEIR_STEP_QUIT,
   WEIR_STEP_STARTTLS,
-  WEIR_STEP_UNKNOWN /* an unknown command, or one that only this library knows */
+  WEIR_STEP_UNKNOWN, /* an unknown command, or one that only this library knows */
+  WEIR_STEP_AUTH
 } WeirStep;
 
 /* Does one thing: waits for the client's next command, or piece of a message, and answers it.
@@ -281,6 +292,8 @@ WEIR_API guint weir_session_peer_port (const WeirSession *session); /* 0: none *
 /* The name that the client gave in HELO or EHLO, if it was accepted; NULL before, and again after
  * STARTTLS. Until the next step. */
 WEIR_API const char *weir_session_helo (const WeirSession *session);
+/* Who has authenticated; NULL: nobody has. Until the next step. */
+WEIR_API const char *weir_session_user (const WeirSession *session);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or NULL without TLS. As long as the session. */
 WEIR_API const char *weir_session_tls (const WeirSession *session);
 /* The socket, to be asked (getpeername, getsockopt), never to be read, written or closed. */
@@ -302,12 +315,17 @@ typedef struct
   gsize size;           /* sizeof (WeirRelaySettings) */
   const char *hostname; /* in EHLO; this host's name */
   WeirTls tls;
-  const char *authorities; /* PEM, with WEIR_TLS_VERIFIED; the system's */
-  guint timeout;           /* of connecting, of each answer, and while nothing can be written; 5
-                              minutes (RFC 5321 section 4.5.3.2) */
-  guint port;              /* where "mx:" connects to; 25 */
-  WeirTrace trace;         /* none */
-  gpointer trace_data;     /* must outlive the relay */
+  const char *authorities;    /* PEM, with WEIR_TLS_VERIFIED; the system's */
+  guint timeout;              /* of connecting, of each answer, and while nothing can be written; 5
+                                 minutes (RFC 5321 section 4.5.3.2) */
+  guint port;                 /* where "mx:" connects to; 25 */
+  WeirTrace trace;            /* none */
+  gpointer trace_data;        /* must outlive the relay */
+  const char *user;           /* PLAIN or LOGIN (RFC 4954) to the server of a URL, never to those of
+                                 "mx:"; none */
+  const char *password;       /* of `user`; "" */
+  gboolean auth_in_plaintext; /* also without TLS; else such a server gets no password, and
+                                 everybody is deferred */
 } WeirRelaySettings;
 
 typedef struct _WeirRelay WeirRelay;

@@ -184,6 +184,7 @@ reply_of_error (const GError *error)
     case WEIR_ERROR_CONNECT:
       return base_reply_new (451, 4, 4, 1, error->message);
     case WEIR_ERROR_TLS:
+    case WEIR_ERROR_AUTH:
       return base_reply_new (451, 4, 7, 0, error->message);
     default:
       return base_reply_new (451, 4, 4, 2, error->message);
@@ -264,6 +265,35 @@ greet (BlockingClient *client, gboolean implicit_tls, GError **error)
   return run (client, &event, error);
 }
 
+/* The wrong password is nobody's fault who is written to: whatever the server says, the mail is
+ * only deferred. */
+static gboolean
+log_in (BlockingClient *client, const BlockingOptions *options, GError **error)
+{
+  const SmtpClientEvent *event = NULL;
+  g_autofree gchar *tls = blocking_stream_tls_name (client->stream);
+  g_autofree gchar *reply = NULL;
+  GError *reason = NULL;
+
+  if (options->user == NULL)
+    return TRUE;
+  if (tls == NULL && !options->auth_in_plaintext)
+    g_set_error (&reason, WEIR_ERROR, WEIR_ERROR_AUTH, "no password is sent without TLS");
+  else if (!smtp_client_login (client->machine, options->user,
+                               options->password != NULL ? options->password : "", 0))
+    g_set_error (&reason, WEIR_ERROR, WEIR_ERROR_AUTH, "neither AUTH PLAIN nor LOGIN is offered");
+  else if (!run (client, &event, error))
+    return FALSE;
+  else if (event->reply->code / 100 == 2)
+    return TRUE;
+  else
+    {
+      reply = base_reply_to_string (event->reply);
+      g_set_error (&reason, WEIR_ERROR, WEIR_ERROR_AUTH, "the login is refused: %s", reply);
+    }
+  return die (client, reason, error);
+}
+
 static BlockingClient *
 client_new (const BlockingOptions *options, BlockingStream *stream)
 {
@@ -299,7 +329,7 @@ blocking_client_connect (const BlockingOptions *options, BaseReply **failure, GE
       return NULL;
     }
   client = client_new (options, stream);
-  if (greet (client, options->implicit_tls, error))
+  if (greet (client, options->implicit_tls, error) && log_in (client, options, error))
     return g_steal_pointer (&client);
   if (failure != NULL)
     *failure = g_steal_pointer (&client->failure);
@@ -339,7 +369,8 @@ blocking_result_new (void)
 }
 
 /* What the message needs and the server does not offer: RFC 6531 section 3.5, RFC 6152 section 3.
- * NULL: nothing. */
+ * It can do without DSN: who asked for notifications gets those of a server that knows none (RFC
+ * 3461 section 5.2.2). NULL: nothing. */
 static BaseReply *
 missing_capability (BlockingClient *client, const BasePath *sender,
                     const BasePath *const *recipients, guint count)
@@ -348,7 +379,7 @@ missing_capability (BlockingClient *client, const BasePath *sender,
 
   for (guint i = 0; i < count; i++)
     needs |= smtp_parameters_needs (recipients[i]);
-  needs &= ~smtp_client_capabilities (client->machine).flags;
+  needs &= ~(smtp_client_capabilities (client->machine).flags | SMTP_CAP_DSN);
   if (needs & SMTP_CAP_SMTPUTF8)
     return base_reply_new (553, 5, 6, 7, "the server does not take such addresses (SMTPUTF8)");
   if (needs & SMTP_CAP_8BITMIME)

@@ -29,7 +29,10 @@ typedef struct
   const gchar *hello;   /* our name in EHLO; NULL: this host's */
   guint timeout; /* milliseconds, of connecting and of each answer, and while nothing can be written
                   */
-  WeirTrace trace; /* NULL: none */
+  const gchar *user; /* to log in with; NULL: nobody */
+  const gchar *password;
+  gboolean auth_in_plaintext; /* also without TLS */
+  WeirTrace trace;            /* NULL: none */
   gpointer trace_data;
 } BlockingOptions;
 

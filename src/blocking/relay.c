@@ -23,6 +23,9 @@ struct _WeirRelay
   guint port;
   WeirTrace trace;
   gpointer trace_data;
+  gchar *user; /* NULL: nobody logs in */
+  gchar *password;
+  gboolean auth_in_plaintext;
   WeirResolver resolver;
   gpointer resolver_data;
 };
@@ -41,6 +44,7 @@ typedef struct
   BasePath *sender; /* with what MAIL must say about the content */
   const guint8 *bytes;
   gsize length;
+  gboolean log_in; /* the server is the one that the user belongs to */
   WeirRelayResult *result;
 } Job;
 
@@ -57,6 +61,9 @@ weir_relay_new (const WeirRelaySettings *settings)
   relay->tls = given.tls;
   relay->timeout = given.timeout > 0 ? given.timeout : TIMEOUT;
   relay->port = given.port > 0 ? given.port : PORT;
+  relay->user = g_strdup (given.user);
+  relay->password = g_strdup (given.password);
+  relay->auth_in_plaintext = given.auth_in_plaintext;
   relay->trace = given.trace;
   relay->trace_data = given.trace_data;
   relay->resolver = blocking_resolver_lookup;
@@ -70,6 +77,10 @@ weir_relay_free (WeirRelay *relay)
     return;
   g_free (relay->hostname);
   g_free (relay->authorities);
+  g_free (relay->user);
+  if (relay->password != NULL)
+    explicit_bzero (relay->password, strlen (relay->password));
+  g_free (relay->password);
   g_free (relay);
 }
 
@@ -180,7 +191,8 @@ set_fates (Job *job, const GArray *chosen, const BaseReply *reply, const gchar *
 /* ---- One host ---- */
 
 static BlockingOptions
-options_for (const WeirRelay *relay, const gchar *host, guint port, gboolean implicit_tls)
+options_for (const WeirRelay *relay, const gchar *host, guint port, gboolean implicit_tls,
+             gboolean log_in)
 {
   static const BlockingTlsPolicy policies[] = {
     [WEIR_TLS_OPPORTUNISTIC] = BLOCKING_TLS_POLICY_OPPORTUNISTIC,
@@ -196,6 +208,9 @@ options_for (const WeirRelay *relay, const gchar *host, guint port, gboolean imp
                             .ca_file = relay->authorities,
                             .hello = relay->hostname,
                             .timeout = relay->timeout,
+                            .user = log_in ? relay->user : NULL,
+                            .password = relay->password,
+                            .auth_in_plaintext = relay->auth_in_plaintext,
                             .trace = relay->trace,
                             .trace_data = relay->trace_data };
 }
@@ -258,7 +273,7 @@ send_to_chosen (Job *job, const GArray *chosen, BlockingClient *client, const gc
 static gboolean
 try_host (Job *job, const GArray *chosen, const gchar *name, guint port, gboolean implicit_tls)
 {
-  BlockingOptions options = options_for (job->relay, name, port, implicit_tls);
+  BlockingOptions options = options_for (job->relay, name, port, implicit_tls, job->log_in);
   g_autofree gchar *host = g_strdup_printf (strchr (name, ':') ? "[%s]:%u" : "%s:%u", name, port);
   g_autoptr (BaseReply) failure = NULL;
   g_autoptr (GError) error = NULL;
@@ -480,6 +495,8 @@ weir_relay_to_url (WeirRelay *relay, WeirMail *mail, const char *url, GError **e
   gboolean implicit_tls = FALSE;
   guint port = 0;
   gboolean by_domain = g_str_equal (url, "mx:");
+
+  job.log_in = !by_domain;
 
   if (!by_domain && !blocking_url_parse (url, &host, &port, &implicit_tls, error))
     return NULL;

@@ -153,9 +153,15 @@ answer_ehlo (WeirSession *session, const BaseReply *reply, gboolean usual)
   const gchar *text = reply->text != NULL ? reply->text : session->settings->hostname;
   const gchar *end = strchrnul (text, '\n');
   g_autofree gchar *greeting = g_strndup (text, (gsize) (end - text));
+  g_autofree gchar *mechanisms = blocking_auth_mechanisms (session);
 
   if (session->settings->tls != NULL)
     offered.flags |= SMTP_CAP_STARTTLS;
+  if (session->settings->dsn)
+    offered.flags |= SMTP_CAP_DSN;
+  if (mechanisms != NULL)
+    offered.flags |= SMTP_CAP_AUTH;
+  smtp_server_offer_auth (session->machine, mechanisms);
   smtp_server_answer_ehlo (session->machine, greeting, offered,
                            usual || *end == '\0' ? NULL : end + 1);
 }
@@ -256,6 +262,11 @@ blocking_session_take (WeirSession *session, const SmtpServerEvent *event)
       session->answerable = FALSE;
       return WEIR_STEP_CONTENT;
     }
-  call_hook (session, row, event);
+  if (event->type == SMTP_SERVER_AUTH || event->type == SMTP_SERVER_AUTH_RESPONSE)
+    return blocking_session_take_auth (session, event);
+  if (event->type == SMTP_SERVER_MAIL && session->settings->require_auth && session->user == NULL)
+    session->reply = base_reply_new (530, 5, 7, 0, "Authentication required");
+  else
+    call_hook (session, row, event);
   return answer (session, row, event);
 }

@@ -75,6 +75,7 @@ weir_session_free (WeirSession *session)
   g_free (session->peer);
   g_free (session->helo);
   g_free (session->tls);
+  blocking_auth_forget (session);
   g_free (session);
 }
 
@@ -192,6 +193,7 @@ start_tls (WeirSession *session, GError **error)
   session->tls = blocking_stream_tls_name (session->stream);
   /* RFC 3207 section 4.2: what was learnt in plaintext is forgotten. */
   g_clear_pointer (&session->helo, g_free);
+  blocking_auth_forget (session);
   blocking_session_drop_mail (session);
   return TRUE;
 }
@@ -365,6 +367,12 @@ const char *
 weir_session_helo (const WeirSession *session)
 {
   return session->helo;
+}
+
+const char *
+weir_session_user (const WeirSession *session)
+{
+  return session->user;
 }
 
 const char *

@@ -42,6 +42,10 @@ struct _WeirSession
   guint port;
   gchar *helo;
   gchar *tls;
+  gchar *user;         /* authenticated; NULL: nobody is */
+  gchar *auth_user;    /* that LOGIN has named; NULL: not yet */
+  gboolean auth_login; /* the exchange under way is LOGIN, not PLAIN */
+  guint auth_failures;
   WeirMail *mail;      /* under way, or complete; NULL: none */
   BaseReply *reply;    /* that a hook has set; NULL: none */
   gboolean answerable; /* a hook runs, or a message waits */
@@ -61,6 +65,10 @@ WeirSession *blocking_session_new (int fd, const BaseEndpoint *peer, BlockingSet
 
 /* Calls the event's hook, answers it, and does what the answer changes. */
 WeirStep blocking_session_take (WeirSession *session, const SmtpServerEvent *event);
+/* What AUTH may use now; NULL: it is not offered. Caller frees. */
+gchar *blocking_auth_mechanisms (const WeirSession *session);
+WeirStep blocking_session_take_auth (WeirSession *session, const SmtpServerEvent *event);
+void blocking_auth_forget (WeirSession *session);
 /* Answers the message that waits. */
 void blocking_session_answer_message (WeirSession *session);
 void blocking_session_drop_mail (WeirSession *session);

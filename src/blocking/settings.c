@@ -62,6 +62,9 @@ blocking_settings_new (const WeirSettings *settings, GError **error)
   filled->command_timeout = given.command_timeout > 0 ? given.command_timeout : COMMAND_TIMEOUT;
   filled->data_timeout = given.data_timeout > 0 ? given.data_timeout : DATA_TIMEOUT;
   filled->session_timeout = given.session_timeout;
+  filled->auth_in_plaintext = given.auth_in_plaintext;
+  filled->require_auth = given.require_auth;
+  filled->dsn = given.dsn;
   filled->memory = given.memory > 0 ? given.memory : MEMORY;
   filled->spool_directory = g_strdup (given.spool_directory);
   return set_tls (filled, &given, error) ? g_steal_pointer (&filled) : NULL;

@@ -20,6 +20,9 @@ typedef struct
   gchar *spool_directory; /* NULL: the folder for temporary files */
   SSL_CTX *tls;           /* NULL: no TLS */
   gboolean implicit_tls;
+  gboolean auth_in_plaintext;
+  gboolean require_auth;
+  gboolean dsn;
 } BlockingSettings;
 
 /* `settings` NULL: the defaults. NULL: WEIR_ERROR_TLS. */

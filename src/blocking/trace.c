@@ -18,6 +18,24 @@ add_octet (GString *line, gchar c)
   g_string_append_c (line, (guchar) c < 0x20 || c == 0x7f ? '?' : c);
 }
 
+/* Behind AUTH every line of that side is a secret, until the other side says something else than
+ * that it wants more. */
+static void
+tell (BlockingTracer *tracer, guint side, const gchar *line)
+{
+  gboolean begins = g_ascii_strncasecmp (line, "AUTH ", 5) == 0;
+  gsize mechanism = begins ? 5 + strcspn (line + 5, " ") : 0;
+  g_autofree gchar *hidden = begins && line[mechanism] != '\0'
+                                 ? g_strdup_printf ("%.*s *", (gint) mechanism, line)
+                                 : NULL;
+
+  tracer->secret[1 - side] &= g_str_has_prefix (line, "334");
+  if (tracer->secret[side] && !begins)
+    hidden = g_strdup ("*");
+  tracer->secret[side] |= begins;
+  tracer->trace (side == 1, hidden != NULL ? hidden : line, tracer->data);
+}
+
 void
 blocking_tracer_octets (BlockingTracer *tracer, gboolean sent, const guint8 *bytes, gsize length)
 {
@@ -34,7 +52,7 @@ blocking_tracer_octets (BlockingTracer *tracer, gboolean sent, const guint8 *byt
           add_octet (*line, (gchar) bytes[i]);
           continue;
         }
-      tracer->trace (sent, (*line)->str, tracer->data);
+      tell (tracer, sent ? 1 : 0, (*line)->str);
       g_string_truncate (*line, 0);
     }
 }

@@ -9,7 +9,8 @@ typedef struct
 {
   WeirTrace trace; /* NULL: nothing is told */
   gpointer data;
-  GString *line[2]; /* not yet complete; [1] is ours. NULL: nothing yet */
+  GString *line[2];   /* not yet complete; [1] is ours. NULL: nothing yet */
+  gboolean secret[2]; /* the next line is a response to AUTH */
 } BlockingTracer;
 
 void blocking_tracer_clear (BlockingTracer *tracer);

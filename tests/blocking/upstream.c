@@ -15,7 +15,7 @@ static const WeirHooks hooks = { .size = sizeof hooks, .rcpt = on_rcpt };
 static void
 serve (Upstream *upstream, WeirSession *session)
 {
-  weir_session_set_hooks (session, &hooks, upstream);
+  weir_session_set_hooks (session, upstream->hooks, NULL);
   upstream->sessions++;
   while (weir_session_process (session, NULL))
     {
@@ -44,11 +44,18 @@ run (gpointer data)
 Upstream *
 upstream_start (const WeirSettings *settings)
 {
+  return upstream_start_with (settings, &hooks);
+}
+
+Upstream *
+upstream_start_with (const WeirSettings *settings, const WeirHooks *own)
+{
   Upstream *upstream = g_new0 (Upstream, 1);
   g_autoptr (GError) error = NULL;
 
   upstream->server = weir_server_new ("127.0.0.1", "0", settings, &error);
   g_assert_no_error (error);
+  upstream->hooks = own;
   upstream->port = g_string_new (NULL);
   g_string_printf (upstream->port, "%u", weir_server_port (upstream->server));
   upstream->mails = g_ptr_array_new_with_free_func ((GDestroyNotify) weir_mail_unref);

@@ -8,6 +8,7 @@ typedef struct
 {
   WeirServer *server;
   GThread *thread;
+  const WeirHooks *hooks;
   GString *port;       /* as text */
   GPtrArray *mails;    /* of WeirMail; read it after the stop */
   GString *tls;        /* of the last session */
@@ -17,6 +18,8 @@ typedef struct
 
 /* `settings` as for weir_server_new(). */
 Upstream *upstream_start (const WeirSettings *settings);
+/* With hooks of the test's own, which must be static. */
+Upstream *upstream_start_with (const WeirSettings *settings, const WeirHooks *hooks);
 void upstream_stop (Upstream *upstream);
 void upstream_free (Upstream *upstream); /* stops first */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Upstream, upstream_free)
