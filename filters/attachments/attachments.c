@@ -258,14 +258,18 @@ end_of_message (WeirContext *context)
 {
   const Config *config = weir_config (context);
   gsize size = (gsize) weir_message_size (context);
-  g_autofree guint8 *bytes = read_message (context, size);
+  struct _GMimeMessage *message = weir_message_mime (context);
+  const guint8 *bytes = walk_bytes (message, size);
+  g_autofree guint8 *copy = bytes == NULL ? read_message (context, size) : NULL;
   Inspection inspection;
   WeirVerdict verdict;
 
   if (bytes == NULL)
+    bytes = copy;
+  if (bytes == NULL)
     return weir_reply (context, 451, "4.3.0", "The message could not be read, try again later");
   inspect_init (&inspection, config->rules, config->magic, size);
-  walk_message (&inspection, weir_message_mime (context), bytes, size);
+  walk_message (&inspection, message, bytes, size);
   verdict = judge (context, &inspection);
   inspect_clear (&inspection);
   return verdict;

@@ -43,42 +43,65 @@ decode_encodings (const char *value, gsize length)
   return DECODE_IDENTITY | DECODE_BASE64 | DECODE_QUOTED_PRINTABLE;
 }
 
+/* One more than the digit; 0: no code. */
+static const guint8 base64_digits[256] = {
+  ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
+  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+  ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+  ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+  ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+  ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+  ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+  ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+};
+
 static gint
 base64_digit (guint8 c)
 {
-  if (c >= 'A' && c <= 'Z')
-    return c - 'A';
-  if (c >= 'a' && c <= 'z')
-    return c - 'a' + 26;
-  if (c >= '0' && c <= '9')
-    return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
+  return base64_digits[c] - 1;
+}
+
+gsize
+decode_base64_step (DecodeBase64 *state, const guint8 *bytes, gsize length, guint8 *out, gsize room,
+                    gsize *used)
+{
+  guint32 group = state->group;
+  guint bits = state->bits;
+  gsize at = 0, written = 0;
+
+  for (; at < length && written < room; at++)
+    {
+      gint digit = base64_digit (bytes[at]);
+
+      if (digit < 0)
+        {
+          if (bytes[at] == '=' && !state->joined)
+            bits = 0;
+          continue;
+        }
+      group = (group << 6 | (guint) digit) & 0xffffff;
+      bits += 6;
+      if (bits >= 8)
+        {
+          bits -= 8;
+          out[written++] = (guint8) (group >> bits);
+        }
+    }
+  state->group = group;
+  state->bits = bits;
+  *used = at;
+  return written;
 }
 
 static void
 decode_base64 (GByteArray *out, const guint8 *bytes, gsize length, gsize most, gboolean joined)
 {
-  guint32 group = 0;
-  guint bits = 0;
+  DecodeBase64 state = { .joined = joined };
+  gsize room = MIN (length / 4 * 3 + 3, most), used;
 
-  for (gsize i = 0; i < length && out->len < most; i++)
-    {
-      gint digit = base64_digit (bytes[i]);
-
-      if (bytes[i] == '=' && !joined)
-        bits = 0;
-      if (digit < 0)
-        continue;
-      group = (group << 6 | (guint) digit) & 0xffffff;
-      bits += 6;
-      if (bits >= 8)
-        {
-          guint8 octet = (guint8) (group >> (bits - 8));
-
-          bits -= 8;
-          g_byte_array_append (out, &octet, 1);
-        }
-    }
+  g_byte_array_set_size (out, (guint) room);
+  room = decode_base64_step (&state, bytes, length, out->data, room, &used);
+  g_byte_array_set_size (out, (guint) room);
 }
 
 /* How many octets of a soft line break stand at `bytes`, which begins with '='; 0: none. */

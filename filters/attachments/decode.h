@@ -19,6 +19,18 @@ guint decode_encodings (const char *value, gsize length);
 
 /* At most `most` decoded octets by one encoding; caller frees with g_byte_array_unref(). */
 GByteArray *decode_bytes (DecodeEncodings encoding, const guint8 *bytes, gsize length, gsize most);
+/* Base64 in steps. Zeroed to begin with, `joined` for those who do not stop at a '='. */
+typedef struct
+{
+  guint32 group;
+  guint bits;
+  gboolean joined;
+} DecodeBase64;
+
+/* Decodes until `room` octets are written or the input ends; `*used` is how much of it was read.
+ * How many were written. */
+gsize decode_base64_step (DecodeBase64 *state, const guint8 *bytes, gsize length, guint8 *out,
+                          gsize room, gsize *used);
 /* Whether there is base64 behind a '=', so that the two ways to decode it differ. */
 gboolean decode_has_inner_padding (const guint8 *bytes, gsize length);
 

@@ -322,7 +322,7 @@ scan_text (Inspection *inspection, const guint8 *bytes, gsize length)
 
       if (line > 10 && bytes[0] == 'b')
         check_uu (inspection, bytes, line, (gsize) (end - bytes));
-      else if (decode_yenc_begin (bytes, line, &name, &name_length))
+      else if (line > 0 && bytes[0] == '=' && decode_yenc_begin (bytes, line, &name, &name_length))
         check_inline_name (inspection, (const char *) bytes + name, name_length);
       else if (binhex && decode_binhex_name (bytes, (gsize) (end - bytes), hexed))
         check_inline_name (inspection, hexed, strlen (hexed));
@@ -368,6 +368,8 @@ check_decoded (Inspection *inspection, const Entity *entity, DecodeEncodings enc
       = is_nested (inspection, entity) || entity->pkcs7 || entity->text || entity->n_types == 0;
   g_autoptr (GByteArray) decoded = NULL;
 
+  if (!whole && inspection->magic == NULL)
+    return;
   if (!spend (inspection, whole ? length : MIN (length, 2 * MAX_DETECTED)))
     return;
   decoded = decode_bytes (encoding, bytes, length, whole ? length : MAX_DETECTED);

@@ -237,6 +237,42 @@ inspect_quoted (Walk *walk)
   inspect_loose (walk->inspection, decoded->data, decoded->len, 1);
 }
 
+/* The first leaf; NULL: there is none where the first ones are. */
+static GMimePart *
+first_leaf (GMimeObject *object)
+{
+  while (object != NULL && !GMIME_IS_PART (object))
+    {
+      if (GMIME_IS_MULTIPART (object))
+        object = g_mime_multipart_get_count (GMIME_MULTIPART (object)) == 0
+                     ? NULL
+                     : g_mime_multipart_get_part (GMIME_MULTIPART (object), 0);
+      else if (GMIME_IS_MESSAGE_PART (object))
+        {
+          GMimeMessage *inner = g_mime_message_part_get_message (GMIME_MESSAGE_PART (object));
+
+          object = inner == NULL ? NULL : g_mime_message_get_mime_part (inner);
+        }
+      else
+        object = NULL;
+    }
+  return object == NULL ? NULL : GMIME_PART (object);
+}
+
+/* A leaf's stream is a window on the bytes of the whole. */
+const guint8 *
+walk_bytes (GMimeMessage *message, gsize length)
+{
+  GMimePart *leaf = message == NULL ? NULL : first_leaf (g_mime_message_get_mime_part (message));
+  GMimeDataWrapper *content = leaf == NULL ? NULL : g_mime_part_get_content (leaf);
+  GMimeStream *stream = content == NULL ? NULL : g_mime_data_wrapper_get_stream (content);
+  GByteArray *array = NULL;
+
+  if (stream != NULL && GMIME_IS_STREAM_MEM (stream))
+    array = g_mime_stream_mem_get_byte_array (GMIME_STREAM_MEM (stream));
+  return array != NULL && array->len == length ? array->data : NULL;
+}
+
 void
 walk_message (Inspection *inspection, GMimeMessage *message, const guint8 *bytes, gsize length)
 {

@@ -45,8 +45,10 @@ mime_field_is_content (const guint8 *field, gsize length)
 static gboolean
 is_one_of (const guint8 *field, gsize length, const gchar *const *names)
 {
+  gsize have = name_length (field, length);
+
   for (; *names != NULL; names++)
-    if (mime_field_is (field, length, *names))
+    if (have == strlen (*names) && g_ascii_strncasecmp ((const gchar *) field, *names, have) == 0)
       return TRUE;
   return FALSE;
 }

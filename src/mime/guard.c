@@ -65,14 +65,21 @@ push (Scan *scan, const gchar *boundary)
   g_array_append_val (scan->boundaries, entry);
 }
 
+/* GMime's reading of the field is the one that counts here, and it is dear: not for a type that can
+ * hold nothing, whatever GMime makes of it. */
 static void
 read_content_type (Scan *scan, const gchar *value)
 {
-  GMimeContentType *type = g_mime_content_type_parse (NULL, value);
-  g_autoptr (GObject) owner = G_OBJECT (type);
-  const gchar *boundary = g_mime_content_type_get_parameter (type, "boundary");
+  GMimeContentType *type = NULL;
+  g_autoptr (GObject) owner = NULL;
+  const gchar *boundary = NULL;
 
   scan->typed = TRUE;
+  if (strcasestr (value, "multipart") == NULL && strcasestr (value, "message") == NULL)
+    return;
+  type = g_mime_content_type_parse (NULL, value);
+  owner = G_OBJECT (type);
+  boundary = g_mime_content_type_get_parameter (type, "boundary");
   if (g_mime_content_type_is_type (type, "message", "*"))
     scan->nests = TRUE;
   if (!g_mime_content_type_is_type (type, "multipart", "*"))
