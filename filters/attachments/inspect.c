@@ -4,17 +4,13 @@
 
 #include <string.h>
 
-#include "ber.h"
 #include "decode.h"
 #include "names.h"
 #include "strict.h"
 #include "text.h"
 #include "wild.h"
 
-#define MAX_DETECTED (256 * 1024) /* octets shown to libmagic */
-#define MAX_DETECTIONS 10000      /* a message: as many as it may have parts by default */
-#define MAX_DEPTH 16              /* of encodings inside encodings */
-#define INLINE_COST 256           /* octets: that of a name in a text */
+#define MAX_DETECTIONS 10000 /* a message: as many as it may have parts by default */
 #define MAX_FINDINGS 100
 #define MAX_NAMES 50
 #define BUDGET_BASE (16 * 1024 * 1024)
@@ -31,11 +27,16 @@ finding_free (gpointer data)
 }
 
 void
-inspect_init (Inspection *inspection, const Rules *rules, magic_t magic, guint64 size)
+inspect_init (Inspection *inspection, const Rules *rules, const Limits *limits, guint conditions,
+              magic_t magic, guint64 size)
 {
-  *inspection = (Inspection){
-    .rules = rules, .magic = magic, .budget = 4 * size + BUDGET_BASE, .detections = MAX_DETECTIONS
-  };
+  *inspection = (Inspection){ .rules = rules,
+                              .limits = limits,
+                              .conditions
+                              = conditions | 1u << CONDITION_DENIED | 1u << CONDITION_UNREADABLE,
+                              .magic = magic,
+                              .budget = 4 * size + BUDGET_BASE,
+                              .detections = MAX_DETECTIONS };
   text_work_init (&inspection->text, size + TEXT_BUDGET_BASE);
   inspection->visible = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   inspection->findings = g_ptr_array_new_with_free_func (finding_free);
@@ -55,40 +56,65 @@ void
 inspect_entity_clear (Entity *entity)
 {
   g_clear_pointer (&entity->name, g_free);
+  g_clear_pointer (&entity->type, g_free);
+  g_clear_pointer (&entity->names, g_ptr_array_unref);
+}
+
+gboolean
+inspect_wants (const Inspection *inspection, Condition condition)
+{
+  return (inspection->conditions & 1u << condition) != 0;
 }
 
 static void
-find (Inspection *inspection, const char *name, const char *kind, const char *rule)
+add_finding (Inspection *inspection, Condition condition, const char *name, char *rule)
 {
-  Finding *finding;
+  Finding *finding = g_new0 (Finding, 1);
 
-  if (inspection->findings->len >= MAX_FINDINGS)
-    return;
-  finding = g_new0 (Finding, 1);
+  finding->condition = condition;
   finding->name = text_show (name != NULL && *name != '\0' ? name : "without a name");
-  finding->rule = g_strdup_printf ("%s %s", kind, rule);
-  finding->part = inspection->part;
+  finding->rule = rule;
+  finding->part = condition == CONDITION_UNREADABLE ? NULL : inspection->part;
   g_ptr_array_add (inspection->findings, finding);
 }
 
-/* FALSE: it is used up, which is a finding that belongs to no part. */
-static gboolean
-spend (Inspection *inspection, gsize octets)
+/* Belongs to no part: nothing that is taken out would help. */
+static void
+give_up (Inspection *inspection)
 {
-  if (octets <= inspection->budget)
-    {
-      inspection->budget -= octets;
-      return TRUE;
-    }
   if (!inspection->exhausted)
-    {
-      gpointer part = g_steal_pointer (&inspection->part);
-
-      find (inspection, "message", "limit", "too much to look at");
-      inspection->part = part;
-    }
+    add_finding (inspection, CONDITION_UNREADABLE, "message", g_strdup ("too much to look at"));
   inspection->exhausted = TRUE;
-  return FALSE;
+}
+
+void
+inspect_find (Inspection *inspection, Condition condition, const char *name, const char *format,
+              ...)
+{
+  va_list arguments;
+
+  if (!inspect_wants (inspection, condition))
+    return;
+  if (inspection->findings->len >= MAX_FINDINGS)
+    {
+      give_up (inspection);
+      return;
+    }
+  va_start (arguments, format);
+  add_finding (inspection, condition, name, g_strdup_vprintf (format, arguments));
+  va_end (arguments);
+}
+
+gboolean
+inspect_spend (Inspection *inspection, gsize octets)
+{
+  if (octets > inspection->budget)
+    {
+      give_up (inspection);
+      return FALSE;
+    }
+  inspection->budget -= octets;
+  return TRUE;
 }
 
 /* ---- Fields ---- */
@@ -114,21 +140,22 @@ has_suffix (const char *name, const char *suffix)
 }
 
 static void
-check_names (Inspection *inspection, Entity *entity, GPtrArray *names)
+keep_names (Entity *entity, GPtrArray *names)
 {
-  if (inspection->text.exhausted)
-    spend (inspection, G_MAXSIZE);
-  if (names->len > 0 && entity->name == NULL)
-    {
-      entity->name = g_strdup (g_ptr_array_index (names, 0));
-      note_name (inspection, entity->name);
-    }
+  if (entity->names == NULL)
+    entity->names = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < names->len; i++)
     {
       const char *name = g_ptr_array_index (names, i);
 
       entity->pkcs7 |= has_suffix (name, ".p7m");
+      g_ptr_array_add (entity->names, g_strdup (name));
     }
+}
+
+static gboolean
+check_denied (Inspection *inspection, GPtrArray *names)
+{
   for (guint i = 0; i < names->len; i++)
     {
       const char *name = g_ptr_array_index (names, i);
@@ -136,10 +163,62 @@ check_names (Inspection *inspection, Entity *entity, GPtrArray *names)
 
       if (rule != NULL)
         {
-          find (inspection, name, "extension", rule);
+          inspect_find (inspection, CONDITION_DENIED, name, "extension %s", rule);
+          return TRUE;
+        }
+    }
+  return FALSE;
+}
+
+/* A name in its encoded form is not the one that anybody sees. */
+static gboolean
+is_encoded (const char *name)
+{
+  return strstr (name, "=?") != NULL || strchr (name, '%') != NULL;
+}
+
+static void
+check_allowed (Inspection *inspection, GPtrArray *names)
+{
+  for (guint i = 0; names != NULL && i < names->len; i++)
+    {
+      const char *name = g_ptr_array_index (names, i);
+
+      if ((names->len == 1 || !is_encoded (name)) && !rules_allow_name (inspection->rules, name))
+        {
+          inspect_find (inspection, CONDITION_DENIED, name, "not on the list of what is allowed");
           return;
         }
     }
+}
+
+void
+inspect_names (Inspection *inspection, Entity *entity, GPtrArray *names, GPtrArray *whole)
+{
+  if (inspection->text.exhausted)
+    give_up (inspection);
+  if (names->len == 0)
+    return;
+  if (entity->name == NULL)
+    {
+      entity->name = g_strdup (g_ptr_array_index (names, 0));
+      note_name (inspection, entity->name);
+    }
+  keep_names (entity, names);
+  if (!check_denied (inspection, names))
+    check_allowed (inspection, whole);
+}
+
+void
+inspect_member (Inspection *inspection, const Entity *entity, const char *name, gboolean allow)
+{
+  const char *rule = rules_match_name (inspection->rules, name);
+
+  if (rule != NULL)
+    inspect_find (inspection, CONDITION_DENIED, entity->name, "extension %s of a file in it", rule);
+  else if (allow && !rules_allow_name (inspection->rules, name))
+    inspect_find (inspection, CONDITION_DENIED, entity->name,
+                  "a file in it that is not on the list of what is allowed");
 }
 
 /* A field that is not read alike by everybody: what else might somebody make of it? */
@@ -149,9 +228,25 @@ check_wild (Inspection *inspection, Entity *entity, const char *text, GPtrArray 
   const char *rule = wild_match (&inspection->text, inspection->rules, text, pieces);
 
   if (inspection->text.exhausted)
-    spend (inspection, G_MAXSIZE);
+    give_up (inspection);
   if (rule != NULL)
-    find (inspection, entity->name, "extension", rule);
+    inspect_find (inspection, CONDITION_DENIED, entity->name, "extension %s", rule);
+}
+
+static void
+check_odd (Inspection *inspection, Entity *entity, const char *text, GPtrArray *pieces)
+{
+  StrictKind kind = strict_check (text);
+
+  if (kind == STRICT_PLAIN)
+    return;
+  check_wild (inspection, entity, text, pieces);
+  if (rules_has_allowed_names (inspection->rules) && pieces->len > 0)
+    inspect_find (inspection, CONDITION_DENIED, entity->name,
+                  "a name that can be read in several ways");
+  if (kind == STRICT_AMBIGUOUS)
+    inspect_find (inspection, CONDITION_AMBIGUOUS, entity->name,
+                  "a field that can be read in several ways");
 }
 
 static void
@@ -165,15 +260,18 @@ check_parameters (Inspection *inspection, Entity *entity, const char *value, gsi
 
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
     {
+      g_autoptr (GPtrArray) whole = rules_has_allowed_names (inspection->rules)
+                                        ? g_ptr_array_new_with_free_func (g_free)
+                                        : NULL;
       g_autoptr (GPtrArray) names
-          = names_read (&inspection->text, text, keys[i], pieces, &too_many);
+          = names_read (&inspection->text, text, keys[i], pieces, whole, &too_many);
 
-      check_names (inspection, entity, names);
+      inspect_names (inspection, entity, names, whole);
     }
-  if (inspection->findings->len == before && strict_check (text) != STRICT_PLAIN)
-    check_wild (inspection, entity, text, pieces);
+  if (inspection->findings->len == before)
+    check_odd (inspection, entity, text, pieces);
   if (too_many)
-    find (inspection, entity->name, "limit", "too many parameters");
+    give_up (inspection);
 }
 
 static void
@@ -189,8 +287,10 @@ take_type (Inspection *inspection, Entity *entity, const char *value, gsize leng
   entity->pkcs7 |= strcmp (type, "application/pkcs7-mime") == 0
                    || strcmp (type, "application/x-pkcs7-mime") == 0;
   inspection->digest |= strcmp (type, "multipart/digest") == 0;
+  if (entity->type == NULL)
+    entity->type = g_strdup (type);
   if (rule != NULL)
-    find (inspection, entity->name, "type", rule);
+    inspect_find (inspection, CONDITION_DENIED, entity->name, "type %s", rule);
 }
 
 /* The field as it is found again in raw bytes. */
@@ -218,6 +318,17 @@ is_visible (Inspection *inspection, const char *name, const char *value, gsize l
   return TRUE;
 }
 
+static gboolean
+value_begins (const char *value, gsize length, const char *word)
+{
+  while (length > 0 && ((guchar) *value <= ' ' || *value == '"'))
+    {
+      value++;
+      length--;
+    }
+  return length >= strlen (word) && g_ascii_strncasecmp (value, word, strlen (word)) == 0;
+}
+
 void
 inspect_field (Inspection *inspection, Entity *entity, const char *name, const char *value,
                gsize length, gboolean known)
@@ -229,7 +340,7 @@ inspect_field (Inspection *inspection, Entity *entity, const char *name, const c
 
   while (which < G_N_ELEMENTS (names) && g_ascii_strcasecmp (name, names[which]) != 0)
     which++;
-  if (which == G_N_ELEMENTS (names) || !spend (inspection, length))
+  if (which == G_N_ELEMENTS (names) || !inspect_spend (inspection, length))
     return;
   check = !is_visible (inspection, names[which], value, length, known) || known;
   entity->hidden |= check && !known;
@@ -243,293 +354,8 @@ inspect_field (Inspection *inspection, Entity *entity, const char *name, const c
     check_parameters (inspection, entity, value, length);
   if (which == 0)
     take_type (inspection, entity, value, length, check);
-}
-
-/* ---- Bodies ---- */
-
-static const char *
-detect (Inspection *inspection, const guint8 *bytes, gsize length)
-{
-  if (inspection->magic == NULL || length == 0)
-    return NULL;
-  if (inspection->detections == 0)
-    {
-      spend (inspection, G_MAXSIZE);
-      return NULL;
-    }
-  inspection->detections--;
-  return magic_buffer (inspection->magic, bytes, length);
-}
-
-static void
-check_detected (Inspection *inspection, const Entity *entity, const guint8 *bytes, gsize length)
-{
-  const char *type = detect (inspection, bytes, MIN (length, MAX_DETECTED));
-  const char *rule = type == NULL ? NULL : rules_match_type (inspection->rules, type);
-
-  if (rule != NULL)
-    find (inspection, entity->name, "detected type", rule);
-}
-
-static void
-check_uu (Inspection *inspection, const guint8 *line, gsize line_length, gsize rest)
-{
-  Entity entity = { 0 };
-  gsize name, name_length;
-  g_autoptr (GPtrArray) names = NULL;
-
-  if (!decode_uu_begin (line, line_length, &name, &name_length)
-      || !spend (inspection, MIN (rest, 2 * MAX_DETECTED)))
-    return;
-  names = names_read_plain (&inspection->text, (const char *) line + name, name_length);
-  check_names (inspection, &entity, names);
-  if (inspection->magic != NULL)
-    {
-      g_autoptr (GByteArray) decoded
-          = decode_bytes (DECODE_UUENCODE, line, MIN (rest, 2 * MAX_DETECTED), MAX_DETECTED);
-
-      check_detected (inspection, &entity, decoded->data, decoded->len);
-    }
-  inspect_entity_clear (&entity);
-}
-
-/* `name` stands at the start of something encoded in a text. */
-static void
-check_inline_name (Inspection *inspection, const char *name, gsize length)
-{
-  Entity entity = { 0 };
-  g_autoptr (GPtrArray) names = NULL;
-
-  if (!spend (inspection, length + INLINE_COST))
-    return;
-  names = names_read_plain (&inspection->text, name, length);
-  check_names (inspection, &entity, names);
-  inspect_entity_clear (&entity);
-}
-
-/* What stands encoded in a text: uuencode, yEnc, BinHex. */
-static void
-scan_text (Inspection *inspection, const guint8 *bytes, gsize length)
-{
-  const guint8 *end = bytes + length;
-  gboolean binhex = length > 0 && memmem (bytes, length, "BinHex", 6) != NULL;
-
-  while (bytes < end)
-    {
-      const guint8 *next = memchr (bytes, '\n', (gsize) (end - bytes));
-      gsize line = (gsize) ((next == NULL ? end : next) - bytes), name, name_length;
-      char hexed[DECODE_BINHEX_NAME + 1];
-
-      if (line > 10 && bytes[0] == 'b')
-        check_uu (inspection, bytes, line, (gsize) (end - bytes));
-      else if (line > 0 && bytes[0] == '=' && decode_yenc_begin (bytes, line, &name, &name_length))
-        check_inline_name (inspection, (const char *) bytes + name, name_length);
-      else if (binhex && decode_binhex_name (bytes, (gsize) (end - bytes), hexed))
-        check_inline_name (inspection, hexed, strlen (hexed));
-      bytes = next == NULL ? end : next + 1;
-    }
-}
-
-static gboolean
-is_mail_name (const char *name)
-{
-  g_autofree char *folded = name == NULL ? g_strdup ("") : text_fold (name);
-
-  return g_str_has_suffix (folded, ".eml") || g_str_has_suffix (folded, ".mht")
-         || g_str_has_suffix (folded, ".mhtml");
-}
-
-static gboolean
-is_nested (const Inspection *inspection, const Entity *entity)
-{
-  return entity->nested || (inspection->digest && !entity->typed) || is_mail_name (entity->name);
-}
-
-/* Entities in a body of which the transfer encoding is undone. */
-static void
-look_inside (Inspection *inspection, const Entity *entity, const guint8 *bytes, gsize length,
-             guint depth)
-{
-  if (is_nested (inspection, entity) || entity->pkcs7)
-    inspect_loose (inspection, bytes, length, depth + 1);
-  if (entity->pkcs7 && spend (inspection, length))
-    {
-      g_autoptr (GByteArray) strings = ber_octet_strings (bytes, length);
-
-      inspect_loose (inspection, strings->data, strings->len, depth + 1);
-    }
-}
-
-static void
-check_decoded (Inspection *inspection, const Entity *entity, DecodeEncodings encoding,
-               const guint8 *bytes, gsize length, guint depth)
-{
-  gboolean whole
-      = is_nested (inspection, entity) || entity->pkcs7 || entity->text || entity->n_types == 0;
-  g_autoptr (GByteArray) decoded = NULL;
-
-  if (!whole && inspection->magic == NULL)
-    return;
-  if (!spend (inspection, whole ? length : MIN (length, 2 * MAX_DETECTED)))
-    return;
-  decoded = decode_bytes (encoding, bytes, length, whole ? length : MAX_DETECTED);
-  check_detected (inspection, entity, decoded->data, decoded->len);
-  look_inside (inspection, entity, decoded->data, decoded->len, depth);
-  if (whole)
-    scan_text (inspection, decoded->data, decoded->len);
-}
-
-void
-inspect_body (Inspection *inspection, const Entity *entity, const guint8 *bytes, gsize length,
-              guint depth)
-{
-  guint encodings = entity->encodings == 0 ? DECODE_IDENTITY : entity->encodings;
-
-  if (length == 0)
-    return;
-  if ((encodings & DECODE_IDENTITY) != 0 && spend (inspection, MIN (length, MAX_DETECTED)))
-    {
-      check_detected (inspection, entity, bytes, length);
-      look_inside (inspection, entity, bytes, length, depth);
-    }
-  scan_text (inspection, bytes, length);
-  for (guint bit = DECODE_BASE64; bit <= DECODE_UUENCODE; bit <<= 1)
-    if ((encodings & bit) != 0)
-      check_decoded (inspection, entity, bit, bytes, length, depth);
-  if ((encodings & DECODE_BASE64) != 0 && decode_has_inner_padding (bytes, length))
-    check_decoded (inspection, entity, DECODE_BASE64_JOINED, bytes, length, depth);
-}
-
-/* ---- Hidden entities ---- */
-
-/* The octets of the line at `bytes` without its line break (CRLF, LF or CR), and in `next` with it.
- */
-static gsize
-line_length (const guint8 *bytes, gsize length, gsize *next)
-{
-  gsize line = 0;
-
-  while (line < length && bytes[line] != '\n' && bytes[line] != '\r')
-    line++;
-  *next = line;
-  if (*next < length && bytes[*next] == '\r')
-    (*next)++;
-  if (*next < length && bytes[*next] == '\n')
-    (*next)++;
-  return line;
-}
-
-/* The length of the name of a Content-* field that begins at `line`; 0: none does. */
-static gsize
-content_name (const guint8 *line, gsize length)
-{
-  const guint8 *colon;
-  gsize end;
-
-  if (length < 12 || g_ascii_strncasecmp ((const char *) line, "content-", 8) != 0)
-    return 0;
-  colon = memchr (line, ':', MIN (length, 64));
-  if (colon == NULL)
-    return 0;
-  end = (gsize) (colon - line);
-  while (end > 0 && (line[end - 1] == ' ' || line[end - 1] == '\t'))
-    end--;
-  return end;
-}
-
-/* The field at `bytes` with its folds. */
-static gsize
-field_length (const guint8 *bytes, gsize length)
-{
-  gsize next;
-
-  line_length (bytes, length, &next);
-  while (next < length && (bytes[next] == ' ' || bytes[next] == '\t'))
-    {
-      gsize more;
-
-      line_length (bytes + next, length - next, &more);
-      next += more;
-    }
-  return next;
-}
-
-/* Reads the fields from `bytes` to a blank line or a delimiter; how long they are together. */
-static gsize
-read_fields (Inspection *inspection, Entity *entity, const guint8 *bytes, gsize length)
-{
-  gsize at = 0;
-
-  while (at < length)
-    {
-      gsize next;
-      gsize line = line_length (bytes + at, length - at, &next);
-      gsize name = content_name (bytes + at, line);
-
-      if (line == 0)
-        return at + next;
-      if (line >= 2 && bytes[at] == '-' && bytes[at + 1] == '-')
-        return at;
-      next = field_length (bytes + at, length - at);
-      if (name > 0)
-        {
-          g_autofree char *text = g_strndup ((const char *) bytes + at, name);
-          const guint8 *colon = memchr (bytes + at, ':', next);
-          gsize value = (gsize) (colon + 1 - bytes);
-
-          inspect_field (inspection, entity, text, (const char *) bytes + value, at + next - value,
-                         FALSE);
-        }
-      at += next;
-    }
-  return at;
-}
-
-/* To the next line that might be a delimiter. */
-static gsize
-body_length (const guint8 *bytes, gsize length)
-{
-  gsize at = 0;
-
-  while (at < length && !(length - at >= 2 && bytes[at] == '-' && bytes[at + 1] == '-'))
-    {
-      const guint8 *end = memchr (bytes + at, '\n', length - at);
-
-      at = end == NULL ? length : (gsize) (end + 1 - bytes);
-    }
-  return at;
-}
-
-static gsize
-take_entity (Inspection *inspection, const guint8 *bytes, gsize length, guint depth)
-{
-  Entity entity = { 0 };
-  gsize body = read_fields (inspection, &entity, bytes, length);
-  gsize rest = body_length (bytes + body, length - body);
-
-  if (entity.encodings == 0)
-    entity.encodings = DECODE_IDENTITY;
-  if (spend (inspection, rest / 8) && (entity.hidden || entity.encodings != DECODE_IDENTITY))
-    {
-      entity.nested &= entity.encodings != DECODE_IDENTITY; /* else the scan goes on inside */
-      inspect_body (inspection, &entity, bytes + body, rest, depth);
-    }
-  inspect_entity_clear (&entity);
-  return body;
-}
-
-void
-inspect_loose (Inspection *inspection, const guint8 *bytes, gsize length, guint depth)
-{
-  if (length == 0 || !spend (inspection, depth > MAX_DEPTH ? G_MAXSIZE : length))
-    return;
-  for (gsize at = 0; at < length && !inspection->exhausted;)
-    {
-      gsize next;
-      gsize line = line_length (bytes + at, length - at, &next);
-
-      if (content_name (bytes + at, line) > 0)
-        next = take_entity (inspection, bytes + at, length - at, depth);
-      at += next;
-    }
+  else
+    entity->n_dispositions++;
+  if (which == 1)
+    entity->attachment |= value_begins (value, length, "attachment");
 }

@@ -5,19 +5,33 @@
 
 #include <magic.h>
 
+#include "conditions.h"
+#include "decode.h"
 #include "rules.h"
 #include "text.h"
 
 typedef struct
 {
+  Condition condition;
   char *name;    /* fit for a reply: ASCII, short */
-  char *rule;    /* "extension exe", "type application/x-dosexec" */
+  char *rule;    /* "extension exe", "type application/x-dosexec", "encrypted member a.txt" */
   gpointer part; /* the part to strip; NULL: it hides where no part is */
 } Finding;
+
+/* What all archives of one message have used up. */
+typedef struct
+{
+  gint64 members;
+  guint64 size;
+  gint64 deadline; /* monotonic, microseconds; 0: none was opened yet */
+  gboolean over;   /* told once; no further archive is opened */
+} ArchiveUse;
 
 typedef struct
 {
   const Rules *rules;
+  const Limits *limits;
+  guint conditions;    /* a bit for each Condition that is of interest */
   magic_t magic;       /* NULL: no detection */
   guint64 budget;      /* octets that may still be decoded, detected and scanned */
   guint detections;    /* that may still be made */
@@ -28,6 +42,8 @@ typedef struct
   GPtrArray *findings; /* of Finding, owned */
   GPtrArray *names;    /* what was seen, fit for a log; owned strings */
   gpointer part;       /* to whom findings belong now */
+  ArchiveUse archives;
+  gint64 attachments; /* so far */
 } Inspection;
 
 /* What the fields of one entity say. Zeroed to begin with; inspect_entity_clear() frees. */
@@ -36,15 +52,21 @@ typedef struct
   guint encodings; /* of DecodeEncodings; 0: no field */
   guint n_types;
   guint n_encodings; /* fields */
-  gboolean nested;   /* message or multipart in one reading */
-  gboolean text;     /* text in one reading, or no type at all */
-  gboolean typed;    /* a field names a type */
-  gboolean pkcs7;    /* S/MIME in one reading */
-  gboolean hidden;   /* a field of it belongs to no known part */
-  char *name;        /* the first one; NULL */
+  guint n_dispositions;
+  gboolean nested;     /* message or multipart in one reading */
+  gboolean text;       /* text in one reading, or no type at all */
+  gboolean typed;      /* a field names a type */
+  gboolean pkcs7;      /* S/MIME in one reading */
+  gboolean hidden;     /* a field of it belongs to no known part */
+  gboolean attachment; /* a disposition says so */
+  char *type;          /* the first one, in lower case; NULL */
+  char *name;          /* the first one; NULL */
+  GPtrArray *names;    /* all readings; NULL: none */
 } Entity;
 
-void inspect_init (Inspection *inspection, const Rules *rules, magic_t magic, guint64 size);
+/* `conditions` has a bit for each Condition; findings of others are dropped. */
+void inspect_init (Inspection *inspection, const Rules *rules, const Limits *limits,
+                   guint conditions, magic_t magic, guint64 size);
 void inspect_clear (Inspection *inspection);
 void inspect_entity_clear (Entity *entity);
 
@@ -58,3 +80,26 @@ void inspect_body (Inspection *inspection, const Entity *entity, const guint8 *b
 /* Bytes that belong to no part's body, or whose structure is in doubt: every run of lines that
  * begins with a Content-* field is taken for an entity. */
 void inspect_loose (Inspection *inspection, const guint8 *bytes, gsize length, guint depth);
+
+/* Whether a mail program would show it as one. */
+gboolean inspect_is_attachment (const Entity *entity);
+
+/* ---- For who looks into bodies ---- */
+
+gboolean inspect_wants (const Inspection *inspection, Condition condition);
+/* `name` may be NULL. Nothing happens for a condition that is not of interest. */
+void inspect_find (Inspection *inspection, Condition condition, const char *name,
+                   const char *format, ...) G_GNUC_PRINTF (4, 5);
+/* FALSE: that much work is not left, which is a finding by itself. */
+gboolean inspect_spend (Inspection *inspection, gsize octets);
+/* Readings of one name that `entity` has; those of `whole` must be on the list of what is allowed,
+ * if there is one. */
+void inspect_names (Inspection *inspection, Entity *entity, GPtrArray *names, GPtrArray *whole);
+/* A name from inside of `entity`: of an archive's member, of a file in TNEF. `allow`: it must be on
+ * the list of what is allowed, if there is one. */
+void inspect_member (Inspection *inspection, const Entity *entity, const char *name,
+                     gboolean allow);
+/* libmagic's word on decoded bytes, held against the rules; NULL: it was not asked. Borrowed until
+ * the next call. */
+const char *inspect_detect (Inspection *inspection, const Entity *entity, const guint8 *bytes,
+                            gsize length);

@@ -21,7 +21,9 @@ typedef struct
   TextWork *work;
   GPtrArray *names;
   GHashTable *known;
-  GArray *pieces; /* of Piece */
+  GArray *pieces;    /* of Piece */
+  GPtrArray *whole;  /* borrowed; NULL: not wanted */
+  gboolean fragment; /* a piece of several is being read */
 } Readings;
 
 static void
@@ -35,6 +37,9 @@ clear_piece (gpointer data)
 static void
 add (Readings *readings, const char *name)
 {
+  if (name != NULL && readings->whole != NULL && !readings->fragment
+      && !g_ptr_array_find_with_equal_func (readings->whole, name, g_str_equal, NULL))
+    g_ptr_array_add (readings->whole, g_strdup (name));
   if (name == NULL || *name == '\0' || g_hash_table_contains (readings->known, name)
       || !text_spend (readings->work, strlen (name)))
     return;
@@ -206,6 +211,7 @@ keep (Readings *readings, Piece piece, char *value)
 {
   piece.value = value;
   drop_line_breaks (value);
+  readings->fragment = piece.number != PLAIN;
   if (piece.number == PLAIN && piece.extended)
     add_extended (readings, value);
   else
@@ -250,10 +256,9 @@ take_token (Readings *readings, Piece piece, const char *p)
 {
   g_autofree char *whole = g_strndup (p, strcspn (p, ";"));
   g_autofree char *word = g_strndup (p, strcspn (p, "; \t\r\n"));
-  g_autofree char *bare = text_without_comments (whole);
+  g_autofree char *bare = text_without_comments (g_strchomp (whole));
   const char *word_end;
 
-  g_strchomp (whole);
   keep (readings, piece, g_strdup (word));
   if (strcmp (whole, word) != 0)
     keep (readings, piece, g_strdup (whole));
@@ -413,13 +418,15 @@ copy_pieces (const Readings *readings, GPtrArray *to)
 }
 
 GPtrArray *
-names_read (TextWork *work, const char *text, const char *key, GPtrArray *pieces,
+names_read (TextWork *work, const char *text, const char *key, GPtrArray *pieces, GPtrArray *whole,
             gboolean *too_many)
 {
   Readings readings = begin (work);
 
+  readings.whole = whole;
   if (!find_pieces (&readings, text, key))
     *too_many = TRUE;
+  readings.fragment = FALSE;
   join_pieces (&readings);
   if (pieces != NULL)
     copy_pieces (&readings, pieces);

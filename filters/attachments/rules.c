@@ -41,21 +41,40 @@ rules_check_type (const char *type)
   return NULL;
 }
 
-Rules *
-rules_new (const char *const *extensions, const char *const *types)
+static GPtrArray *
+fold_extensions (const char *const *extensions)
 {
-  Rules *rules = g_new0 (Rules, 1);
+  GPtrArray *list = g_ptr_array_new_with_free_func (g_free);
 
-  rules->extensions = g_ptr_array_new_with_free_func (g_free);
-  rules->types = g_ptr_array_new_with_free_func (g_free);
   for (; *extensions != NULL; extensions++)
     {
       g_autofree char *folded = fold_extension (*extensions);
 
-      g_ptr_array_add (rules->extensions, g_strconcat (".", folded, NULL));
+      g_ptr_array_add (list, g_strconcat (".", folded, NULL));
     }
+  return list;
+}
+
+static GPtrArray *
+fold_types (const char *const *types)
+{
+  GPtrArray *list = g_ptr_array_new_with_free_func (g_free);
+
   for (; *types != NULL; types++)
-    g_ptr_array_add (rules->types, g_ascii_strdown (*types, -1));
+    g_ptr_array_add (list, g_ascii_strdown (*types, -1));
+  return list;
+}
+
+Rules *
+rules_new (const char *const *extensions, const char *const *types,
+           const char *const *allowed_extensions, const char *const *allowed_types)
+{
+  Rules *rules = g_new0 (Rules, 1);
+
+  rules->extensions = fold_extensions (extensions);
+  rules->types = fold_types (types);
+  rules->allowed_extensions = fold_extensions (allowed_extensions);
+  rules->allowed_types = fold_types (allowed_types);
   return rules;
 }
 
@@ -66,17 +85,19 @@ rules_free (Rules *rules)
     return;
   g_ptr_array_unref (rules->extensions);
   g_ptr_array_unref (rules->types);
+  g_ptr_array_unref (rules->allowed_extensions);
+  g_ptr_array_unref (rules->allowed_types);
   g_free (rules);
 }
 
 /* ---- Names ---- */
 
 static const char *
-match_suffix (const Rules *rules, const char *name)
+match_suffix (const GPtrArray *extensions, const char *name)
 {
-  for (guint i = 0; i < rules->extensions->len; i++)
+  for (guint i = 0; i < extensions->len; i++)
     {
-      const char *extension = g_ptr_array_index (rules->extensions, i);
+      const char *extension = g_ptr_array_index (extensions, i);
 
       if (g_str_has_suffix (name, extension))
         return extension + 1;
@@ -97,7 +118,7 @@ remove_spaces (char *text)
 
 /* One file name without a path. */
 static const char *
-match_segment (const Rules *rules, const char *segment, gsize length)
+match_segment (const GPtrArray *extensions, const char *segment, gsize length)
 {
   g_autofree char *name = g_strndup (segment, length);
   gsize end = strlen (name);
@@ -105,16 +126,16 @@ match_segment (const Rules *rules, const char *segment, gsize length)
 
   while (end > 0 && strchr (" ./\\\"'`<>()[]{},;", name[end - 1]) != NULL)
     name[--end] = '\0';
-  found = match_suffix (rules, name);
+  found = match_suffix (extensions, name);
   if (found != NULL)
     return found;
   remove_spaces (name);
-  return match_suffix (rules, name);
+  return match_suffix (extensions, name);
 }
 
 /* "a.exe:stream" and "a.exe::$DATA" name a.exe on NTFS. */
 static const char *
-match_path (const Rules *rules, const char *path)
+match_path (const GPtrArray *extensions, const char *path)
 {
   const char *found = NULL;
 
@@ -125,14 +146,14 @@ match_path (const Rules *rules, const char *path)
     {
       gsize length = strcspn (path, ":");
 
-      found = match_segment (rules, path, length);
+      found = match_segment (extensions, path, length);
       path += path[length] == '\0' ? length : length + 1;
     }
   return found;
 }
 
 static const char *
-match_octets (const Rules *rules, const char *name, gsize length)
+match_octets (const GPtrArray *extensions, const char *name, gsize length)
 {
   g_autofree char *octets = NULL;
   g_autofree char *folded = NULL;
@@ -146,7 +167,7 @@ match_octets (const Rules *rules, const char *name, gsize length)
     }
   octets = g_strndup (name, length);
   folded = text_fold (octets);
-  return match_path (rules, folded);
+  return match_path (extensions, folded);
 }
 
 const char *
@@ -158,12 +179,49 @@ rules_match_name (const Rules *rules, const char *name)
 
   if (rules->extensions->len == 0)
     return NULL;
-  found = match_octets (rules, name, length);
+  found = match_octets (rules->extensions, name, length);
   if (found == NULL && cut < length) /* a program in C stops at the NUL */
-    found = match_octets (rules, name, cut);
+    found = match_octets (rules->extensions, name, cut);
   if (found == NULL && length > MAX_NAME) /* or where its buffer ends, at the latest */
-    found = match_octets (rules, name, MAX_NAME);
+    found = match_octets (rules->extensions, name, MAX_NAME);
   return found;
+}
+
+gboolean
+rules_has_allowed_names (const Rules *rules)
+{
+  return rules->allowed_extensions->len > 0;
+}
+
+gboolean
+rules_has_allowed_types (const Rules *rules)
+{
+  return rules->allowed_types->len > 0;
+}
+
+/* Here the doubt is the other way round: a name with tricks in it is on no list. */
+gboolean
+rules_allow_name (const Rules *rules, const char *name)
+{
+  gsize length = strlen (name);
+
+  if (!rules_has_allowed_names (rules))
+    return TRUE;
+  for (gsize i = 0; i < length; i++)
+    if (name[i] == ':' || name[i] == TEXT_NUL || ((guchar) name[i] < ' ' && name[i] != '\t'))
+      return FALSE;
+  return length <= MAX_NAME && match_octets (rules->allowed_extensions, name, length) != NULL;
+}
+
+gboolean
+rules_allow_type (const Rules *rules, const char *type)
+{
+  if (!rules_has_allowed_types (rules))
+    return TRUE;
+  for (guint i = 0; i < rules->allowed_types->len; i++)
+    if (g_pattern_match_simple (g_ptr_array_index (rules->allowed_types, i), type))
+      return TRUE;
+  return FALSE;
 }
 
 /* ---- Types ---- */

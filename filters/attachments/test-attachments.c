@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "test-archives.h"
 #include "test-attachments.h"
 
 /* The start of a DOS program, which libmagic knows. */
@@ -392,10 +393,18 @@ static void
 test_load_errors (void)
 {
   static const char *const bad[][2] = {
-    { "", "neither deny nor deny-types" },      { "deny = [\"exe\", \"\"]", "deny: \"\"" },
-    { "deny = [\"a/b\"]", "is no extension" },  { "deny = [\"*.*\"]", "is no extension" },
-    { "deny-types = [\"exe\"]", "is no type" }, { "deny-types = [\"a /b\"]", "stands in no type" },
-    { DENY "action = \"explode\"", "action" },  { DENY "denny = [\"x\"]", "deny" },
+    { "", "neither deny nor deny-types" },
+    { "deny = [\"exe\", \"\"]", "deny: \"\"" },
+    { "deny = [\"a/b\"]", "is no extension" },
+    { "deny = [\"*.*\"]", "is no extension" },
+    { "deny-types = [\"exe\"]", "is no type" },
+    { "deny-types = [\"a /b\"]", "stands in no type" },
+    { "archive-depth = 0 " DENY, "archive-depth" },
+    { "allow = [\"a b\"]", "is no extension" },
+    { "allow-types = [\"exe\"]", "is no type" },
+    { DENY "archives = false encrypted = \"strip\"", "encrypted: only where" },
+    { DENY "action = \"explode\"", "action" },
+    { DENY "denny = [\"x\"]", "deny" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
@@ -515,10 +524,47 @@ test_decode (void)
     }
 }
 
+static void
+add_archive_tests (void)
+{
+#ifdef HAVE_LIBARCHIVE
+  g_test_add_func ("/attachments/archive/formats", test_archive_formats);
+  g_test_add_func ("/attachments/archive/names", test_archive_names);
+  g_test_add_func ("/attachments/archive/nested", test_archive_nested);
+  g_test_add_func ("/attachments/archive/encrypted", test_archive_encrypted);
+  g_test_add_func ("/attachments/archive/broken", test_archive_broken);
+  g_test_add_func ("/attachments/archive/zip-headers", test_archive_zip_headers);
+  g_test_add_func ("/attachments/archive/disguised", test_archive_disguised);
+  g_test_add_func ("/attachments/archive/allow", test_archive_allow);
+  g_test_add_func ("/attachments/archive/limit-depth", test_limit_depth);
+  g_test_add_func ("/attachments/archive/limit-members", test_limit_members);
+  g_test_add_func ("/attachments/archive/limit-size", test_limit_size);
+  g_test_add_func ("/attachments/archive/limit-ratio", test_limit_ratio);
+  g_test_add_func ("/attachments/archive/limit-nested", test_limit_nested);
+  g_test_add_func ("/attachments/archive/limit-time", test_limit_time);
+  g_test_add_func ("/attachments/archive/bomb", test_bomb_nested);
+  g_test_add_func ("/attachments/archive/many-members", test_many_members);
+  g_test_add_func ("/attachments/macros", test_macros);
+  g_test_add_func ("/attachments/ole2", test_ole2);
+  g_test_add_func ("/attachments/tnef", test_tnef);
+  g_test_add_func ("/attachments/actions", test_actions);
+#endif
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  add_archive_tests ();
+#ifdef HAVE_LIBARCHIVE
+  g_test_add_func ("/attachments/readme", test_readme);
+#endif
+  g_test_add_func ("/attachments/mismatch", test_mismatch);
+  g_test_add_func ("/attachments/ambiguous", test_ambiguous);
+  g_test_add_func ("/attachments/allow", test_allow);
+  g_test_add_func ("/attachments/sizes", test_sizes);
+  g_test_add_func ("/attachments/many-findings", test_many_findings);
+  g_test_add_func ("/attachments/source", test_source);
   g_test_add_func ("/attachments/told-once", test_finding_is_told_once);
   g_test_add_func ("/attachments/decode", test_decode);
   g_test_add_func ("/attachments/names", test_names);

@@ -90,15 +90,40 @@ add_boundaries (Walk *walk, GMimeObject *object, GPtrArray *around, gboolean *am
       if (value == NULL
           || g_ascii_strcasecmp (g_mime_header_get_name (header), "Content-Type") != 0)
         continue;
-      names = names_read (&walk->inspection->text, value, "boundary", NULL, &too_many);
+      names = names_read (&walk->inspection->text, value, "boundary", NULL, NULL, &too_many);
       found += names->len;
       for (guint j = 0; j < names->len && all->len < MAX_BOUNDARIES; j++)
         g_ptr_array_add (all, g_strdup (g_ptr_array_index (names, j)));
     }
   for (guint i = 0; i < around->len && all->len < MAX_BOUNDARIES; i++)
     g_ptr_array_add (all, g_strdup (g_ptr_array_index (around, i)));
+  if (found != 1 || too_many)
+    inspect_find (walk->inspection, CONDITION_AMBIGUOUS, NULL,
+                  found == 0 ? "ambiguous: no boundary" : "ambiguous: several boundaries");
   *ambiguous |= found != 1 || too_many;
   return all;
+}
+
+/* What RFC 2045 and RFC 2046 leave no room for, and programs take one way or the other. */
+static void
+check_ambiguous (Walk *walk, const Entity *entity)
+{
+  static const guint any = DECODE_IDENTITY | DECODE_BASE64;
+  const char *what = NULL;
+
+  if (entity->n_types > 1)
+    what = "several Content-Type fields";
+  else if (entity->n_encodings > 1)
+    what = "several Content-Transfer-Encoding fields";
+  else if (entity->n_dispositions > 1)
+    what = "several Content-Disposition fields";
+  else if ((entity->encodings & any) == any)
+    what = "an encoding that nobody knows";
+  else if (entity->nested && (entity->encodings & ~(guint) DECODE_IDENTITY) != 0
+           && !g_str_has_prefix (entity->type, "message/global")) /* RFC 6532 lets it be */
+    what = "an encoded multipart or message";
+  if (what != NULL)
+    inspect_find (walk->inspection, CONDITION_AMBIGUOUS, entity->name, "ambiguous: %s", what);
 }
 
 /* ---- Bodies ---- */
@@ -147,14 +172,19 @@ holds_delimiter (const guint8 *bytes, gsize length, const GPtrArray *boundaries)
 static void
 inspect_leaf (Walk *walk, const Item *item, const Entity *entity)
 {
+  gboolean delimiter;
   Range range;
 
   if (!find_range (walk, GMIME_PART (item->object), &range))
     return;
   g_array_append_val (walk->ranges, range);
   inspect_body (walk->inspection, entity, walk->bytes + range.start, range.end - range.start, 0);
-  if (item->ambiguous || entity->n_types > 1 || entity->n_encodings > 1
-      || holds_delimiter (walk->bytes + range.start, range.end - range.start, item->boundaries))
+  delimiter
+      = holds_delimiter (walk->bytes + range.start, range.end - range.start, item->boundaries);
+  if (delimiter)
+    inspect_find (walk->inspection, CONDITION_AMBIGUOUS, entity->name,
+                  "ambiguous: a line like a boundary in a part");
+  if (item->ambiguous || entity->n_types > 1 || entity->n_encodings > 1 || delimiter)
     inspect_loose (walk->inspection, walk->bytes + range.start, range.end - range.start, 1);
 }
 
@@ -180,6 +210,7 @@ visit (Walk *walk, Item *item)
 
   inspection->part = item->owner != NULL ? item->owner : item->object;
   inspect_fields (walk, item->object, &entity);
+  check_ambiguous (walk, &entity);
   if (inspection->findings->len > before)
     item->owner = inspection->part;
   if (GMIME_IS_MULTIPART (item->object))

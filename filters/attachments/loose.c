@@ -1,0 +1,141 @@
+/* Entities in bytes that no part owns: found by their Content-* fields, wherever they stand.
+ * Nothing fails; work is counted, see inspect.h. */
+#include <string.h>
+
+#include "decode.h"
+#include "inspect.h"
+
+#define LOOSE_MAX_DEPTH 16 /* of encodings inside encodings */
+
+/* The octets of the line at `bytes` without its line break (CRLF, LF or CR), and in `next` with it.
+ */
+static gsize
+line_length (const guint8 *bytes, gsize length, gsize *next)
+{
+  gsize line = 0;
+
+  while (line < length && bytes[line] != '\n' && bytes[line] != '\r')
+    line++;
+  *next = line;
+  if (*next < length && bytes[*next] == '\r')
+    (*next)++;
+  if (*next < length && bytes[*next] == '\n')
+    (*next)++;
+  return line;
+}
+
+/* The length of the name of a Content-* field that begins at `line`; 0: none does. */
+static gsize
+content_name (const guint8 *line, gsize length)
+{
+  const guint8 *colon;
+  gsize end;
+
+  if (length < 12 || g_ascii_strncasecmp ((const char *) line, "content-", 8) != 0)
+    return 0;
+  colon = memchr (line, ':', MIN (length, 64));
+  if (colon == NULL)
+    return 0;
+  end = (gsize) (colon - line);
+  while (end > 0 && (line[end - 1] == ' ' || line[end - 1] == '\t'))
+    end--;
+  return end;
+}
+
+/* The field at `bytes` with its folds. */
+static gsize
+field_length (const guint8 *bytes, gsize length)
+{
+  gsize next;
+
+  line_length (bytes, length, &next);
+  while (next < length && (bytes[next] == ' ' || bytes[next] == '\t'))
+    {
+      gsize more;
+
+      line_length (bytes + next, length - next, &more);
+      next += more;
+    }
+  return next;
+}
+
+/* Reads the fields from `bytes` to a blank line or a delimiter; how long they are together. */
+static gsize
+read_fields (Inspection *inspection, Entity *entity, const guint8 *bytes, gsize length)
+{
+  gsize at = 0;
+
+  while (at < length)
+    {
+      gsize next;
+      gsize line = line_length (bytes + at, length - at, &next);
+      gsize name = content_name (bytes + at, line);
+
+      if (line == 0)
+        return at + next;
+      if (line >= 2 && bytes[at] == '-' && bytes[at + 1] == '-')
+        return at;
+      next = field_length (bytes + at, length - at);
+      if (name > 0)
+        {
+          g_autofree char *text = g_strndup ((const char *) bytes + at, name);
+          const guint8 *colon = memchr (bytes + at, ':', next);
+          gsize value = (gsize) (colon + 1 - bytes);
+
+          inspect_field (inspection, entity, text, (const char *) bytes + value, at + next - value,
+                         FALSE);
+        }
+      at += next;
+    }
+  return at;
+}
+
+/* To the next line that might be a delimiter. */
+static gsize
+body_length (const guint8 *bytes, gsize length)
+{
+  gsize at = 0;
+
+  while (at < length && !(length - at >= 2 && bytes[at] == '-' && bytes[at + 1] == '-'))
+    {
+      const guint8 *end = memchr (bytes + at, '\n', length - at);
+
+      at = end == NULL ? length : (gsize) (end + 1 - bytes);
+    }
+  return at;
+}
+
+static gsize
+take_entity (Inspection *inspection, const guint8 *bytes, gsize length, guint depth)
+{
+  Entity entity = { 0 };
+  gsize body = read_fields (inspection, &entity, bytes, length);
+  gsize rest = body_length (bytes + body, length - body);
+
+  if (entity.encodings == 0)
+    entity.encodings = DECODE_IDENTITY;
+  if (inspect_spend (inspection, rest / 8)
+      && (entity.hidden || entity.encodings != DECODE_IDENTITY))
+    {
+      entity.nested &= entity.encodings != DECODE_IDENTITY; /* else the scan goes on inside */
+      inspect_body (inspection, &entity, bytes + body, rest, depth);
+    }
+  inspect_entity_clear (&entity);
+  return body;
+}
+
+void
+inspect_loose (Inspection *inspection, const guint8 *bytes, gsize length, guint depth)
+{
+  if (length == 0 || !inspect_spend (inspection, depth > LOOSE_MAX_DEPTH ? G_MAXSIZE : length))
+    return;
+  for (gsize at = 0; at < length && !inspection->exhausted;)
+    {
+      gsize next;
+      gsize line = line_length (bytes + at, length - at, &next);
+
+      if (content_name (bytes + at, line) > 0)
+        next = take_entity (inspection, bytes + at, length - at, depth);
+      at += next;
+    }
+}
