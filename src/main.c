@@ -23,6 +23,7 @@ static const Command commands[] = {
   { "send", command_send, "send a message file" },
   { "filters", command_filters, "list filter modules, or explain one" },
   { "status", command_status, "show what a running gateway does" },
+  { "quarantine", command_quarantine, "list, show, release or delete what was set aside" },
 };
 
 static void
@@ -30,7 +31,7 @@ print_help (FILE *out)
 {
   fprintf (out, "Usage: mailweir COMMAND [OPTION…]\n\n");
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
-    fprintf (out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fprintf (out, "  %-10s %s\n", commands[i].name, commands[i].summary);
   fprintf (out,
            "\n\"mailweir COMMAND --help\" explains a command; \"mailweir --version\" prints the "
            "version.\n");

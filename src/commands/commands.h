@@ -11,6 +11,7 @@ int command_try (int argc, char **argv);
 int command_send (int argc, char **argv);
 int command_filters (int argc, char **argv);
 int command_status (int argc, char **argv);
+int command_quarantine (int argc, char **argv);
 
 /* Says that `argument` is one too many, and offers "-c" for a configuration when `suggest` is set.
  * Returns 64. */

@@ -1,0 +1,317 @@
+/* One destination after another, recipients of one route together. Whatever a server or a disk says
+ * is a fate; what leaves the outcome in doubt counts as not delivered, as for any client. */
+#include "commands/quarantine-release.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
+#include <mailweir/smtp.h>
+
+#include "delivery/maildir.h"
+
+typedef struct
+{
+  QuarantineEntry *entry;
+  const Config *config;
+  GByteArray *message; /* with CRLF */
+  GPtrArray *left;     /* of BasePath, borrowed: who has not got it */
+  QuarantineRelease outcome;
+} Release;
+
+/* ---- The message, as it came ---- */
+
+static GByteArray *
+read_message (const QuarantineEntry *entry, GError **error)
+{
+  g_autofree gchar *text = NULL;
+  gsize length = 0;
+  GByteArray *message = NULL;
+  const gchar *at, *end;
+
+  if (entry->message_path == NULL)
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s: its message is gone",
+                   entry->facts_path);
+      return NULL;
+    }
+  if (!g_file_get_contents (entry->message_path, &text, &length, error))
+    return NULL;
+  message = g_byte_array_sized_new ((guint) (length + length / 32 + 2));
+  for (at = text, end = text + length; at < end;)
+    {
+      const gchar *feed = memchr (at, '\n', (gsize) (end - at));
+      gsize line = (gsize) ((feed == NULL ? end : feed) - at);
+
+      g_byte_array_append (message, (const guint8 *) at, (guint) line);
+      g_byte_array_append (message, (const guint8 *) "\r\n", 2);
+      at += line + 1;
+    }
+  return message;
+}
+
+/* ---- Fates ---- */
+
+static void
+settle (Release *release, BasePath *recipient, WeirOutcome outcome, const gchar *said)
+{
+  static const gchar *const words[] = { [WEIR_OUTCOME_DELIVERED] = "delivered",
+                                        [WEIR_OUTCOME_DEFERRED] = "deferred",
+                                        [WEIR_OUTCOME_REFUSED] = "refused" };
+
+  printf ("%s <%s> %s: %s\n", quarantine_entry_text (release->entry, "id"), recipient->address,
+          words[outcome], said);
+  if (outcome == WEIR_OUTCOME_DELIVERED)
+    g_ptr_array_remove (release->left, recipient);
+  else if (outcome == WEIR_OUTCOME_REFUSED)
+    release->outcome = QUARANTINE_REFUSED;
+  else if (release->outcome == QUARANTINE_RELEASED)
+    release->outcome = QUARANTINE_DEFERRED;
+}
+
+static void
+settle_all (Release *release, const GPtrArray *recipients, WeirOutcome outcome, const gchar *said)
+{
+  for (guint i = 0; i < recipients->len; i++)
+    settle (release, recipients->pdata[i], outcome, said);
+}
+
+/* ---- To a mail server ---- */
+
+/* The relay tells these of the content itself; AUTH was the client's. */
+static GStrv
+parameters_to_send (const BasePath *path)
+{
+  static const gchar *const own[] = { "SIZE", "BODY", "SMTPUTF8", "AUTH" };
+  g_autoptr (GStrvBuilder) kept = g_strv_builder_new ();
+
+  for (guint i = 0; path->parameters != NULL && path->parameters[i] != NULL; i++)
+    {
+      gsize length = strcspn (path->parameters[i], "=");
+      gboolean drop = FALSE;
+
+      for (guint j = 0; j < G_N_ELEMENTS (own); j++)
+        drop = drop
+               || (strlen (own[j]) == length
+                   && g_ascii_strncasecmp (own[j], path->parameters[i], length) == 0);
+      if (!drop)
+        g_strv_builder_add (kept, path->parameters[i]);
+    }
+  return g_strv_builder_end (kept);
+}
+
+static WeirMail *
+make_mail (const Release *release, const GPtrArray *recipients, GError **error)
+{
+  g_auto (GStrv) parameters = parameters_to_send (release->entry->sender);
+  g_autoptr (WeirMail) mail
+      = weir_mail_new (release->entry->sender->address, (const char *const *) parameters, error);
+
+  for (guint i = 0; mail != NULL && i < recipients->len; i++)
+    {
+      const BasePath *path = recipients->pdata[i];
+
+      if (!weir_mail_add_recipient (mail, path->address, (const char *const *) path->parameters,
+                                    error))
+        return NULL;
+    }
+  if (mail == NULL
+      || !weir_mail_append (mail, release->message->data, release->message->len, error))
+    return NULL;
+  return g_steal_pointer (&mail);
+}
+
+static WeirRelay *
+make_relay (const Config *config, const ConfigRoute *route)
+{
+  static const WeirTls policies[] = { [CONFIG_UPSTREAM_TLS_OFF] = WEIR_TLS_OFF,
+                                      [CONFIG_UPSTREAM_TLS_OPPORTUNISTIC] = WEIR_TLS_OPPORTUNISTIC,
+                                      [CONFIG_UPSTREAM_TLS_REQUIRED] = WEIR_TLS_REQUIRED,
+                                      [CONFIG_UPSTREAM_TLS_VERIFIED] = WEIR_TLS_VERIFIED };
+  WeirRelaySettings settings = { .size = sizeof settings,
+                                 .hostname = config->hostname,
+                                 .tls = policies[route->tls],
+                                 .authorities = route->tls_ca,
+                                 .timeout = (guint) MIN (route->reply, G_MAXUINT) };
+
+  return weir_relay_new (&settings);
+}
+
+static gboolean
+was_reached (const WeirRelayResult *result)
+{
+  const WeirFate *worst = weir_relay_result_worst (result);
+
+  return worst->outcome != WEIR_OUTCOME_DEFERRED || worst->host[0] != '\0' || worst->in_doubt;
+}
+
+static void
+take_fates (Release *release, const GPtrArray *recipients, const WeirRelayResult *result)
+{
+  for (guint i = 0; i < recipients->len; i++)
+    {
+      const WeirFate *fate = weir_relay_result_fate (result, i);
+      g_autofree gchar *said
+          = g_strdup_printf ("%s%s%u %s%s%s%s", fate->host, fate->host[0] != '\0' ? ": " : "",
+                             fate->code, fate->enhanced, fate->enhanced[0] != '\0' ? " " : "",
+                             fate->text, fate->in_doubt ? " (it may have the message)" : "");
+
+      settle (release, recipients->pdata[i], fate->outcome, g_strdelimit (said, "\r\n", ' '));
+    }
+}
+
+/* The destinations in their order, until one could be talked to. */
+static void
+send_by_smtp (Release *release, const ConfigRoute *route, const GPtrArray *recipients)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (WeirRelay) relay = make_relay (release->config, route);
+  g_autoptr (WeirMail) mail = make_mail (release, recipients, &error);
+  g_autoptr (WeirRelayResult) result = NULL;
+
+  for (guint i = 0; mail != NULL && i < route->n_destinations; i++)
+    {
+      g_clear_pointer (&result, weir_relay_result_free);
+      g_clear_error (&error);
+      result = weir_relay_to_url (relay, mail, route->destinations[i].text, &error);
+      if (result != NULL && was_reached (result))
+        break;
+    }
+  if (result != NULL)
+    take_fates (release, recipients, result);
+  else
+    settle_all (release, recipients, WEIR_OUTCOME_DEFERRED, error->message);
+}
+
+/* ---- To a Maildir ---- */
+
+static void
+store (Release *release, const ConfigDestination *destination, const GPtrArray *recipients)
+{
+  DeliveryEnvelope envelope = { release->entry->sender, recipients };
+  MessageSource source = message_source_from_memory (release->message->data, release->message->len);
+  g_autoptr (GError) error = NULL;
+
+  if (delivery_maildir_write (destination->path, release->config->hostname, &envelope, NULL, NULL,
+                              source, NULL, &error))
+    settle_all (release, recipients, WEIR_OUTCOME_DELIVERED, destination->text);
+  else
+    settle_all (release, recipients, WEIR_OUTCOME_DEFERRED, error->message);
+}
+
+static void
+send_by_route (Release *release, const ConfigRoute *route, const GPtrArray *recipients)
+{
+  const ConfigDestination *first = &route->destinations[0];
+
+  if (first->kind == CONFIG_DESTINATION_MAILDIR)
+    store (release, first, recipients);
+  else if (first->kind == CONFIG_DESTINATION_DISCARD)
+    settle_all (release, recipients, WEIR_OUTCOME_REFUSED, "its route discards");
+  else
+    send_by_smtp (release, route, recipients);
+}
+
+/* ---- By routes ---- */
+
+/* NULL: the listener that it came by is not there any more. */
+static const ConfigListener *
+find_listener (const Config *config, const gchar *name)
+{
+  for (guint i = 0; i < config->listeners->len; i++)
+    {
+      const ConfigListener *listener = g_ptr_array_index (config->listeners, i);
+
+      if (g_str_equal (listener->name, name))
+        return listener;
+    }
+  return NULL;
+}
+
+/* With the last recipient the entry goes. */
+static gboolean
+keep_rest (Release *release, GError **error)
+{
+  g_autoptr (GPtrArray) rest = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);
+
+  if (release->left->len == 0)
+    return quarantine_entry_delete (release->entry, error);
+  if (release->left->len == release->entry->recipients->len)
+    return TRUE;
+  for (guint i = 0; i < release->left->len; i++)
+    g_ptr_array_add (rest, base_path_copy (release->left->pdata[i]));
+  return quarantine_entry_set_recipients (release->entry, rest, error);
+}
+
+/* NULL is a route too: that of those whom none claims. Who has the message is taken out before the
+ * next route is tried, so that a second release does not reach anybody twice. */
+static gboolean
+send_by (Release *release, const ConfigListener *listener, const ConfigRoute *route,
+         const GPtrArray *all, GError **error)
+{
+  g_autoptr (GPtrArray) mine = g_ptr_array_new ();
+  gboolean ignored;
+
+  for (guint i = 0; i < all->len; i++)
+    if (config_listener_route (listener, ((BasePath *) all->pdata[i])->address, &ignored) == route)
+      g_ptr_array_add (mine, all->pdata[i]);
+  if (mine->len == 0)
+    return TRUE;
+  if (route != NULL)
+    send_by_route (release, route, mine);
+  else
+    settle_all (release, mine, WEIR_OUTCOME_REFUSED, "no route claims it");
+  return keep_rest (release, error);
+}
+
+static void
+send_to_all (Release *release, const ConfigListener *listener, GError **error)
+{
+  g_autoptr (GPtrArray) all = g_ptr_array_ref (release->entry->recipients);
+  gboolean kept = TRUE;
+
+  for (guint i = 0; i < all->len; i++)
+    g_ptr_array_add (release->left, all->pdata[i]);
+  for (guint i = 0; kept && i < listener->n_routes; i++)
+    kept = send_by (release, listener, listener->routes[i], all, error);
+  if (kept)
+    send_by (release, listener, NULL, all, error);
+}
+
+/* Two that release the same entry at once would send it twice. */
+static gint
+lock (const QuarantineEntry *entry, GError **error)
+{
+  gint fd = g_open (entry->facts_path, O_RDONLY | O_CLOEXEC, 0);
+
+  if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) == 0)
+    return fd;
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, "%s: somebody else is at it",
+               entry->facts_path);
+  if (fd >= 0)
+    close (fd);
+  return -1;
+}
+
+QuarantineRelease
+quarantine_release (QuarantineEntry *entry, const Config *config, GError **error)
+{
+  Release release = { .entry = entry, .config = config, .left = g_ptr_array_new () };
+  const gchar *name = quarantine_entry_text (entry, "listener");
+  const ConfigListener *listener = find_listener (config, name);
+  gint fd = lock (entry, error);
+
+  release.message = fd < 0 ? NULL : read_message (entry, error);
+  if (release.message != NULL && listener != NULL)
+    send_to_all (&release, listener, error);
+  else if (release.message != NULL)
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                 "%s: the configuration has no listener \"%s\"", entry->facts_path, name);
+  g_clear_pointer (&release.message, g_byte_array_unref);
+  if (fd >= 0)
+    close (fd);
+  g_ptr_array_unref (release.left);
+  return release.outcome;
+}

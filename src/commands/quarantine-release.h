@@ -1,0 +1,19 @@
+/* Sending on what stands in a quarantine. */
+#pragma once
+
+#include "commands/quarantine-entry.h"
+#include "config/config.h"
+
+typedef enum
+{
+  QUARANTINE_RELEASED, /* all recipients have it, and it is gone from the quarantine */
+  QUARANTINE_DEFERRED, /* some have not, for now */
+  QUARANTINE_REFUSED   /* some will not */
+} QuarantineRelease;
+
+/* Hands the original message, with its envelope, to the destinations of the routes that claim its
+ * recipients at the listener it came by: to the mail server itself, by no listener of ours, so that
+ * no filter sees it again and it can not come back. Each recipient's fate is printed; those who
+ * have it are taken out of the entry at once, and with the last one the entry is deleted. `error`
+ * is set when the quarantine itself could not be changed. */
+QuarantineRelease quarantine_release (QuarantineEntry *entry, const Config *config, GError **error);
