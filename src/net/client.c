@@ -304,7 +304,9 @@ handshake (NetClient *client)
   if (status != 0)
     {
       /* One that connects and closes is a check whether somebody listens. */
-      gboolean check = client->session == NULL && net_stream_is_untouched (&client->stream);
+      gboolean check
+          = client->session == NULL
+            && (client->kind == GATEWAY_CLIENT_PROXY || net_stream_is_untouched (&client->stream));
       address = base_endpoint_address (&client->endpoint);
       base_log (check ? BASE_LOG_DEBUG : BASE_LOG_INFO, "client %s: %s", address, error->message);
       NET_COUNT (client->loop, tls_failed);

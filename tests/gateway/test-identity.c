@@ -247,6 +247,29 @@ test_check_is_quiet (gconstpointer data)
   g_assert_cmpint (strstr (logged->str, "reject") == NULL, ==, kind == GATEWAY_CLIENT_PROXY);
 }
 
+/* It closes while the connect hooks run: the worker that has begun may finish, a request that waits
+ * for one is taken back. */
+static void
+test_check_costs_no_worker (gconstpointer begun)
+{
+  const guint32 hooks[] = { IPC_HOOK_BIT (IPC_HOOK_CONNECT) };
+  g_autoptr (Harness) h
+      = harness_new_for (FILTERED, hooks, 1, "127.0.0.1:1", GATEWAY_CLIENT_ITSELF);
+  g_assert_nonnull (h->request);
+  if (begun != NULL)
+    gateway_session_worker_started (h->session);
+  gateway_session_client_gone (h->session);
+  g_assert_cmpuint (h->cancelled, ==, begun != NULL ? 0 : 1);
+  g_assert_cmpint (gateway_session_is_over (h->session), ==, begun == NULL);
+  if (begun == NULL)
+    return;
+  connects = 0;
+  h->filter = look;
+  harness_move (h);
+  g_assert_cmpuint (connects, ==, 1);
+  g_assert_true (gateway_session_is_over (h->session));
+}
+
 /* A hidden client has no rights from the proxy's address. */
 static void
 test_hidden (gconstpointer data)
@@ -391,6 +414,8 @@ main (int argc, char **argv)
                         test_check_is_quiet);
   g_test_add_data_func ("/gateway/check/client", GINT_TO_POINTER (GATEWAY_CLIENT_ITSELF),
                         test_check_is_quiet);
+  g_test_add_data_func ("/gateway/check/begun", "", test_check_costs_no_worker);
+  g_test_add_data_func ("/gateway/check/waiting", NULL, test_check_costs_no_worker);
   g_test_add_data_func ("/gateway/hidden/relay", GINT_TO_POINTER (GATEWAY_CLIENT_HIDDEN),
                         test_hidden);
   g_test_add_data_func ("/gateway/hidden/not", GINT_TO_POINTER (GATEWAY_CLIENT_PROXY), test_hidden);
