@@ -117,11 +117,13 @@ read_type (const Token *tokens, gint count, gboolean *digest)
   gboolean whole = count >= 3 && is_special (&tokens[1], '/');
 
   *digest = whole && is_word (&tokens[2], "digest");
-  if (count > 0 && is_word (&tokens[0], "multipart"))
+  if (count <= 0 || is_word (&tokens[0], "text"))
+    return CONTENT_OTHER;
+  if (is_word (&tokens[0], "multipart"))
     return CONTENT_MULTIPART;
-  return whole && is_word (&tokens[0], "message") && is_word (&tokens[2], "rfc822")
-             ? CONTENT_MESSAGE
-             : CONTENT_OTHER;
+  if (is_word (&tokens[0], "message"))
+    return whole && is_word (&tokens[2], "rfc822") ? CONTENT_MESSAGE : CONTENT_OTHER;
+  return CONTENT_KEPT;
 }
 
 ContentKind

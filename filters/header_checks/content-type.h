@@ -8,7 +8,8 @@ typedef enum
 {
   CONTENT_OTHER,
   CONTENT_MESSAGE, /* message/rfc822: a header follows */
-  CONTENT_MULTIPART
+  CONTENT_MULTIPART,
+  CONTENT_KEPT /* what was said before, or is usual there, holds: Postfix passes over other types */
 } ContentKind;
 
 typedef void (*ContentTypeBoundary) (const char *boundary, gboolean digest, gpointer data);

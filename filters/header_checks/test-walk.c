@@ -73,6 +73,9 @@ test_walk (void)
          "M|Content-Type: multipart/digest; boundary=b\nB|--b\nN|Subject: n\nB|x: y\nB|--b--\n");
   check ("Content-Type: (c (d)) MULTIPART (e) / mixed ;x=y; boundary (f) = b\n\n--bcd\nX: p\n",
          "M|Content-Type: (c (d)) MULTIPART (e) / mixed ;x=y; boundary (f) = b\nB|--bcd\nM|X: p\n");
+  /* a type that Postfix passes over leaves what is usual in a digest */
+  check ("Content-Type: multipart/digest; boundary=b\n\n--b\nContent-Type: a/b\n\nx: y\n",
+         "M|Content-Type: multipart/digest; boundary=b\nB|--b\nM|Content-Type: a/b\nN|x: y\n");
   /* two boundaries, of which the first one met counts; an inner multipart that is never closed */
   check ("Content-Type: multipart/x; boundary=a; boundary=b\n\n--a\nX: 1\n\n--b\nX: 2\n",
          "M|Content-Type: multipart/x; boundary=a; boundary=b\nB|--a\nM|X: 1\nB|--b\nB|X: 2\n");

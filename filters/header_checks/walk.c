@@ -141,6 +141,7 @@ collect_next (Walk *walk, const char *text, gsize length)
 static gboolean
 end_field (Walk *walk, WalkKind kind)
 {
+  ContentKind said = CONTENT_KEPT;
   gboolean going_on;
 
   if (walk->field->len == 0)
@@ -149,7 +150,9 @@ end_field (Walk *walk, WalkKind kind)
   walk->item.length = walk->field->len;
   walk->item.kind = is_of_mime (walk->field->str) ? WALK_MIME : kind;
   if (g_ascii_strncasecmp (walk->field->str, "Content-Type:", 13) == 0)
-    walk->content = content_type_read (walk->field->str + 13, push_boundary, walk);
+    said = content_type_read (walk->field->str + 13, push_boundary, walk);
+  if (said != CONTENT_KEPT)
+    walk->content = said;
   going_on = walk->func (&walk->item, walk->data);
   g_string_truncate (walk->field, 0);
   return going_on;

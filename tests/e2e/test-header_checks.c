@@ -95,19 +95,19 @@ typedef struct
   KitProcess *mailweir;
 } Pair;
 
+/* For header, parts, nested headers and body. */
+typedef const gchar *Tables[4];
+
 static gchar *
-write_tables (void)
+write_tables (const Tables tables)
 {
-  static const char *const tables[][2] = { { "header", HEADER_TABLE },
-                                           { "mime", MIME_TABLE },
-                                           { "nested", NESTED_TABLE },
-                                           { "body", BODY_TABLE } };
+  static const gchar *const names[] = { "header", "mime", "nested", "body" };
 
-  for (guint i = 0; i < G_N_ELEMENTS (tables); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
-      g_autofree gchar *path = kit_path ("table-%s", tables[i][0]);
+      g_autofree gchar *path = kit_path ("table-%s", names[i]);
 
-      kit_write (path, tables[i][1]);
+      kit_write (path, tables[i]);
     }
   return kit_path ("table-");
 }
@@ -149,26 +149,29 @@ has_pcre (void)
 }
 
 static gboolean
-pair_start (Pair *pair)
+pair_start (Pair *pair, const Tables tables_text)
 {
   const guint behind = kit_port ();
   const gchar *reason = "Postfix has no PCRE here (postfix-pcre)";
-  g_autofree gchar *tables = write_tables ();
+  g_autofree gchar *tables = write_tables (tables_text);
   g_autofree gchar *filter = filter_text (tables);
   g_autofree gchar *settings = settings_text (tables);
   g_autofree gchar *to = g_strdup_printf ("\"smtp://127.0.0.1:%u\"", behind);
 
+  g_autofree gchar *number = g_strdup_printf ("%u", behind);
+  g_autofree gchar *with = g_strconcat ("with-", number, NULL);
+  g_autofree gchar *without = g_strconcat ("without-", number, NULL);
+
   pair->direct = kit_port ();
   pair->through = kit_port ();
   if (has_pcre ())
-    pair->with = kit_postfix ("postfix-with", pair->direct, settings, NULL, &reason);
+    pair->with = kit_postfix (with, pair->direct, settings, NULL, &reason);
   if (pair->with == NULL)
     {
       g_test_skip (reason);
       return FALSE;
     }
-  pair->without
-      = kit_postfix ("postfix-without", behind, "local_header_rewrite_clients =", NULL, &reason);
+  pair->without = kit_postfix (without, behind, "local_header_rewrite_clients =", NULL, &reason);
   pair->mailweir = kit_gateway (pair->through, to, "filters = [\"checks\"]", NULL, filter);
   return TRUE;
 }
@@ -255,11 +258,20 @@ compare_arrivals (GHashTable *direct, GHashTable *through)
 }
 
 static void
+pair_stop (Pair *pair)
+{
+  kit_gateway_stop (pair->mailweir);
+  kit_postfix_stop (pair->with);
+  kit_postfix_stop (pair->without);
+}
+
+static void
 test_as_postfix (void)
 {
+  static const Tables tables = { HEADER_TABLE, MIME_TABLE, NESTED_TABLE, BODY_TABLE };
   Pair pair = { 0 };
 
-  if (!pair_start (&pair))
+  if (!pair_start (&pair, tables))
     return;
   compare_replies (&pair);
   wait_arrivals (pair.with);
@@ -268,9 +280,128 @@ test_as_postfix (void)
   g_autoptr (GHashTable) through = collect (pair.without);
   compare_arrivals (direct, through);
   kit_wait_log (pair.mailweir, "WARN by ");
-  kit_gateway_stop (pair.mailweir);
-  kit_postfix_stop (pair.with);
-  kit_postfix_stop (pair.without);
+  pair_stop (&pair);
+}
+
+/* ---- Which table is asked about which line: each line is marked by its table ---- */
+
+#define MULTIPART "Content-Type: multipart/mixed; boundary="
+
+static const gchar *const structures[] = {
+  MULTIPART "a\n\npre: x\n--a\nX: 1\n 2\n\nX: 3\n--a--\nX: 4\n",
+  MULTIPART "\"a b\" ;x=y\n\n--a b\nX: 1\nno field\nX: 2\n--a bc\nX: 3\n",
+  MULTIPART "a; boundary=b\n\n--a\nX: 1\n\n--b\nX: 2\n\n--a\nX: 3\n",
+  MULTIPART "b; boundary=a\n\n--a\nX: 1\n\n--b\nX: 2\n\n--a\nX: 3\n",
+  MULTIPART "\n\n--\nX: 1\n",
+  MULTIPART "\"\"\n\n--x\nX: 1\n",
+  MULTIPART "\"a\n\n--a\nX: 1\n",
+  MULTIPART "\"a\\\"b\"\n\n--a\"b\nX: 1\n",
+  MULTIPART "(c) a (d)\n\n--a\nX: 1\n",
+  MULTIPART "a/b\n\n--a\nX: 1\n\n--a/b\nX: 2\n",
+  MULTIPART "\n a\n\n--a\nX: 1\n",
+  "Content-Type: multipart ; boundary=a\n\n--a\nX: 1\n",
+  "Content-Type: multipart/mixed boundary=a\n\n--a\nX: 1\n",
+  "Content-Type: \"multipart\"/mixed; boundary=a\n\n--a\nX: 1\n",
+  "Content-Type: multipart/mixed; \"boundary\"=a\n\n--a\nX: 1\n",
+  "Content-Type: (x (y) \\) ) multipart/mixed;;; BOUNDARY = a ; c=d\n\n--a\nX: 1\n",
+  "Content-Type: multipart/mixed; boundary*=a\n\n--a\nX: 1\n",
+  "Content-Type: multipart/digest; boundary=a\n\n--a\n\nX: 1\n\nX: 2\n--a\nContent-Type: a/b\n"
+  "\nX: 3\n--a--\n",
+  "Content-Type: message/rfc822\n\nX: 1\nContent-ID: 2\nMime-Version : 3\n\nX: 4\n",
+  "Content-Type: message/rfc822\n\nContent-Type: message/rfc822\n\nX: 1\n\nX: 2\n",
+  "Content-Type: message/partial\n\nX: 1\n",
+  "Content-Type: message\n\nX: 1\n",
+  "Content-Type: message/rfc822\nContent-Type: text/plain\n\nX: 1\n",
+  "Content-Type : message/rfc822\n\nX: 1\n",
+  "Content-Type:message/rfc822;\n\nX: 1\n",
+  MULTIPART "a\n\n--a\nContent-Type: multipart/x; boundary=b\n\n--b\nX: 1\n\n--a\nX: 2\n\n--b\n"
+            "X: 3\n--a--\n--b\nX: 4\n",
+  MULTIPART "a\n\n--a\n" MULTIPART "aa\n\n--aa\nX: 1\n\n--a\nX: 2\n--aa--\n\n--a\nX: 3\n",
+  MULTIPART "a\n\n--a\nContent-Type: message/rfc822\n\n" MULTIPART "b\n\n--b\nX: 1\n\nx\n--b--\n"
+            "--a\nX: 2\n",
+  MULTIPART "a\nno field\n--a\nX: 1\n",
+  "X: 1\n\n X: 2\n",
+  "no field: x\n\n--a\nX: 1\n",
+  "X : 1\nX\t: 2\n\nX: 3\n.\n..\n",
+  "X:\nX: \n \n\t\nX: 1\n\n\n\nx\n",
+};
+
+static gchar *
+numbered (guint number, const gchar *text)
+{
+  return g_strdup_printf ("From: a@client.test\nTo: b@up.test\n"
+                          "Date: Sat, 1 Jan 2022 00:00:00 +0000\n"
+                          "Message-Id: <case-%u@client.test>\n%s",
+                          number, text);
+}
+
+/* Sends it both ways. FALSE: one of the two refuses it for a reason of its own. */
+static gboolean
+send_both (const Pair *pair, guint number, const gchar *text)
+{
+  g_autofree gchar *message = numbered (number, text);
+  g_autofree gchar *through = kit_deliver (pair->through, "b@up.test", message);
+
+  if (!g_str_has_prefix (through, "250"))
+    return FALSE;
+  g_autofree gchar *direct = kit_deliver (pair->direct, "b@up.test", message);
+  g_assert_true (g_str_has_prefix (direct, "250"));
+  return TRUE;
+}
+
+static gchar *
+long_lines (void)
+{
+  g_autofree gchar *x = g_strnfill (2048, 'x');
+  g_autofree gchar *much = g_strnfill (52000, 'y');
+
+  for (guint i = 999; i < 52000; i += 1000)
+    much[i] = '\n';
+  return g_strdup_printf ("X: 1\n" MULTIPART "a\n\n%s\n%sz\n%s%s\n--a\n\n%s\nlast\n--a\n\nshort\n",
+                          x, x, x, x, much);
+}
+
+/* All differences are told, then the test fails. */
+static void
+compare_lines (GHashTable *direct, GHashTable *through, guint number)
+{
+  g_autofree gchar *key = g_strdup_printf ("b <case-%u", number);
+  const gchar *one = g_hash_table_lookup (direct, key);
+  const gchar *two = g_hash_table_lookup (through, key);
+
+  if (one != NULL && g_strcmp0 (one, two) == 0)
+    return;
+  g_test_message ("Postfix:\n%.1000s\nthe filter:\n%.1000s", one, two);
+  g_test_fail ();
+}
+
+static void
+test_lines (void)
+{
+  static const Tables tables = { "/^/ PREPEND X-Mark: header\n", "/^/ PREPEND X-Mark: part\n",
+                                 "/^/ PREPEND X-Mark: nested\n", "/^/ PREPEND mark\n" };
+  Pair pair = { 0 };
+  guint count = 0;
+  g_autofree gchar *long_text = long_lines ();
+
+  if (!pair_start (&pair, tables))
+    return;
+  for (guint i = 0; i < G_N_ELEMENTS (structures); i++)
+    {
+      count += send_both (&pair, i, structures[i]);
+      g_assert_cmpuint (count, ==, i + 1);
+    }
+  g_assert_true (send_both (&pair, count++, long_text));
+  g_autofree gchar *one = kit_postfix_folder (pair.with, "b");
+  g_autofree gchar *two = kit_postfix_folder (pair.without, "b");
+  kit_wait_messages (one, count);
+  kit_wait_messages (two, count);
+  g_autoptr (GHashTable) direct = collect (pair.with);
+  g_autoptr (GHashTable) through = collect (pair.without);
+  g_assert_cmpuint (g_hash_table_size (direct), ==, count);
+  for (guint i = 0; i < count; i++)
+    compare_lines (direct, through, i);
+  pair_stop (&pair);
 }
 
 int
@@ -278,6 +409,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/e2e/header_checks/as-postfix", test_as_postfix);
+  g_test_add_func ("/e2e/header_checks/lines", test_lines);
   gint result = g_test_run ();
   kit_finish ();
   return result;
