@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "smtp/client-reply.h"
 #include "smtp/client.h"
+#include "smtp/scram.h"
 
 typedef enum
 {
@@ -22,13 +23,17 @@ typedef struct
   guint32 length; /* of its line in `lines` while it waits */
 } SmtpClientEntry;
 
+typedef struct _SmtpClientMechanism SmtpClientMechanism;
+
 /* A login of our own under way. */
 typedef struct
 {
   gchar *user;
   gchar *password;
-  guint step;     /* challenges answered */
-  gboolean plain; /* PLAIN: everything was said at once */
+  const SmtpClientMechanism *mechanism;
+  SmtpScram *scram; /* NULL: another mechanism */
+  guint step;       /* challenges answered */
+  gboolean proven;  /* SCRAM: the server knows the password too */
 } SmtpClientLogin;
 
 struct _SmtpClient
@@ -88,7 +93,12 @@ gboolean smtp_client_on_mail (SmtpClient *client, const SmtpClientEntry *entry);
 gboolean smtp_client_on_end (SmtpClient *client, const SmtpClientEntry *entry);
 /* client-auth.c */
 gboolean smtp_client_on_auth (SmtpClient *client, const SmtpClientEntry *entry);
+void smtp_client_respond (SmtpClient *client, const gchar *text);
+/* client-login.c */
 void smtp_client_forget_login (SmtpClient *client);
+void smtp_client_answer_login (SmtpClient *client); /* the reply at hand is a challenge */
+/* FALSE: the reply at hand lets us in, and the server owes a proof. */
+gboolean smtp_client_is_proven (const SmtpClient *client);
 /* client-identity.c */
 gboolean smtp_client_on_xclient (SmtpClient *client, const SmtpClientEntry *entry);
 /* Forgets what the server offered. */

@@ -153,9 +153,10 @@ gboolean smtp_client_bdat (SmtpClient *client, const guint8 *bytes, gsize length
 void smtp_client_auth (SmtpClient *client, const gchar *mechanism, const gchar *initial, guint tag);
 /* The answer to a CHALLENGE, base64; NULL cancels ("*"). */
 void smtp_client_auth_response (SmtpClient *client, const gchar *response);
-/* Our own login: PLAIN where it is offered, else LOGIN; the machine answers the challenges, the end
- * is a REPLY AUTH. FALSE: neither is offered, and nothing was done. Whether the connection is safe
- * enough for a password was the host's question. */
+/* Our own login: SCRAM-SHA-256 where it is offered, else PLAIN, else LOGIN; the machine answers the
+ * challenges, the end is a REPLY AUTH. A server that accepts SCRAM without having proven that it
+ * knows the password is FAILED. FALSE: none is offered, and nothing was done. Whether the
+ * connection is safe enough for a password was the host's question. */
 gboolean smtp_client_login (SmtpClient *client, const gchar *user, const gchar *password,
                             guint tag);
 
