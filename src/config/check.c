@@ -246,6 +246,7 @@ check_route (const ConfigRoute *route, ConfigErrors *errors)
   check_introduction (route, "xclient", route->xclient, errors);
   check_introduction (route, "proxy", route->proxy != CONFIG_PROXY_OFF, errors);
   check_socket_tls (route, errors);
+  check_login (route, errors);
 }
 
 /* ---- Listeners ---- */
@@ -401,7 +402,7 @@ static gboolean
 has_smtp_route (const ConfigListener *listener)
 {
   for (guint i = 0; i < listener->n_routes; i++)
-    if (listener->routes[i]->n_destinations > 0
+    if (listener->routes[i]->n_destinations > 0 && listener->routes[i]->user == NULL
         && (listener->routes[i]->destinations[0].kind == CONFIG_DESTINATION_SMTP
             || listener->routes[i]->destinations[0].kind == CONFIG_DESTINATION_SMTPS))
       return TRUE;

@@ -20,6 +20,9 @@ void link_sections (Config *config, ConfigErrors *errors);
 
 /* Parses the conditions of a filter's `only-if`. */
 void link_filter (ConfigFilter *filter, ConfigErrors *errors);
+/* What a route says about our own login there. */
+void check_login (const ConfigRoute *route, ConfigErrors *errors);
+
 /* Puts filters that the listener's own blocks change into their originals' places. */
 void override_filters (Config *config, ConfigListener *listener, ConfigErrors *errors);
 void override_clear (ConfigFilter *filter);

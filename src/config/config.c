@@ -96,6 +96,22 @@ read_file (ConfigSources *sources, const ConfigBlock *block, const gchar *option
                        path, error->message);
 }
 
+/* Read here, so that a bad one is found before the gateway starts. */
+static void
+read_password (ConfigSources *sources, const ConfigRoute *route, ConfigErrors *errors)
+{
+  g_autoptr (GError) error = NULL;
+  gchar *password
+      = route->password_file != NULL ? config_route_password (route, sources, &error) : NULL;
+
+  if (error != NULL)
+    config_errors_add (errors, config_block_place_of (route->block, "password-file"), "%s",
+                       error->message);
+  if (password != NULL)
+    explicit_bzero (password, strlen (password));
+  g_free (password);
+}
+
 gboolean
 config_read_files (const Config *config, ConfigSources *sources, ConfigErrors *errors)
 {
@@ -115,6 +131,7 @@ config_read_files (const Config *config, ConfigSources *sources, ConfigErrors *e
       read_file (sources, route->block, "tls-ca", route->tls_ca, errors);
       read_file (sources, route->block, "tls-certificate", route->tls_certificate, errors);
       read_file (sources, route->block, "tls-key", route->tls_key, errors);
+      read_password (sources, route, errors);
     }
   return config_errors_count (errors) == before;
 }

@@ -119,6 +119,10 @@ typedef struct
   gboolean xforward;
   gboolean xclient;
   gint proxy; /* ConfigProxy */
+  gchar *user; /* our own login there; NULL: none */
+  gchar *password;
+  gchar *password_file;
+  gboolean login_without_tls;
   const ConfigBlock *block;
 } ConfigRoute;
 
@@ -216,6 +220,12 @@ void config_free (Config *config);
  * and where it is named. */
 gboolean config_read_files (const Config *config, ConfigSources *sources, ConfigErrors *errors);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Config, config_free)
+
+#define CONFIG_MAX_PASSWORD 1000 /* octets */
+
+/* The password of the route's `user`, from the sources if it has a file. NULL: error is set, or
+ * there is none. Caller frees. */
+gchar *config_route_password (const ConfigRoute *route, ConfigSources *sources, GError **error);
 
 /* The route of the listener that claims a recipient's domain: the most specific `for`; one without
  * `for` takes what is left. NULL: none.

@@ -157,6 +157,12 @@ static const ConfigOption route_options[] = {
          .help = "be our client to the server, by XCLIENT; 451 where it does not let us"),
   ROUTE (proxy, "proxy", CHOICE, .choices = proxy,
          .help = "begin each connection with a PROXY header that names our client"),
+  ROUTE (user, "user", STRING, .help = "log in at the server as this user of its"),
+  ROUTE (password, "password", STRING, .help = "its password; a file keeps it better"),
+  ROUTE (password_file, "password-file", STRING,
+         .help = "file with the password in its only line, read with the rights of the start"),
+  ROUTE (login_without_tls, "login-without-tls", BOOLEAN, .fallback = "false",
+         .help = "log in without TLS too, where the server is not on this host"),
   { NULL }
 };
 

@@ -12,9 +12,12 @@
 static const BaseReply broken
     = { 454, { 4, 7, 0 }, (gchar *) "The server that knows the users can not be asked now" };
 
+/* A connection with a login of ours is never a client's. */
 static gboolean
-is_smtp (const ConfigRoute *route)
+knows_users (const ConfigRoute *route)
 {
+  if (route->user != NULL)
+    return FALSE;
   return route->destinations[0].kind == CONFIG_DESTINATION_SMTP
          || route->destinations[0].kind == CONFIG_DESTINATION_SMTPS;
 }
@@ -28,9 +31,11 @@ auth_route (const GatewaySession *session)
   for (guint i = 0; i < listener->n_routes; i++)
     {
       const ConfigRoute *route = listener->routes[i];
-      if (is_smtp (route) && route->for_domains[0] == NULL)
+      if (!knows_users (route))
+        continue;
+      if (route->for_domains[0] == NULL)
         return route;
-      if (is_smtp (route) && first == NULL)
+      if (first == NULL)
         first = route;
     }
   return first;

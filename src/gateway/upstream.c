@@ -223,6 +223,8 @@ static BaseReply *
 told_outside (const BaseReply *reply)
 {
   const gchar *text = "The next server can not be reached";
+  if (reply->enhanced[1] == 7 && reply->enhanced[2] == 8)
+    return base_reply_new (451, 4, 7, 0, "The next server does not accept our login");
   if (reply->enhanced[1] == 7)
     text = "No secure connection to the next server can be made";
   else if (reply->enhanced[1] == 3)

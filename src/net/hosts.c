@@ -1,6 +1,8 @@
 /* What is known of the upstream hosts. Fails only when made, over a TLS context. */
 #include "net/hosts.h"
 
+#include <string.h>
+
 #include "net/tls.h"
 
 static void
@@ -9,6 +11,9 @@ host_free (gpointer data)
   NetHost *host = data;
 
   SSL_CTX_free (host->context);
+  if (host->password != NULL)
+    explicit_bzero (host->password, strlen (host->password));
+  g_free (host->password);
   g_mutex_clear (&host->mutex);
   g_free (host);
 }
@@ -26,7 +31,10 @@ add_host (NetHosts *hosts, const ConfigRoute *route, guint index, ConfigSources 
   host->destination = &route->destinations[index];
   g_ptr_array_add (hosts->all, host);
   host->context = net_tls_client_context_new (route, secrets, error);
-  return host->context != NULL;
+  if (host->context == NULL || route->user == NULL)
+    return host->context != NULL;
+  host->password = config_route_password (route, secrets, error);
+  return host->password != NULL;
 }
 
 NetHosts *

@@ -27,6 +27,7 @@ typedef struct
   const ConfigRoute *route;
   const ConfigDestination *destination;
   SSL_CTX *context; /* owned */
+  gchar *password;  /* of the route's user; owned; NULL: none */
   gint connections; /* atomic: in all loops, those that are being made included */
   gint idle;        /* atomic */
   gint waiting;     /* atomic: sessions for whom no connection was free */

@@ -56,6 +56,47 @@ become_ready (NetUpstream *upstream)
   upstream->state = NET_UPSTREAM_IDLE;
   net_timer_set (&upstream->timer, 0);
   net_upstream_setup_free (g_steal_pointer (&upstream->setup));
+  net_upstream_watch (upstream);
+  upstream->events->ready (upstream);
+}
+
+/* ---- Our own login. What goes wrong is our configuration's fault, or theirs, never the client's:
+ * 451, and the log says which server does not take whom. ---- */
+
+static BaseReply *
+login_failed (const NetUpstream *upstream, const gchar *why)
+{
+  const ConfigRoute *route = upstream->host->route;
+
+  base_log (BASE_LOG_ERROR, "%s: no login as \"%s\" (route \"%s\"): %s", upstream->base.name,
+            route->user, route->name, why);
+  return base_reply_printf (451, 4, 7, 8, "%s: no login as \"%s\": %s", upstream->base.name,
+                            route->user, why);
+}
+
+static BaseReply *
+login_refused (const NetUpstream *upstream, const BaseReply *reply)
+{
+  g_autofree gchar *said = base_reply_to_string (reply);
+
+  return login_failed (upstream, said);
+}
+
+static gboolean
+log_in (NetUpstream *upstream)
+{
+  const ConfigRoute *route = upstream->host->route;
+  gboolean safe = upstream->base.local || net_stream_protocol (&upstream->stream) != NULL;
+  const gchar *why = NULL;
+
+  if (!safe && !route->login_without_tls)
+    why = "the server speaks no TLS";
+  else if (!smtp_client_login (upstream->base.client, route->user, upstream->host->password, 0))
+    why = "the server offers no AUTH that we know";
+  if (why == NULL)
+    return net_upstream_flush (upstream);
+  net_upstream_fail_address (upstream, login_failed (upstream, why));
+  return FALSE;
 }
 
 void
@@ -90,18 +131,27 @@ follow_event (NetUpstream *upstream)
       net_upstream_fail_address (upstream, reply);
       return FALSE;
     case SMTP_CLIENT_READY:
-      become_ready (upstream);
       smtp_client_settle (client);
-      net_upstream_watch (upstream);
-      upstream->events->ready (upstream);
+      if (upstream->host->password != NULL)
+        return log_in (upstream);
+      become_ready (upstream);
+      return FALSE;
+    case SMTP_CLIENT_REPLY:
+      if (event == NULL)
+        break;
+      reply = event->reply->code == 235 ? NULL : login_refused (upstream, event->reply);
+      smtp_client_settle (client);
+      if (reply != NULL)
+        net_upstream_fail_address (upstream, reply);
+      else
+        become_ready (upstream);
       return FALSE;
     case SMTP_CLIENT_START_TLS:
       smtp_client_settle (client);
       net_upstream_start_tls (upstream);
       return FALSE;
-    case SMTP_CLIENT_REPLY:
     case SMTP_CLIENT_CHALLENGE:
-      break; /* no command was given */
+      break; /* the machine answers them itself */
     }
   smtp_client_settle (client);
   return net_upstream_flush (upstream);

@@ -77,6 +77,28 @@ check_maildir (const Check *check, const gchar *path, const gchar *option, const
     check_folder (check, parent, option, place);
 }
 
+static void
+warn_of_readers (const gchar *path, const ConfigBlock *block, const gchar *option)
+{
+  const ConfigPlace *place = config_block_place_of (block, option);
+  struct stat status;
+
+  if (stat (path, &status) == 0 && (status.st_mode & S_IROTH) != 0)
+    base_log (BASE_LOG_WARNING, "%s:%u:%u: %s: everybody may read the password in \"%s\"",
+              place->file, place->line, place->column, option, path);
+}
+
+/* Whoever reads the configuration has a password that stands in it. */
+static void
+check_secrets (const ConfigRoute *route)
+{
+  if (route->password_file != NULL)
+    warn_of_readers (route->password_file, route->block, "password-file");
+  if (route->password != NULL)
+    warn_of_readers (config_block_place_of (route->block, "password")->file, route->block,
+                     "password");
+}
+
 void
 supervisor_folders_check (const Config *config, const SupervisorIdentity *identity,
                           ConfigErrors *errors)
@@ -92,6 +114,7 @@ supervisor_folders_check (const Config *config, const SupervisorIdentity *identi
     {
       const ConfigRoute *route = g_ptr_array_index (config->routes, i);
 
+      check_secrets (route);
       for (guint j = 0; j < route->n_destinations; j++)
         if (route->destinations[j].kind == CONFIG_DESTINATION_MAILDIR)
           check_maildir (&check, route->destinations[j].path, "to",

@@ -201,6 +201,30 @@ static const Case auth_cases[] = {
     "c:1:58: listener \"m\" has auth = \"tls\" and no tls: AUTH would never be offered\n" },
   { "auth-without-server", PUBLIC ("auth = \"always\"") FINE,
     "c:1:58: listener \"m\" has auth, and no route to a server that knows users\n" },
+  { "auth-where-we-log-in",
+    PUBLIC (
+        "auth = \"always\"") "route \"r\" { to = \"smtp://h:25\" user = \"u\" password = \"p\" }\n",
+    "c:1:58: listener \"m\" has auth, and no route to a server that knows users\n" },
+};
+
+#define LOGIN(more) "route \"q\" { to = \"smtp://a\" " more " }\n" FINE
+
+static const Case login_cases[] = {
+  { "password", LOGIN ("user = \"u\" password = \"p\""), "" },
+  { "password-file", LOGIN ("user = \"u\" password-file = \"/p\" login-without-tls = yes"), "" },
+  { "user-alone", LOGIN ("user = \"u\""),
+    "c:1:36: \"user\" without \"password\" or \"password-file\"\n" },
+  { "password-alone", LOGIN ("password = \"p\""), "c:1:40: \"password\" without \"user\"\n" },
+  { "password-file-alone", LOGIN ("password-file = \"p\""),
+    "c:1:45: \"password-file\" without \"user\"\n" },
+  { "password-twice", LOGIN ("user = \"u\" password = \"p\" password-file = \"f\""),
+    "c:1:51: \"password\" and \"password-file\": one of them is enough\n" },
+  { "user-empty", LOGIN ("user = \"\" password = \"p\""), "c:1:36: \"user\" is empty\n" },
+  { "password-empty", LOGIN ("user = \"u\" password = \"\""), "c:1:51: \"password\" is empty\n" },
+  { "user-xclient", LOGIN ("user = \"u\" password = \"p\" xclient = yes"),
+    "c:1:36: route \"q\" can not have both \"user\" and \"xclient\": XCLIENT ends a login\n" },
+  { "user-nowhere", "route \"q\" { to = \"maildir:/m\" user = \"u\" password = \"p\" }\n" FINE,
+    "c:1:38: route \"q\" leads to no server that one could log in to\n" },
 };
 
 static const Case relay_cases[] = {
@@ -437,6 +461,7 @@ main (gint argc, gchar **argv)
   add_cases ("load", cases, G_N_ELEMENTS (cases));
   add_cases ("meaning", meaning_cases, G_N_ELEMENTS (meaning_cases));
   add_cases ("auth", auth_cases, G_N_ELEMENTS (auth_cases));
+  add_cases ("login", login_cases, G_N_ELEMENTS (login_cases));
   add_cases ("relay", relay_cases, G_N_ELEMENTS (relay_cases));
   g_test_add_func ("/config/load/all-at-once", test_all_at_once);
   g_test_add_func ("/config/load/missing-file", test_missing_file);
