@@ -118,7 +118,7 @@ typedef struct
   gint64 keep;        /* ms an idle connection is kept */
   gboolean xforward;
   gboolean xclient;
-  gint proxy; /* ConfigProxy */
+  gint proxy;  /* ConfigProxy */
   gchar *user; /* our own login there; NULL: none */
   gchar *password;
   gchar *password_file;
