@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "message/edits.h"
 #include "worker/run.h"
@@ -14,7 +15,9 @@ struct _Harness
   Config *config;
   WorkerModules *modules;
   Worker *worker;
-  GPtrArray *states; /* of GBytes, one for each filter; NULL: zeros */
+  GPtrArray *states;   /* of GBytes, one for each filter; NULL: zeros */
+  GArray *descriptors; /* of gint, that travel with them; -1: none */
+  gboolean loses;      /* what filters want to remember */
 };
 
 static const gchar *const directories[] = { HARNESS_MODULES, NULL };
@@ -57,6 +60,7 @@ harness_new (const char *chain, const char *filters)
   Harness *harness = load (chain, filters, errors);
   g_autofree char *text = config_errors_to_string (errors);
   g_autoptr (GError) error = NULL;
+  const gint none = -1;
 
   g_assert_cmpstr (text, ==, "");
   g_assert_nonnull (harness->modules);
@@ -65,6 +69,9 @@ harness_new (const char *chain, const char *filters)
   g_assert_no_error (error);
   harness->states = g_ptr_array_new_with_free_func (state_free);
   g_ptr_array_set_size (harness->states, (gint) worker_modules_count (harness->modules));
+  harness->descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
+  for (guint i = 0; i < harness->states->len; i++)
+    g_array_append_val (harness->descriptors, none);
   return harness;
 }
 
@@ -78,9 +85,30 @@ harness_load_errors (const char *chain, const char *filters)
 }
 
 void
+harness_lose_records (Harness *harness, gboolean loses)
+{
+  harness->loses = loses;
+}
+
+void
+harness_drop_descriptors (Harness *harness)
+{
+  for (guint i = 0; harness->descriptors != NULL && i < harness->descriptors->len; i++)
+    {
+      gint *descriptor = &g_array_index (harness->descriptors, gint, i);
+
+      if (*descriptor >= 0)
+        close (*descriptor);
+      *descriptor = -1;
+    }
+}
+
+void
 harness_free (Harness *harness)
 {
   g_clear_pointer (&harness->states, g_ptr_array_unref);
+  harness_drop_descriptors (harness);
+  g_clear_pointer (&harness->descriptors, g_array_unref);
   worker_free (harness->worker);
   worker_modules_free (harness->modules);
   config_free (harness->config);
@@ -105,7 +133,7 @@ typedef struct
 {
   HarnessResult *result;
   GString *notes;
-  GPtrArray *states;
+  Harness *harness;
   gboolean last;
 } Run;
 
@@ -159,6 +187,24 @@ take_verdict (HarnessResult *result, const IpcRecord *record)
 }
 
 static void
+take_state (Harness *harness, IpcRecord *record)
+{
+  gint *descriptor = &g_array_index (harness->descriptors, gint, record->filter);
+
+  if (record->state != NULL)
+    {
+      state_free (harness->states->pdata[record->filter]);
+      harness->states->pdata[record->filter] = g_bytes_ref (record->state);
+    }
+  if (!record->descriptor_set)
+    return;
+  if (*descriptor >= 0)
+    close (*descriptor);
+  *descriptor = record->descriptor;
+  record->descriptor = -1;
+}
+
+static void
 take_record (IpcRecord *record, gpointer data)
 {
   Run *run = data;
@@ -169,11 +215,8 @@ take_record (IpcRecord *record, gpointer data)
   if (record->edits != NULL && run->result->verdict == HARNESS_PASS)
     apply (run->result, record->edits);
   take_envelope (run->result, record);
-  if (record->state != NULL)
-    {
-      state_free (run->states->pdata[record->filter]);
-      run->states->pdata[record->filter] = g_bytes_ref (record->state);
-    }
+  if (!record->failed && !run->harness->loses)
+    take_state (run->harness, record);
   for (guint i = 0; record->notes != NULL && i < record->notes->len; i++)
     {
       const IpcNote *note = g_ptr_array_index (record->notes, i);
@@ -220,7 +263,8 @@ make_request (Harness *harness, IpcHook hook, GBytes *message, const char *sende
   request->filters = g_array_new (FALSE, TRUE, sizeof (IpcFilterState));
   for (guint i = 0; i < count; i++)
     {
-      IpcFilterState state = { FALSE, harness->states->pdata[i], -1 };
+      IpcFilterState state
+          = { FALSE, harness->states->pdata[i], g_array_index (harness->descriptors, gint, i) };
 
       g_array_append_val (request->filters, state);
     }
@@ -234,7 +278,7 @@ make_request (Harness *harness, IpcHook hook, GBytes *message, const char *sende
 static HarnessResult *
 run_request (Harness *harness, const IpcRequest *request, GBytes *message)
 {
-  Run run = { g_new0 (HarnessResult, 1), g_string_new (NULL), harness->states, FALSE };
+  Run run = { g_new0 (HarnessResult, 1), g_string_new (NULL), harness, FALSE };
 
   run.result->message = g_bytes_ref (message);
   worker_run_request (harness->worker, request, take_record, &run);

@@ -44,6 +44,11 @@ gboolean harness_needs_body (const Harness *harness);
  * `code` is for "message_over". All filters' states are kept from one run to the next. */
 HarnessResult *harness_run_hook (Harness *harness, const char *hook, const char *argument,
                                  guint code);
+/* From now on what filters want to remember is lost, as when their worker is killed at the end of a
+ * call; or is kept again. */
+void harness_lose_records (Harness *harness, gboolean loses);
+/* Closes what the filters have put beside their states, as the end of a session does. */
+void harness_drop_descriptors (Harness *harness);
 void harness_result_free (HarnessResult *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HarnessResult, harness_result_free)
 
