@@ -9,7 +9,7 @@
 
 #include "base/network.h"
 #include "commands/commands.h"
-#include "commands/try-diff.h"
+#include "commands/try-report.h"
 #include "commands/try-worker.h"
 #include "supervisor/paths.h"
 
@@ -19,6 +19,7 @@ typedef struct
 {
   gchar *config, *listener, *from, *client, *helo;
   gchar **to;
+  gboolean json;
 } Options;
 
 typedef struct
@@ -31,65 +32,17 @@ typedef struct
   IpcRequest request;
   GBytes *message;
   BaseEndpoint client;
+  TryReport *report;
   gint status; /* once the session or the transaction is decided */
   gboolean decided;
 } Try;
 
-/* ---- Printing ---- */
-
-static const gchar *
-verdict_word (const IpcRecord *record)
-{
-  static const gchar *const words[] = { "pass", "skip", "reply", "close", "discard", "quarantine" };
-
-  return record->failed ? "failed" : words[record->verdict];
-}
-
 static void
-print_record (const ChainFilter *filter, const IpcRecord *record, const gchar *why, gpointer data)
+report_record (const ChainFilter *filter, const IpcRecord *record, const gchar *why, gpointer data)
 {
   const Try *try = data;
-  const gchar *hook = ipc_hook_name (try->request.hook);
 
-  if (record == NULL)
-    {
-      printf ("%-15s %-20s failed: %s\n", hook, filter->name, why);
-      return;
-    }
-  printf ("%-15s %-20s %-10s %8.3f ms%s", hook, filter->name, verdict_word (record),
-          record->microseconds / 1000.0, filter->enforce ? "" : " (shadow)");
-  if (record->reply != NULL)
-    {
-      g_autofree gchar *reply = base_reply_to_string (record->reply);
-
-      printf ("  %s", reply);
-    }
-  printf ("%s%s\n", record->reason != NULL ? "  " : "",
-          record->reason != NULL ? record->reason : "");
-  for (guint i = 0; record->notes != NULL && i < record->notes->len; i++)
-    {
-      const IpcNote *note = g_ptr_array_index (record->notes, i);
-      g_autofree gchar *value = g_strescape (note->value, NULL);
-
-      printf ("%-15s   note %s=%s\n", "", note->name, value);
-    }
-}
-
-static void
-print_edits (const Try *try, const ChainOutcome *outcome)
-{
-  g_auto (BaseBuffer) out = BASE_BUFFER_INIT;
-
-  if (outcome->sender != NULL)
-    printf ("sender becomes <%s>\n", outcome->sender->address);
-  for (guint i = 0; outcome->recipients != NULL && i < outcome->recipients->len; i++)
-    printf ("%s <%s>\n", i == 0 ? "recipients become" : "                 ",
-            ((BasePath *) g_ptr_array_index (outcome->recipients, i))->address);
-  if (outcome->edits == NULL || message_edits_count (outcome->edits) == 0)
-    return;
-  try_diff (outcome->edits, g_bytes_get_data (try->message, NULL), g_bytes_get_size (try->message),
-            &out);
-  fwrite (base_buffer_bytes (&out), 1, base_buffer_length (&out), stdout);
+  try_report_record (try->report, try->request.hook, filter, record, why);
 }
 
 /* ---- The verdict ---- */
@@ -99,7 +52,7 @@ decide (Try *try, gint status, const gchar *word, const gchar *text)
 {
   try->decided = TRUE;
   try->status = status;
-  printf ("%s%s%s\n", word, text == NULL ? "" : ": ", text == NULL ? "" : text);
+  try_report_outcome (try->report, word, text);
 }
 
 static void
@@ -138,7 +91,7 @@ take_outcome (Try *try, gboolean last)
           g_autofree gchar *text
               = outcome->reply == NULL ? NULL : base_reply_to_string (outcome->reply);
 
-          print_edits (try, outcome);
+          try_report_edits (try->report, outcome, try->message);
           decide (try, EX_OK, "accepted", text);
         }
       return TRUE;
@@ -183,7 +136,7 @@ run_hook (Try *try, IpcHook hook, gchar *argument)
   try->request.argument = argument;
   set_facts (try, hook, argument);
   if (chain_begin (try->state, hook, size))
-    try_worker_run (try->worker, try->state, &try->request, print_record, try);
+    try_worker_run (try->worker, try->state, &try->request, report_record, try);
 }
 
 static gboolean
@@ -207,8 +160,9 @@ is_split_off (Try *try, const gchar *to)
   if (recipients->len < 2
       || chain_same_class (try->state, ((BasePath *) recipients->pdata[0])->address, to, FALSE))
     return FALSE;
-  printf ("recipient <%s> is filtered differently: it would hear 452 4.5.3 and come separately\n",
-          to);
+  try_report_remark (
+      try->report,
+      "recipient <%s> is filtered differently: it would hear 452 4.5.3 and come separately", to);
   return TRUE;
 }
 
@@ -237,7 +191,7 @@ ask_recipients (Try *try)
       g_ptr_array_set_size (try->request.recipients, (gint) try->request.recipients->len - 1);
       g_clear_pointer (&refusal, base_reply_free);
       refusal = base_reply_copy (outcome->reply);
-      printf ("recipient <%s> is refused\n", *to);
+      try_report_remark (try->report, "recipient <%s> is refused", *to);
     }
   if (try->request.recipients->len > 0)
     return TRUE;
@@ -392,10 +346,14 @@ static gint
 run_chain (const Options *options, const Config *config, const WorkerModules *modules,
            const ConfigListener *listener, GBytes *message)
 {
-  Try try = { .options = options, .config = config, .message = message };
+  Try try = { .options = options,
+              .config = config,
+              .message = message,
+              .report = try_report_new (options->json) };
 
   if (listener->n_filters == 0)
-    printf ("listener \"%s\" has no filters: nothing looks at the message\n", listener->name);
+    try_report_remark (try.report, "listener \"%s\" has no filters: nothing looks at the message",
+                       listener->name);
   build_chain (&try.chain, listener, modules);
   try.state = chain_state_new (&try.chain);
   try.worker = try_worker_new (config, modules);
@@ -412,6 +370,7 @@ run_chain (const Options *options, const Config *config, const WorkerModules *mo
   try_worker_free (try.worker);
   chain_state_free (try.state);
   g_free (try.chain.filters);
+  try_report_finish (try.report, try.status);
   return try.status;
 }
 
@@ -492,6 +451,7 @@ command_try (int argc, char **argv)
     { "to", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.to, "A recipient, may be repeated", "B" },
     { "client", 0, 0, G_OPTION_ARG_STRING, &options.client, "The client's address", "ADDRESS" },
     { "helo", 0, 0, G_OPTION_ARG_STRING, &options.helo, "The name in EHLO", "NAME" },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &options.json, "Print one JSON object", NULL },
     { NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new (

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include <json-glib/json-glib.h>
+
 #define MESSAGE                                                                                    \
   "From x@y Mon\nFrom: a@b\nSubject: x\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\nhi\n"  \
   "--x\nContent-Type: a/b; name=evil.exe\n\nMZ\n--x--\n"
@@ -89,6 +91,58 @@ test_accepted (Fixture *fixture, gconstpointer data)
   assert_has (out, "-Content-Type: a/b; name=evil.exe\n-\n-MZ\n");
   assert_has (out, "note attachments-denied=evil.exe (extension exe)");
   assert_has (out, "\naccepted\n");
+}
+
+#define SIGNED                                                                                     \
+  "DKIM-Signature: d=example.org; s=k1; c=relaxed/simple; h=from:subject; b=x\n"                   \
+  "DKIM-Signature: d=example.net; s=k2; h=from; l=0; b=x\nFrom: a@b\nSubject: x\n\nhi\n"
+
+/* Each signature of the message, and what of it the edits break. */
+static void
+test_signatures (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = NULL;
+
+  g_assert_true (g_file_set_contents (fixture->message, SIGNED, -1, NULL));
+  out = run_try (fixture, 0);
+  assert_has (out, "\nDKIM signature example.org/k1 (relaxed/simple; covers from, subject and the "
+                   "body): broken: subject\n");
+  assert_has (out,
+              "\nDKIM signature example.net/k2 (simple/simple; covers from and 0 octets of the "
+              "body): kept\n");
+}
+
+static void
+test_json (Fixture *fixture, gconstpointer data)
+{
+  const gchar *const arguments[] = { TRY_PROGRAM, "try", "--json",         "-c", fixture->config,
+                                     "--from",    "a@b", fixture->message, NULL };
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autofree gchar *out = NULL;
+  g_autoptr (GError) error = NULL;
+  JsonObject *root, *step, *signature;
+  JsonArray *steps, *signatures;
+
+  g_assert_true (g_file_set_contents (fixture->message, SIGNED, -1, NULL));
+  out = run (arguments, 0);
+  json_parser_load_from_data (parser, out, -1, &error);
+  g_assert_no_error (error);
+  root = json_node_get_object (json_parser_get_root (parser));
+  g_assert_cmpstr (json_object_get_string_member (root, "outcome"), ==, "accepted");
+  g_assert_cmpint (json_object_get_int_member (root, "status"), ==, 0);
+  steps = json_object_get_array_member (root, "steps");
+  g_assert_cmpuint (json_array_get_length (steps), ==, 2);
+  step = json_array_get_object_element (steps, 1);
+  g_assert_cmpstr (json_object_get_string_member (step, "filter"), ==, "h");
+  g_assert_cmpstr (json_object_get_string_member (step, "verdict"), ==, "pass");
+  g_assert_cmpfloat (json_object_get_double_member (step, "milliseconds"), >, 0);
+  signatures = json_object_get_array_member (root, "signatures");
+  g_assert_cmpuint (json_array_get_length (signatures), ==, 2);
+  signature = json_array_get_object_element (signatures, 0);
+  g_assert_cmpstr (
+      json_array_get_string_element (json_object_get_array_member (signature, "broken"), 0), ==,
+      "subject");
+  assert_has (json_object_get_string_member (root, "diff"), "+X-A: 1\n");
 }
 
 static void
@@ -252,6 +306,8 @@ main (int argc, char **argv)
   ADD ("accepted", "module = \"attachments\" deny = [\"exe\"] action = \"strip\"", test_accepted);
   ADD ("refused", "module = \"attachments\" deny = [\"exe\"]", test_refused);
   ADD ("no-filters", "module = \"trace\"", test_no_filters);
+  ADD ("signatures", "module = \"trace\"", test_signatures);
+  ADD ("json", "module = \"trace\"", test_json);
   ADD ("deferred", "module = \"trace\" reply-at = \"data\" reply = \"451 4.7.1 later\"",
        test_deferred);
   ADD ("discarded", "module = \"trace\" reply-at = \"mail\" verdict = \"discard\"", test_discarded);
