@@ -127,9 +127,10 @@ identity_xclient (GatewaySession *session, const SmtpServerEvent *event)
       = endpoint_of (value_of (told, "DESTADDR"), value_of (told, "DESTPORT"), &session->our_end);
   if (!session->methods->change_client (session->host, &client, &server))
     {
-      smtp_server_answer_close (
-          session->server,
-          BASE_REPLY (421, 4, 7, 0, "Too many connections from that client, try again later"));
+      const BaseReply *busy
+          = BASE_REPLY (421, 4, 7, 0, "Too many connections from that client, try again later");
+      session_log_refusal (session, "XCLIENT", NULL, busy, NULL);
+      smtp_server_answer_close (session->server, busy);
       return;
     }
   forget_client (session);

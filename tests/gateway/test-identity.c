@@ -184,6 +184,7 @@ test_crowded (void)
   g_autoptr (Harness) h = greeted (CONFIG ("", ""));
   h->crowded = TRUE;
   assert_hears (h, XCLIENT, "421 4.7.0");
+  g_assert_nonnull (strstr (logged->str, "command=XCLIENT dsn=4.7.0"));
   g_assert_true (gateway_session_is_over (h->session));
 }
 

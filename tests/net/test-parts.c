@@ -42,6 +42,29 @@ test_connections (void)
   g_assert_cmpuint (net_admission_clients (admission), ==, 0);
 }
 
+/* A load balancer's connection becomes its client's, and that one another's by XCLIENT. */
+static void
+test_moved (void)
+{
+  g_autoptr (NetAdmission) admission = net_admission_new ();
+  ConfigListener listener = { .connections = 2, .connections_per_client = 1 };
+  BaseEndpoint a = endpoint ("192.0.2.1:1"), b = endpoint ("192.0.2.2:1");
+
+  g_assert_cmpint (net_admission_enter (admission, &listener, NULL), ==, NET_ADMISSION_FINE);
+  g_assert_cmpuint (net_admission_clients (admission), ==, 0);
+  g_assert_cmpint (net_admission_enter (admission, &listener, NULL), ==, NET_ADMISSION_FINE);
+  g_assert_cmpint (net_admission_enter (admission, &listener, NULL), ==, NET_ADMISSION_CONNECTIONS);
+  g_assert_true (net_admission_move (admission, &listener, NULL, &a));
+  g_assert_false (net_admission_move (admission, &listener, NULL, &a));
+  g_assert_true (net_admission_move (admission, &listener, &a, &a));
+  g_assert_true (net_admission_move (admission, &listener, NULL, &b));
+  g_assert_false (net_admission_move (admission, &listener, &b, &a));
+  net_admission_leave (admission, &listener, &a);
+  g_assert_true (net_admission_move (admission, &listener, &b, &a));
+  net_admission_leave (admission, &listener, &a);
+  g_assert_cmpuint (net_admission_clients (admission), ==, 0);
+}
+
 /* One IPv6 customer has a /64; a mapped IPv4 address is that address. */
 static void
 test_who_is_a_client (void)
@@ -240,6 +263,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/net/admission/connections", test_connections);
+  g_test_add_func ("/net/admission/moved", test_moved);
   g_test_add_func ("/net/admission/who-is-a-client", test_who_is_a_client);
   g_test_add_func ("/net/admission/messages", test_messages);
   g_test_add_func ("/net/admission/bounded", test_table_is_bounded);

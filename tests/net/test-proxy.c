@@ -174,13 +174,18 @@ test_stranger (void)
   g_autoptr (TestService) service
       = believing (LISTENER ("proxy-from = [\"10.0.0.0/8\"]") TO_DISCARD);
   g_autoptr (TestClient) client = test_client_new (service->port);
+  g_autoptr (TestClient) other = test_client_new (service->port);
 
   test_client_expect (client, NULL, "220");
   test_client_send (client, LINE);
   test_client_expect (client, NULL, "500");
-  test_client_expect (client, "EHLO client.example.org",
-                      "250-gate.example.org Hello localhost "
-                      "[127.0.0.1]");
+  test_client_send (client, "EHLO client.example.org\r\n");
+  g_autofree gchar *reply = test_client_reply (client);
+  g_assert_nonnull (strstr (reply, "[127.0.0.1]"));
+  /* The signature of version 2 is made of commands that no server takes. */
+  say_header (other, 2, "127.9.9.9:7");
+  test_client_expect (other, NULL, "220");
+  test_client_expect (other, NULL, "500");
 }
 
 /* The limit is on the client, not on the load balancer. */
@@ -190,7 +195,7 @@ test_limits (void)
   g_autoptr (TestService) service
       = believing (BELIEVING ("connections-per-client = 1 connections = 3") TO_DISCARD);
   g_autoptr (TestClient) first = test_client_new (service->port);
-  g_autoptr (TestClient) second = NULL, third = NULL, fourth = NULL;
+  g_autoptr (TestClient) second = NULL, third = NULL;
 
   say_header (first, 1, "127.9.9.1:7");
   test_client_expect (first, NULL, "220");
@@ -216,6 +221,44 @@ test_limits (void)
       g_usleep (10000);
     }
   g_assert_nonnull (third);
+}
+
+#define XCLIENT "XCLIENT NAME=c.example.org ADDR=127.7.7.7"
+
+static TestClient *
+introduced (const TestService *service, const gchar *source)
+{
+  TestClient *client = test_client_new (service->port);
+
+  say_header (client, 2, source);
+  test_client_expect (client, NULL, "220");
+  test_client_expect (client, "EHLO proxy.example.org", "250");
+  return client;
+}
+
+/* Who may say XCLIENT is judged by the address that the header tells, and not by the load
+ * balancer's; limits count whom XCLIENT names. */
+static void
+test_xclient (void)
+{
+  g_autoptr (TestService) service
+      = believing (BELIEVING ("connections-per-client = 1 xclient-from = [\"127.9.9.0/24\", "
+                              "\"127.0.0.1\"]") TO_DISCARD);
+  g_autoptr (TestClient) first = introduced (service, "127.9.9.1:7");
+  g_autoptr (TestClient) second = introduced (service, "127.9.9.2:7");
+  g_autoptr (TestClient) third = NULL;
+  g_autoptr (TestClient) stranger = introduced (service, "127.8.8.8:7");
+
+  test_client_expect (stranger, XCLIENT, "550 5.7.0");
+  test_client_expect (first, XCLIENT, "220");
+  test_client_expect (second, XCLIENT, "421 4.7.0");
+  /* The first one's own place is free again. */
+  third = introduced (service, "127.9.9.1:7");
+  test_client_expect (third, "XCLIENT ADDR=127.7.7.8", "220");
+  test_client_expect (first, "EHLO proxy.example.org",
+                      "250-gate.example.org Hello c.example.org [127.7.7.7]");
+  test_client_deliver (first, "250");
+  test_client_expect (first, "QUIT", "221");
 }
 
 /* What comes from the load balancer itself has the rights of its address, what it hides has none.
@@ -331,6 +374,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/proxy/silent", test_silent);
   g_test_add_func ("/net/proxy/stranger", test_stranger);
   g_test_add_func ("/net/proxy/limits", test_limits);
+  g_test_add_func ("/net/proxy/xclient", test_xclient);
   g_test_add_data_func ("/net/proxy/rights", NULL, test_rights);
   g_test_add_func ("/net/proxy/checks", test_checks);
   g_test_add_data_func ("/net/proxy/told-v1", "v1", test_told);
