@@ -350,6 +350,23 @@ test_load_errors (void)
     }
 }
 
+/* The configuration that the page shows, in a folder of the test's own. */
+static void
+test_page (void)
+{
+  Archive archive = archive_new ("");
+  g_autofree char *page = harness_page_config (FILTER_SOURCE "/README.md");
+  g_autoptr (GString) config = g_string_new (page);
+
+  g_assert_cmpuint (g_string_replace (config, "/var/lib/mailweir/archive", archive.maildir, 0), ==,
+                    1);
+  harness_free (archive.harness);
+  archive.harness = harness_new ("\"copies\"", config->str);
+  put (&archive, MESSAGE, "c@d");
+  check_counts (&archive, 1, 1);
+  archive_clear (&archive);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -363,6 +380,7 @@ main (int argc, char **argv)
   g_test_add_func ("/archive/longest-id", test_longest_id);
   g_test_add_func ("/archive/failing", test_failing);
   g_test_add_func ("/archive/unreadable", test_unreadable);
+  g_test_add_func ("/archive/page", test_page);
   g_test_add_func ("/archive/load-errors", test_load_errors);
   return g_test_run ();
 }

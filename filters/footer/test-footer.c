@@ -347,6 +347,17 @@ test_files (void)
   g_unlink (path);
 }
 
+/* The configuration that the page shows works as it stands. */
+static void
+test_page (void)
+{
+  g_autofree char *config = harness_page_config (FILTER_SOURCE "/README.md");
+  g_autoptr (Harness) harness = harness_new ("\"disclaimer\"", config);
+  g_autoptr (HarnessResult) result = harness_run (harness, "A: b\r\n\r\nx\r\n", 11);
+
+  g_assert_cmpstr (result->notes, ==, "footer=added\n");
+}
+
 /* ---- Everything else ---- */
 
 static Harness *everything;
@@ -430,6 +441,7 @@ main (int argc, char **argv)
   g_test_add_func ("/footer/left-alone", test_left_alone);
   g_test_add_func ("/footer/wrap", test_wrap);
   g_test_add_func ("/footer/load-errors", test_load_errors);
+  g_test_add_func ("/footer/page", test_page);
   g_test_add_func ("/footer/files", test_files);
   g_test_add_func ("/footer/hostile", test_hostile);
   g_test_add_func ("/footer/corpus", test_corpus);

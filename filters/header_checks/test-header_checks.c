@@ -324,6 +324,21 @@ test_load_errors (void)
     }
 }
 
+/* The configuration that the page shows, with tables of the test's own. */
+static void
+test_page (void)
+{
+  g_autofree char *page = harness_page_config (FILTER_SOURCE "/README.md");
+  g_autofree char *table = write_table ("/^X:/ REJECT\n");
+  g_autoptr (GString) config = g_string_new (page);
+
+  g_string_replace (config, "/etc/postfix/header_checks", table, 0);
+  g_string_replace (config, "/etc/postfix/body_checks", table, 0);
+  g_autoptr (Harness) harness = harness_new ("\"rules\"", config->str);
+  g_autoptr (HarnessResult) result = harness_run (harness, "A: b\r\n\r\nX: c\r\n", 14);
+  g_assert_cmpint (result->verdict, ==, HARNESS_REFUSED);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -350,6 +365,7 @@ main (int argc, char **argv)
   g_test_add_func ("/header_checks/bomb", test_bomb);
   g_test_add_func ("/header_checks/streaming", test_streaming);
   g_test_add_func ("/header_checks/hostile", test_hostile);
+  g_test_add_func ("/header_checks/page", test_page);
   g_test_add_func ("/header_checks/load-errors", test_load_errors);
   int result = g_test_run ();
   g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);

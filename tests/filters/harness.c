@@ -354,6 +354,18 @@ to_wire (const char *text, gsize length, gsize *wire_length)
 }
 
 char *
+harness_page_config (const char *path)
+{
+  g_autofree char *page = NULL;
+  g_auto (GStrv) pieces = NULL;
+
+  g_assert_true (g_file_get_contents (path, &page, NULL, NULL));
+  pieces = g_strsplit (page, "\n```\n", 3);
+  g_assert_cmpuint (g_strv_length (pieces), ==, 3);
+  return g_strdup (pieces[1]);
+}
+
+char *
 harness_crlf (const char *text)
 {
   gsize length;

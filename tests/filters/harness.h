@@ -54,6 +54,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (HarnessResult, harness_result_free)
 
 /* Lines with CRLF for LF. Caller frees. */
 char *harness_crlf (const char *text);
+/* The first configuration that a page shows, between lines of "```". Caller frees. */
+char *harness_page_config (const char *path);
 /* Whether the result's message is exactly this. */
 void harness_assert_message (const HarnessResult *result, const char *expected, gsize length);
 /* Calls `func` with every file of the folder in MAILWEIR_CORPUS, in wire form (CRLF). FALSE: there
