@@ -131,8 +131,8 @@ test_json (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (json_object_get_string_member (root, "outcome"), ==, "accepted");
   g_assert_cmpint (json_object_get_int_member (root, "status"), ==, 0);
   steps = json_object_get_array_member (root, "steps");
-  g_assert_cmpuint (json_array_get_length (steps), ==, 2);
-  step = json_array_get_object_element (steps, 1);
+  g_assert_cmpuint (json_array_get_length (steps), >=, 2);
+  step = json_array_get_object_element (steps, json_array_get_length (steps) - 1);
   g_assert_cmpstr (json_object_get_string_member (step, "filter"), ==, "h");
   g_assert_cmpstr (json_object_get_string_member (step, "verdict"), ==, "pass");
   g_assert_cmpfloat (json_object_get_double_member (step, "milliseconds"), >, 0);
