@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "commands.h"
 #include "state.h"
 
 #define STATE_KEY "weir.state"
@@ -89,6 +90,35 @@ on_close (lua_State *lua)
   return set_reply (lua, weir_close);
 }
 
+/* weir.split () */
+static int
+on_split (lua_State *lua)
+{
+  WeirContext *context = api_context (lua);
+
+  machine_of (lua)->answered = TRUE;
+  lua_pushstring (lua, verdicts[weir_split (context)]);
+  return 1;
+}
+
+/* weir.set_body_chunk (octets or "lines") */
+static int
+on_set_body_chunk (lua_State *lua)
+{
+  WeirContext *context = api_context (lua);
+
+  if (lua_type (lua, 1) == LUA_TSTRING && strcmp (lua_tostring (lua, 1), "lines") == 0)
+    weir_set_body_chunk (context, WEIR_BODY_LINES);
+  else
+    {
+      lua_Integer octets = luaL_checkinteger (lua, 1);
+
+      luaL_argcheck (lua, octets >= 0 && octets < G_MAXINT, 1, "octets, or \"lines\"");
+      weir_set_body_chunk (context, (gsize) octets);
+    }
+  return 0;
+}
+
 static int
 on_quarantine (lua_State *lua)
 {
@@ -100,8 +130,12 @@ on_quarantine (lua_State *lua)
   return 1;
 }
 
-static const luaL_Reg verdict_functions[]
-    = { { "reply", on_reply }, { "close", on_close }, { "quarantine", on_quarantine }, { NULL } };
+static const luaL_Reg verdict_functions[] = { { "reply", on_reply },
+                                              { "close", on_close },
+                                              { "split", on_split },
+                                              { "quarantine", on_quarantine },
+                                              { "set_body_chunk", on_set_body_chunk },
+                                              { NULL } };
 
 /* What the hook has returned, at the top of the stack. */
 static WeirVerdict
@@ -254,7 +288,8 @@ run_hook (lua_State *lua)
 {
   ApiCall *call = lua_touserdata (lua, 1);
 
-  if (lua_getglobal (lua, call->hook) != LUA_TFUNCTION)
+  if (call->command ? !commands_push (lua, call->hook)
+                    : lua_getglobal (lua, call->hook) != LUA_TFUNCTION)
     return 0;
   lua_call (lua, push_arguments (lua, call), 1);
   call->verdict = to_verdict (lua, call);

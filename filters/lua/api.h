@@ -7,7 +7,8 @@
 typedef struct
 {
   WeirContext *context;
-  const char *hook;    /* its name, which is the global function's */
+  const char *hook;    /* its name, which is the global function's; or a verb */
+  gboolean command;    /* one of the table `commands` */
   const char *text[2]; /* string arguments, up to the first NULL */
   const guint8 *chunk; /* `body`; NULL: none */
   gsize length;

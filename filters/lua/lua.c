@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "api.h"
+#include "commands.h"
 
 #define MAX_SCRIPT (1024 * 1024)
 #define BODY_CHUNK (64 * 1024)
@@ -97,15 +98,19 @@ read_script (const char *path, GError **error)
   return *error != NULL ? NULL : g_bytes_new (text, length);
 }
 
+static WeirVerdict on_command (WeirContext *context, const char *argument);
+
 static guint
-find_hooks (Machine *machine, GError **error)
+find_hooks (Machine *machine, WeirLoad *loading, GError **error)
 {
-  guint found = 0;
+  guint found = 0, added = 0;
 
   for (guint i = 0; *error == NULL && i < G_N_ELEMENTS (hooks); i++)
     if (machine_has_function (machine, hooks[i].name, error))
       found |= hooks[i].bit;
-  if (*error == NULL && found == 0)
+  if (*error == NULL)
+    added = commands_add (machine, loading, on_command, error);
+  if (*error == NULL && found == 0 && added == 0)
     g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
                          "defines no hook: no global function mail, rcpt, end_of_headers, …");
   return found;
@@ -128,7 +133,7 @@ new_runtime (const char *path, GBytes *compiled)
 
 /* Runs the script once, to see which hooks it defines. */
 static guint
-compile (Config *config, GError **error)
+compile (Config *config, WeirLoad *loading, GError **error)
 {
   g_autofree char *name = g_path_get_basename (config->script);
   g_autoptr (GBytes) text = read_script (config->script, error);
@@ -142,7 +147,7 @@ compile (Config *config, GError **error)
     machine = machine_new (&script, &limits, config->arguments, &compiled, error);
   if (machine == NULL)
     return 0;
-  found = find_hooks (machine, error);
+  found = find_hooks (machine, loading, error);
   machine_free (machine);
   config->runtime = new_runtime (config->script, compiled);
   return found;
@@ -153,7 +158,7 @@ load (WeirLoad *loading, gpointer data, GError **error)
 {
   Config *config = data;
   GError *problem = NULL;
-  guint found = compile (config, &problem);
+  guint found = compile (config, loading, &problem);
 
   if (problem != NULL)
     {
@@ -305,6 +310,13 @@ static WeirVerdict
 on_unknown (WeirContext *context, const char *line)
 {
   return run ((ApiCall){ .context = context, .hook = "unknown", .text = { line } });
+}
+
+static WeirVerdict
+on_command (WeirContext *context, const char *argument)
+{
+  return run ((ApiCall){
+      .context = context, .hook = weir_verb (context), .command = TRUE, .text = { argument } });
 }
 
 static void

@@ -270,6 +270,84 @@ test_bad_verdicts (void)
   lua_expect_failure ("function mail () error () end", "an error that is no text but a nil");
 }
 
+/* ---- Commands, pieces, recipients ---- */
+
+static void
+expect_command (Harness *harness, const char *line, HarnessVerdict verdict, const char *reply)
+{
+  g_autoptr (HarnessResult) result = harness_run_hook (harness, "command", line, 0);
+
+  g_assert_cmpint (result->verdict, ==, verdict);
+  g_assert_cmpstr (result->reply, ==, reply);
+}
+
+static void
+test_commands (void)
+{
+  g_autoptr (Harness) harness
+      = lua_harness ("commands = {\n"
+                     "  XADD = function (text) return weir.reply (550, 'got ' .. text) end,\n"
+                     "  ['x-two'] = { announce = true, greeted = true, run = function ()\n"
+                     "    return weir.reply (551, weir.helo or 'nobody') end } }\n",
+                     "");
+
+  expect_command (harness, "XADD one two", HARNESS_REFUSED, "550 got one two");
+  expect_command (harness, "X-TWO", HARNESS_REFUSED, "551 client.example");
+  expect_command (harness, "XADD", HARNESS_REFUSED, "550 got");
+}
+
+static void
+expect_load_error (const char *script, const char *part)
+{
+  g_autofree char *errors = lua_load_errors (script, "");
+
+  lua_assert_has (errors, part);
+  g_assert_true (g_str_has_prefix (errors, "test.conf:5:"));
+}
+
+static void
+test_bad_commands (void)
+{
+  g_autofree char *most
+      = lua_load_errors ("commands = {} for i = 1, 64 do commands['X' .. i] = print end", "");
+
+  g_assert_cmpstr (most, ==, "");
+  expect_load_error ("commands = {} for i = 1, 65 do commands['X' .. i] = print end",
+                     "more than 64 commands");
+  expect_load_error ("commands = 1", "commands is no table");
+  expect_load_error ("commands = { XA = 1 }", "commands.XA is neither a function nor a table");
+  expect_load_error ("commands = { XA = { announce = true } }", "commands.XA is neither");
+  expect_load_error ("commands = { print }", "a key of commands is no verb");
+  expect_load_error ("commands = { MAIL = print }", "is one of the gateway's own");
+  expect_load_error ("commands = { ['a b'] = print }", "other than letters");
+  expect_load_error ("commands = { XA = print, xa = print }", "is added twice");
+  expect_load_error ("commands = {}", "defines no hook");
+}
+
+static void
+expect_pieces (const char *size, const char *pieces)
+{
+  g_autofree char *script = g_strdup_printf (
+      "local all = ''\nfunction end_of_headers () all = '' weir.set_body_chunk (%s) end\n"
+      "function body (chunk) all = all .. #chunk .. ' ' weir.set_note ('pieces', all) end",
+      size);
+  g_autoptr (HarnessResult) result = lua_run (script, "A: b\r\n\r\n1\r\n\r\n12345\r\n");
+
+  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  lua_assert_has (result->notes, pieces);
+}
+
+static void
+test_pieces (void)
+{
+  expect_pieces ("'lines'", "pieces=3 2 7 ");
+  expect_pieces ("5", "pieces=5 5 2 ");
+  expect_pieces ("0", "pieces=12 ");
+  lua_expect_failure ("function mail () weir.set_body_chunk (-1) end", "octets, or \"lines\"");
+  lua_expect_failure ("function mail () weir.set_body_chunk ('x') end", "bad argument #1");
+  lua_expect_failure ("function mail () return weir.split () end", "splits off a recipient");
+}
+
 /* ---- Edits ---- */
 
 static void
@@ -385,15 +463,6 @@ test_state (void)
 /* ---- Loading ---- */
 
 static void
-expect_load_error (const char *script, const char *part)
-{
-  g_autofree char *errors = lua_load_errors (script, "");
-
-  lua_assert_has (errors, part);
-  g_assert_true (g_str_has_prefix (errors, "test.conf:5:"));
-}
-
-static void
 test_load_errors (void)
 {
   g_autofree char *missing = harness_load_errors (
@@ -434,6 +503,9 @@ main (int argc, char **argv)
   g_test_add_func ("/lua/edits", test_edits);
   g_test_add_func ("/lua/envelope", test_envelope);
   g_test_add_func ("/lua/bad-edits", test_bad_edits);
+  g_test_add_func ("/lua/commands", test_commands);
+  g_test_add_func ("/lua/bad-commands", test_bad_commands);
+  g_test_add_func ("/lua/pieces", test_pieces);
   g_test_add_func ("/lua/parts", test_parts);
   g_test_add_func ("/lua/state", test_state);
   g_test_add_func ("/lua/load-errors", test_load_errors);

@@ -252,6 +252,10 @@ WEIR_API const char *weir_load_name (WeirLoad *load);
  * add up to fewer and fewer hooks. `start`, `stop` and commands are not among them. */
 WEIR_API void weir_load_hooks (WeirLoad *load, guint hooks);
 
+/* To be called in `load` by a module whose configuration decides which commands it adds, beside
+ * those of its table. `command` is copied. FALSE: the verb can not be added, `error` says why. */
+WEIR_API gboolean weir_load_command (WeirLoad *load, const WeirCommand *command, GError **error);
+
 /* ---- Questions. All answers are of the call ---- */
 
 WEIR_API gconstpointer weir_config (WeirContext *context);
@@ -278,6 +282,8 @@ WEIR_API guint weir_client_port (WeirContext *context);
 WEIR_API const char *
 weir_client_name (WeirContext *context);               /* by PTR, confirmed forward; "unknown" */
 WEIR_API const char *weir_helo (WeirContext *context); /* NULL before it */
+/* In a command of the filter's: its verb, in upper case; else NULL. */
+WEIR_API const char *weir_verb (WeirContext *context);
 WEIR_API const char *weir_user (WeirContext *context); /* authenticated; NULL */
 WEIR_API const char *
 weir_user_mechanism (WeirContext *context); /* by which ("PLAIN", RFC 4954); NULL */

@@ -136,10 +136,15 @@ run_message (WeirContext *context)
 static WeirVerdict
 run_command (WeirContext *context, const gchar *argument)
 {
-  for (const WeirCommand *command = context->filter->filter->commands; command->verb != NULL;
-       command++)
-    if (g_ascii_strcasecmp (command->verb, context->request->verb) == 0)
-      return command->run (context, argument);
+  const WorkerFilter *filter = context->filter;
+
+  for (guint i = 0; i < filter->facts.commands->len; i++)
+    {
+      const IpcCommand *command = g_ptr_array_index (filter->facts.commands, i);
+
+      if (g_ascii_strcasecmp (command->verb, context->request->verb) == 0)
+        return g_array_index (filter->runs, WorkerCommandRun, i) (context, argument);
+    }
   return WEIR_PASS;
 }
 

@@ -15,6 +15,7 @@ struct _WeirLoad
   const ConfigFilter *config;
   const ConfigPlace *place; /* of the last error */
   guint32 hooks;            /* that are wanted of those the module has */
+  WorkerFilter *filter;
 };
 
 /* The numbers of filter.h are those that travel. */
@@ -32,6 +33,7 @@ filter_free (gpointer data)
   g_free (filter->options);
   g_free (filter->block);
   ipc_filter_facts_clear (&filter->facts);
+  g_clear_pointer (&filter->runs, g_array_unref);
   g_free (filter);
 }
 
@@ -106,10 +108,34 @@ bind_options (WorkerFilter *filter, ConfigErrors *errors)
   return fine;
 }
 
+static void
+add_command (WorkerFilter *filter, const WeirCommand *command)
+{
+  if (filter->runs == NULL)
+    {
+      filter->runs = g_array_new (FALSE, FALSE, sizeof (WorkerCommandRun));
+      filter->facts.commands = g_ptr_array_new_with_free_func ((GDestroyNotify) ipc_command_free);
+    }
+  g_array_append_val (filter->runs, command->run);
+  g_ptr_array_add (filter->facts.commands,
+                   ipc_command_new (command->verb, command->states, command->announce));
+}
+
+static gboolean
+has_verb (const WorkerFilter *filter, const gchar *verb)
+{
+  const GPtrArray *commands = filter->facts.commands;
+
+  for (guint i = 0; commands != NULL && i < commands->len; i++)
+    if (g_ascii_strcasecmp (((const IpcCommand *) commands->pdata[i])->verb, verb) == 0)
+      return TRUE;
+  return FALSE;
+}
+
 static gboolean
 call_load (WorkerFilter *filter, ConfigErrors *errors)
 {
-  WeirLoad load = { filter->config, &filter->config->block->place, filter->facts.hooks };
+  WeirLoad load = { filter->config, &filter->config->block->place, filter->facts.hooks, filter };
   g_autoptr (GError) error = NULL;
 
   if (filter->filter->load == NULL || filter->filter->load (&load, filter->block, &error))
@@ -133,10 +159,32 @@ collect_facts (WorkerFilter *filter)
   filter->facts.state_size = (guint32) module->state_size;
   if ((filter->facts.hooks & IPC_HOOK_BIT (IPC_HOOK_COMMAND)) == 0)
     return;
-  filter->facts.commands = g_ptr_array_new_with_free_func ((GDestroyNotify) ipc_command_free);
   for (const WeirCommand *command = module->commands; command->verb != NULL; command++)
-    g_ptr_array_add (filter->facts.commands,
-                     ipc_command_new (command->verb, command->states, command->announce));
+    add_command (filter, command);
+}
+
+gboolean
+weir_load_command (WeirLoad *load, const WeirCommand *command, GError **error)
+{
+  WorkerFilter *filter = load->filter;
+
+  if (!worker_module_check_verb (command->verb, load->config->module, error))
+    return FALSE;
+  if (has_verb (filter, command->verb))
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "the command \"%s\" is added twice",
+                   command->verb);
+      return FALSE;
+    }
+  if (filter->runs != NULL && filter->runs->len >= WORKER_MAX_COMMANDS)
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "more than %d commands",
+                   WORKER_MAX_COMMANDS);
+      return FALSE;
+    }
+  add_command (filter, command);
+  load->hooks |= IPC_HOOK_BIT (IPC_HOOK_COMMAND);
+  return TRUE;
 }
 
 static gboolean
@@ -180,17 +228,6 @@ load_filter (WorkerModules *modules, const ConfigFilter *config, const gchar *co
   collect_facts (filter);
   if (bind_options (filter, errors) && call_load (filter, errors))
     check_leftovers (filter, threads, descriptors, errors);
-}
-
-static gboolean
-has_verb (const WorkerFilter *filter, const gchar *verb)
-{
-  const GPtrArray *commands = filter->facts.commands;
-
-  for (guint i = 0; commands != NULL && i < commands->len; i++)
-    if (g_ascii_strcasecmp (((const IpcCommand *) commands->pdata[i])->verb, verb) == 0)
-      return TRUE;
-  return FALSE;
 }
 
 /* A module that stands in a chain twice is asked twice, as for any other command. */

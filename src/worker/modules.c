@@ -13,7 +13,6 @@
 #include "smtp/server.h"
 
 #define MAX_OPTIONS 256
-#define MAX_COMMANDS 64
 #define MAX_CONFIG_SIZE (1024 * 1024)
 #define MAX_BODY_CHUNK (64 * 1024 * 1024)
 
@@ -80,8 +79,8 @@ check_options (const WeirFilter *filter, const gchar *path, GError **error)
   return TRUE;
 }
 
-static gboolean
-check_verb (const gchar *verb, const gchar *path, GError **error)
+gboolean
+worker_module_check_verb (const gchar *verb, const gchar *path, GError **error)
 {
   gsize length = strlen (verb);
 
@@ -102,11 +101,11 @@ check_commands (const WeirFilter *filter, const gchar *path, GError **error)
 
   for (const WeirCommand *command = filter->commands; command != NULL && command->verb != NULL;
        command++)
-    if (++count > MAX_COMMANDS)
-      return fail (error, path, "more than %d commands: the table has no end", MAX_COMMANDS);
+    if (++count > WORKER_MAX_COMMANDS)
+      return fail (error, path, "more than %d commands: the table has no end", WORKER_MAX_COMMANDS);
     else if (command->run == NULL)
       return fail (error, path, "the command \"%s\" has no function", command->verb);
-    else if (!check_verb (command->verb, path, error))
+    else if (!worker_module_check_verb (command->verb, path, error))
       return FALSE;
   return TRUE;
 }

@@ -9,6 +9,10 @@
 #include "ipc/hook.h"
 
 /* One configured filter with its module. */
+#define WORKER_MAX_COMMANDS 64 /* that one filter adds */
+
+typedef WeirVerdict (*WorkerCommandRun) (WeirContext *context, const char *argument);
+
 typedef struct
 {
   const WeirFilter *filter;   /* the module's constant; lives until the process ends */
@@ -16,6 +20,7 @@ typedef struct
   gpointer block;        /* config_size bytes filled from the options; NULL when config_size is 0 */
   IpcFilterFacts facts;  /* hooks (those that `load` has left), edits, state size and commands, for
                             the gateway */
+  GArray *runs;          /* of WorkerCommandRun, one for each of facts.commands; NULL: none */
   ConfigOption *options; /* the module's table in the configuration's own type; owned */
 } WorkerFilter;
 
@@ -27,6 +32,8 @@ typedef struct _WorkerModules WorkerModules;
  * module stays open until the process ends. */
 const WeirFilter *worker_module_open (const gchar *name, const gchar *const *directories,
                                       GError **error);
+/* Whether a filter may add this command. `path` names the module in errors. */
+gboolean worker_module_check_verb (const gchar *verb, const gchar *path, GError **error);
 /* The names of all modules in the directories, sorted; NULL-terminated, caller frees with
  * g_strfreev(). Nothing is opened. */
 gchar **worker_module_list (const gchar *const *directories);

@@ -102,6 +102,12 @@ weir_helo (WeirContext *context)
 }
 
 const char *
+weir_verb (WeirContext *context)
+{
+  return context->hook == IPC_HOOK_COMMAND ? context->request->verb : NULL;
+}
+
+const char *
 weir_user (WeirContext *context)
 {
   return context->request->session.user;

@@ -322,6 +322,13 @@ harness_run_hook (Harness *harness, const char *hook, const char *argument, guin
     number++;
   g_assert_cmpuint (number, <, IPC_N_HOOKS);
   request = make_request (harness, number, NULL, "a@example.org", recipients);
+  if (number == IPC_HOOK_COMMAND)
+    {
+      gsize verb = strcspn (argument, " ");
+
+      request->verb = g_strndup (argument, verb);
+      argument += verb + (argument[verb] == ' ');
+    }
   request->argument = g_strdup (argument);
   request->code = code;
   return run_request (harness, request, nothing);

@@ -40,7 +40,8 @@ HarnessResult *harness_run_envelope (Harness *harness, const char *message, gsiz
                                      const char *sender, const char *const *recipients);
 /* Whether a filter asks for the whole message. */
 gboolean harness_needs_body (const Harness *harness);
-/* Runs one hook that sees no message ("mail", "rcpt", …) with this argument, which may be NULL;
+/* Runs one hook that sees no message ("mail", "rcpt", …) with this argument, which may be NULL; of
+ * "command" it begins with the verb;
  * `code` is for "message_over". All filters' states are kept from one run to the next. */
 HarnessResult *harness_run_hook (Harness *harness, const char *hook, const char *argument,
                                  guint code);
