@@ -295,8 +295,10 @@ net_stream_shutdown (NetStream *stream)
 void
 net_stream_close (NetStream *stream)
 {
-  if (stream->ssl != NULL)
-    SSL_free (stream->ssl);
+  /* Hanging up spoils no session (RFC 5246 section 7.2.1): only broken ones are not resumed. */
+  if (stream->ssl != NULL && !stream->failed)
+    SSL_set_shutdown (stream->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  SSL_free (stream->ssl);
   stream->ssl = NULL;
   if (stream->fd >= 0)
     close (stream->fd);

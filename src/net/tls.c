@@ -8,6 +8,8 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "net/tls-resume.h"
+
 G_DEFINE_QUARK (net - tls - error, net_tls_error)
 
 typedef struct
@@ -324,6 +326,7 @@ net_tls_client_context_new (const ConfigRoute *route, ConfigSources *secrets, GE
       set_load_error (error, "no TLS context", route->name);
       return NULL;
     }
+  net_tls_keep_sessions (context);
   if (!apply_policy (context, route, secrets, error)
       || (route->tls_certificate != NULL
           && !use_pair (context, route->tls_certificate, route->tls_key, secrets, error)))
@@ -351,6 +354,8 @@ net_tls_start_client (NetStream *stream, SSL_CTX *context, const ConfigRoute *ro
   X509_VERIFY_PARAM *parameters;
 
   fine = net_stream_start_client (stream, context, address ? NULL : name);
+  if (fine)
+    net_tls_resume (stream->ssl, name);
   if (fine && route->tls == CONFIG_UPSTREAM_TLS_VERIFIED)
     {
       parameters = SSL_get0_param (stream->ssl);
