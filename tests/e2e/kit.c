@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -308,20 +309,39 @@ struct _KitClient
   GString *input;
 };
 
-KitClient *
-kit_connect (guint port)
+static KitClient *
+client_new (gint fd)
 {
   KitClient *client = g_new0 (KitClient, 1);
   struct timeval patience = { .tv_sec = KIT_PATIENCE };
   const gint on = 1;
-  client->fd = loopback_socket (port, FALSE);
-  if (client->fd < 0)
-    g_error ("connect to port %u: %s", port, g_strerror (errno));
+  client->fd = fd;
   setsockopt (client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt (client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  setsockopt (client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  (void) setsockopt (client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   client->input = g_string_new (NULL);
   return client;
+}
+
+KitClient *
+kit_connect (guint port)
+{
+  gint fd = loopback_socket (port, FALSE);
+  if (fd < 0)
+    g_error ("connect to port %u: %s", port, g_strerror (errno));
+  return client_new (fd);
+}
+
+KitClient *
+kit_connect_socket (const gchar *path)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  gint fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpuint (g_strlcpy (address.sun_path, path, sizeof address.sun_path), <,
+                    sizeof address.sun_path);
+  if (fd < 0 || connect (fd, (struct sockaddr *) &address, sizeof address) != 0)
+    g_error ("connect to %s: %s", path, g_strerror (errno));
+  return client_new (fd);
 }
 
 void

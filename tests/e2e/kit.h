@@ -45,6 +45,7 @@ void kit_wait_port (guint port); /* until somebody does */
 typedef struct _KitClient KitClient;
 
 KitClient *kit_connect (guint port);
+KitClient *kit_connect_socket (const gchar *path);   /* a UNIX socket */
 void kit_say (KitClient *client, const gchar *text); /* "\n" becomes CRLF */
 void kit_say_bytes (KitClient *client, gconstpointer bytes, gsize length);
 gchar *kit_reply (KitClient *client); /* one whole reply, "\n" ended; "" when closed */
@@ -130,6 +131,17 @@ gchar *kit_postfix_log (const KitPostfix *postfix);
 void kit_postfix_wait_log (const KitPostfix *postfix, const gchar *text);
 gchar *kit_postfix_folder (const KitPostfix *postfix, const gchar *user); /* its Maildir's new/ */
 void kit_postfix_stop (KitPostfix *postfix);                              /* and frees it */
+
+/* ---- Dovecot, a private instance that speaks LMTP on `port` and a UNIX socket; only root can
+ * start one. It has Maildirs for b, c and d at any domain; c's quota holds no message at all (552
+ * behind the data); others are refused at RCPT. ---- */
+typedef struct _KitDovecot KitDovecot;
+
+/* NULL: it can not run here, and `*reason` says why. */
+KitDovecot *kit_dovecot (const gchar *name, guint port, const gchar **reason);
+gchar *kit_dovecot_socket (const KitDovecot *dovecot);
+gchar *kit_dovecot_folder (const KitDovecot *dovecot, const gchar *user); /* its Maildir's new/ */
+void kit_dovecot_stop (KitDovecot *dovecot);                              /* and frees it */
 
 /* ---- Certificates, made by openssl(1) in the folder: NAME.pem, NAME.key signed by ca.pem ---- */
 void kit_certificate (const gchar *name, const gchar *host);
