@@ -440,8 +440,15 @@ compare_case (Side *ours, Side *theirs, guint index)
   return differences;
 }
 
+/* One whose verdict comes at the end, where a milter that answers nothing else gives it. */
+static gboolean
+is_of_the_end (const gchar *text)
+{
+  return g_str_has_prefix (text, ENVELOPE) && strstr (text, "X-Header") == NULL;
+}
+
 static void
-compare_all (const gchar *steps)
+compare_all (const gchar *steps, gboolean mute)
 {
   Side ours, theirs;
   const gchar *reason = why_not ();
@@ -464,7 +471,8 @@ compare_all (const gchar *steps)
   start_milter (&ours, steps, NULL);
   start_mailweir (&ours, "");
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    differences += compare_case (&ours, &theirs, i);
+    if (!mute || is_of_the_end (cases[i].text))
+      differences += compare_case (&ours, &theirs, i);
   stop_side (&ours);
   stop_side (&theirs);
   g_assert_cmpuint (differences, ==, 0);
@@ -473,14 +481,21 @@ compare_all (const gchar *steps)
 static void
 test_as_postfix (void)
 {
-  compare_all ("0");
+  compare_all ("0", FALSE);
 }
 
 /* SMFIP_HDR_LEADSPC */
 static void
 test_as_postfix_leading_space (void)
 {
-  compare_all ("0x100000");
+  compare_all ("0x100000", FALSE);
+}
+
+/* SMFIP_NR_…, all of them: nothing is answered but the end. */
+static void
+test_as_postfix_mute (void)
+{
+  compare_all ("0xff080", TRUE);
 }
 
 int
@@ -489,6 +504,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/e2e/milter/as-postfix", test_as_postfix);
   g_test_add_func ("/e2e/milter/as-postfix-leading-space", test_as_postfix_leading_space);
+  g_test_add_func ("/e2e/milter/as-postfix-mute", test_as_postfix_mute);
   gint result = g_test_run ();
   kit_finish ();
   return result;
