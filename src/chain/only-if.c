@@ -2,7 +2,6 @@
  * here alone, so that a filter that is not concerned costs no request. Can not fail. */
 #include "chain/private.h"
 
-#define LATE (BASE_CONDITION_BIT (BASE_CONDITION_NOTE) | BASE_CONDITION_BIT (BASE_CONDITION_SENDER))
 #define OF_RECIPIENT BASE_CONDITION_BIT (BASE_CONDITION_RECIPIENT)
 #define OF_NOTE BASE_CONDITION_BIT (BASE_CONDITION_NOTE)
 /* Hooks in which a verdict or an edit covers a message with all its recipients. */
@@ -51,8 +50,21 @@ conditions_of (const ChainState *state, guint index)
 static gboolean
 is_concerned (const ChainState *state, guint index, guint32 kinds)
 {
+  const GPtrArray *conditions = conditions_of (state, index);
+  if (conditions == NULL)
+    return TRUE;
   const BaseFacts facts = facts_of (state);
-  return base_conditions_hold (conditions_of (state, index), &facts, kinds);
+  return base_conditions_hold (conditions, &facts, kinds);
+}
+
+/* The kinds of conditions that a filter may still change for those behind it. */
+static guint32
+late_kinds (const ChainState *state)
+{
+  for (guint i = 0; i < state->chain->n_filters; i++)
+    if ((state->chain->filters[i].edits & IPC_EDIT_SENDER) != 0)
+      return OF_NOTE | BASE_CONDITION_BIT (BASE_CONDITION_SENDER);
+  return OF_NOTE;
 }
 
 /* Who was asked about something hears that it is over, whatever has changed since. */
@@ -77,13 +89,14 @@ chain_is_spared (const ChainState *state, guint index)
 guint
 chain_undecided (const ChainState *state, guint first, guint32 hooks)
 {
+  guint32 late = late_kinds (state);
   if (ipc_hook_is_over (state->hook))
     return state->chain->n_filters;
   for (guint i = first + 1; i < state->chain->n_filters; i++)
     {
-      guint32 late = base_conditions_kinds (conditions_of (state, i)) & LATE;
-      if (late != 0 && (state->chain->filters[i].hooks & hooks) != 0
-          && is_concerned (state, i, BASE_CONDITIONS_ALL & ~LATE))
+      if ((base_conditions_kinds (conditions_of (state, i)) & late) != 0
+          && (state->chain->filters[i].hooks & hooks) != 0
+          && is_concerned (state, i, BASE_CONDITIONS_ALL & ~late))
         return i;
     }
   return state->chain->n_filters;
@@ -106,9 +119,10 @@ chain_state_set_recipient (ChainState *state, const gchar *recipient)
 gboolean
 chain_needs_body (ChainState *state)
 {
+  guint32 late = late_kinds (state);
   for (guint i = 0; i < state->chain->n_filters; i++)
     if ((state->chain->filters[i].hooks & IPC_HOOKS_OF_BODY) != 0
-        && is_concerned (state, i, BASE_CONDITIONS_ALL & ~LATE))
+        && is_concerned (state, i, BASE_CONDITIONS_ALL & ~late))
       return TRUE;
   return FALSE;
 }

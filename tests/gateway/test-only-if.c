@@ -64,6 +64,7 @@ test_who_is_asked (void)
   /* nobody knows the recipient at MAIL */
   expect_asked ("\"recipient *@up.test\"", "\"not recipient *@up.test\"", "11", TRUE);
   expect_asked ("\"not recipient x@*\"", "\"sender *\", \"recipient x@*\"", "11", TRUE);
+  expect_asked ("\"sender <>\"", "\"sender *@other.test\"", "", FALSE);
   expect_asked ("\"note x\"", "\"not note x\"", "222", TRUE);
 }
 
@@ -105,6 +106,35 @@ test_note_of_an_earlier_filter (void)
       g_assert_cmpuint (h->requests - before, ==, i + 1);
       g_assert_cmpuint (h->messages, ==, 1 - i);
     }
+}
+
+/* The sender that an earlier filter has set is the one that counts behind it. */
+static gboolean
+change_sender (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
+{
+  if (filter == 0)
+    record->sender = base_path_new ("bulk@other.test", NULL);
+  return write_note (harness, request, filter, record);
+}
+
+static void
+test_sender_of_an_earlier_filter (void)
+{
+  guint32 hooks[2] = { BIT (END_OF_HEADERS), BIT (END_OF_HEADERS) };
+  g_autoptr (Harness) h = harness_new (
+      "hostname = \"mx.test\"\n"
+      "listener \"in\" { bind = [\"127.0.0.1:2525\"] routes = [\"up\"] filters = [\"one\", "
+      "\"two\"] }\n"
+      "route \"up\" { to = [\"smtp://127.0.0.1:25\"] }\n"
+      "filter \"one\" { module = \"m\" }\n"
+      "filter \"two\" { module = \"m\" only-if = \"sender bulk@*\" }\n",
+      hooks, 2, IPC_EDIT_SENDER);
+  h->filter = change_sender;
+  harness_greet (h);
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+  g_free (harness_heard (h));
+  harness_say (h, SAY_BODY);
+  harness_assert_code (h, "550 5.7.1 spam");
 }
 
 /* ---- Splitting ---- */
@@ -232,6 +262,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/gateway/only-if/who-is-asked", test_who_is_asked);
   g_test_add_func ("/gateway/only-if/note-of-an-earlier-filter", test_note_of_an_earlier_filter);
+  g_test_add_func ("/gateway/only-if/sender-of-an-earlier-filter",
+                   test_sender_of_an_earlier_filter);
   g_test_add_func ("/gateway/only-if/recipients-are-split", test_recipients_are_split);
   g_test_add_func ("/gateway/only-if/refused-recipient-fixes-nothing",
                    test_refused_recipient_fixes_nothing);
