@@ -24,9 +24,26 @@ test_essence (void)
 {
   check_essence (" a\r\n> b\t|c", FALSE, "abc");
   check_essence ("<p class=\"x\">a&nbsp;&lt;b&#62;&#x41;</p>\n&unknown;&", TRUE, "a<bA&unknown;&");
+  check_essence ("a\xc2\xa0\xc2\xa0 \xc2", FALSE, "a\xc2");
   check_essence ("<never closed", TRUE, "");
   check_essence ("&#0;&#9999999;&#xd800;&amp", TRUE, "&amp");
   check_essence ("", TRUE, "");
+}
+
+static void
+test_essence_is_linear (void)
+{
+  static const char *const bombs[] = { "\xc2\xa0", "&", "<", "&nbsp;", "<>", "&#" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (bombs); i++)
+    {
+      g_autoptr (GString) text = g_string_new (NULL);
+
+      while (text->len < 1000000)
+        g_string_append (text, bombs[i]);
+      g_free (text_essence (text->str, TRUE));
+      g_free (text_essence (text->str, FALSE));
+    }
 }
 
 static void
@@ -428,6 +445,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/footer/essence", test_essence);
+  g_test_add_func ("/footer/essence-is-linear", test_essence_is_linear);
   g_test_add_func ("/footer/forms", test_forms);
   g_test_add_func ("/footer/encodings", test_encodings);
   g_test_add_func ("/footer/entity", test_entity);

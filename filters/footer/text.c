@@ -67,9 +67,10 @@ text_essence (const char *text, gboolean html)
   GString *out = g_string_new (NULL);
 
   for (const char *at = plain; *at != '\0'; at++)
-    if (!g_ascii_isspace (*at) && *at != '>' && *at != '|')
+    if (at[0] == '\xc2' && at[1] == '\xa0') /* no-break space */
+      at++;
+    else if (!g_ascii_isspace (*at) && *at != '>' && *at != '|')
       g_string_append_c (out, *at);
-  g_string_replace (out, "\xc2\xa0", "", 0); /* no-break space */
   return g_string_free (out, FALSE);
 }
 

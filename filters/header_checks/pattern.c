@@ -189,9 +189,10 @@ pattern_matcher_free (PatternMatcher *matcher)
 
 static PatternResult
 match_pcre (const Pattern *pattern, PatternMatcher *matcher, const char *subject, gsize length,
-            PatternMatch *match)
+            guint groups, PatternMatch *match)
 {
   PCRE2_SPTR text = (PCRE2_SPTR) subject;
+  const gsize *spans = pcre2_get_ovector_pointer (matcher->data);
   int got = pcre2_match (pattern->pcre, text, length, 0, 0, matcher->data, matcher->context);
 
   if (got == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter has its own, larger memory */
@@ -199,30 +200,30 @@ match_pcre (const Pattern *pattern, PatternMatcher *matcher, const char *subject
                        matcher->context);
   if (got < 0)
     return got == PCRE2_ERROR_NOMATCH ? PATTERN_NO : PATTERN_FAILED;
-  for (guint i = 0; i <= PATTERN_MAX_GROUPS; i++)
+  for (guint i = 0; groups > 0 && i <= groups; i++)
     {
-      const gsize *span = pcre2_get_ovector_pointer (matcher->data) + 2 * i;
-      gboolean took_part = i <= pattern_groups (pattern) && span[0] <= span[1];
+      gboolean took_part = i < (guint) got && spans[2 * i] <= spans[2 * i + 1];
 
-      match->spans[2 * i] = took_part ? span[0] : G_MAXSIZE;
-      match->spans[2 * i + 1] = took_part ? span[1] : G_MAXSIZE;
+      match->spans[2 * i] = took_part ? spans[2 * i] : G_MAXSIZE;
+      match->spans[2 * i + 1] = took_part ? spans[2 * i + 1] : G_MAXSIZE;
     }
   return PATTERN_YES;
 }
 
 static PatternResult
 match_posix (const Pattern *pattern, PatternMatcher *matcher, const char *subject, gsize length,
-             PatternMatch *match)
+             guint groups, PatternMatch *match)
 {
   regmatch_t spans[PATTERN_MAX_GROUPS + 1] = { { 0, (regoff_t) length } };
+  gsize wanted = groups > 0 ? groups + 1 : 0;
   int code;
 
   g_string_truncate (matcher->line, 0);
   g_string_append_len (matcher->line, subject, (gssize) length);
-  code = regexec (pattern->posix, matcher->line->str, G_N_ELEMENTS (spans), spans, REG_STARTEND);
+  code = regexec (pattern->posix, matcher->line->str, wanted, spans, REG_STARTEND);
   if (code != 0)
     return code == REG_NOMATCH ? PATTERN_NO : PATTERN_FAILED;
-  for (guint i = 0; i < G_N_ELEMENTS (spans); i++)
+  for (guint i = 0; i < wanted; i++)
     {
       match->spans[2 * i] = spans[i].rm_so < 0 ? G_MAXSIZE : (gsize) spans[i].rm_so;
       match->spans[2 * i + 1] = spans[i].rm_so < 0 ? G_MAXSIZE : (gsize) spans[i].rm_eo;
@@ -232,8 +233,9 @@ match_posix (const Pattern *pattern, PatternMatcher *matcher, const char *subjec
 
 PatternResult
 pattern_match (const Pattern *pattern, PatternMatcher *matcher, const char *subject, gsize length,
-               PatternMatch *match)
+               guint groups, PatternMatch *match)
 {
-  return pattern->kind == PATTERN_PCRE ? match_pcre (pattern, matcher, subject, length, match)
-                                       : match_posix (pattern, matcher, subject, length, match);
+  return pattern->kind == PATTERN_PCRE
+             ? match_pcre (pattern, matcher, subject, length, groups, match)
+             : match_posix (pattern, matcher, subject, length, groups, match);
 }

@@ -44,5 +44,7 @@ typedef struct
   gsize spans[2 * (PATTERN_MAX_GROUPS + 1)];
 } PatternMatch;
 
+/* Tells the spans of groups 1 to `groups` and, if that is not 0, of the whole: the C library works
+ * much harder for them than for a plain answer. */
 PatternResult pattern_match (const Pattern *pattern, PatternMatcher *matcher, const char *subject,
-                             gsize length, PatternMatch *match);
+                             gsize length, guint groups, PatternMatch *match);

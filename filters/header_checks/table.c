@@ -347,13 +347,13 @@ table_name (const Table *table)
 
 static PatternResult
 ask (const Condition *condition, PatternMatcher *matcher, const char *subject, gsize length,
-     PatternMatch *match)
+     guint groups, PatternMatch *match)
 {
   PatternResult result;
 
   if (condition->pattern == NULL)
     return PATTERN_YES;
-  result = pattern_match (condition->pattern, matcher, subject, length, match);
+  result = pattern_match (condition->pattern, matcher, subject, length, groups, match);
   if (result == PATTERN_FAILED || !condition->negated)
     return result;
   return result == PATTERN_YES ? PATTERN_NO : PATTERN_YES;
@@ -363,10 +363,9 @@ static PatternResult
 ask_rule (const Rule *rule, PatternMatcher *matcher, const char *subject, gsize length,
           PatternMatch *match)
 {
-  PatternMatch ignored;
-  PatternResult result = ask (&rule->first, matcher, subject, length, match);
+  PatternResult result = ask (&rule->first, matcher, subject, length, rule->action.groups, match);
 
-  return result == PATTERN_YES ? ask (&rule->second, matcher, subject, length, &ignored) : result;
+  return result == PATTERN_YES ? ask (&rule->second, matcher, subject, length, 0, NULL) : result;
 }
 
 TableHit
