@@ -57,11 +57,16 @@ static void
 take_output (Run *run)
 {
   BaseOutput *output = smtp_client_output (run->client);
+  static const gchar scram[] = "AUTH SCRAM-SHA-256 ";
   struct iovec part;
 
   while (base_output_iovec (output, &part, 1) > 0)
     {
-      g_string_append_len (run->record, part.iov_base, part.iov_len);
+      gboolean nonce
+          = part.iov_len > strlen (scram) && memcmp (part.iov_base, scram, strlen (scram)) == 0;
+      /* What was made at random is another text in each run. */
+      g_string_append_len (run->record, part.iov_base,
+                           (gssize) (nonce ? strlen (scram) : part.iov_len));
       base_output_consume (output, part.iov_len);
     }
 }
