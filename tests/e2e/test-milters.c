@@ -227,6 +227,55 @@ sign_and_verify (const gchar *canonicalization, const gchar *where)
   kit_stop (verifier, SIGTERM);
 }
 
+/* A macro of the configuration decides whose mail is signed. */
+static void
+test_opendkim_macros (void)
+{
+  g_autofree gchar *where = NULL, *text = NULL, *plain = NULL, *with = NULL, *message = NULL;
+  guint port = kit_port ();
+  KitProcess *signer = NULL;
+  Gateway gateway;
+
+  if (!have ("opendkim") || !have ("opendkim-genkey"))
+    return;
+  where = make_keys ();
+  text = g_strdup_printf (SIGNER "MTA ORIGINATING\nInternalHosts %s/nobody\n", where, where);
+  signer = start_opendkim ("signer", port, text);
+  plain = block ("sign", port);
+  with = g_strdup_printf ("filter \"sign\" {\n  module = \"milter\"\n"
+                          "  socket = \"inet:%u@127.0.0.1\"\n"
+                          "  macros = [\"{daemon_name}=ORIGINATING\"]\n}\n",
+                          port);
+  gateway_start (&gateway, plain, "\"sign\"");
+  expect_reply (&gateway, "From: a@client.test\n\nhello\n", "250 ");
+  message = last_message (&gateway);
+  g_assert_null (strstr (message, "DKIM-Signature"));
+  gateway_stop (&gateway);
+  gateway_start (&gateway, with, "\"sign\"");
+  expect_reply (&gateway, "From: a@client.test\n\nhello\n", "250 ");
+  expect_message (&gateway, "\r\nDKIM-Signature: v=1;");
+  gateway_stop (&gateway);
+  kit_stop (signer, SIGTERM);
+}
+
+/* The configuration that is shipped loads, with its modules; only the user is one who is here. */
+static void
+test_configuration (void)
+{
+  g_autofree gchar *shipped
+      = g_build_filename (g_getenv ("MAILWEIR_SOURCE"), "config", "milters.conf", NULL);
+  g_autofree gchar *text = kit_read (shipped);
+  g_autofree gchar *path = kit_path ("milters.conf");
+  g_autofree gchar *output = NULL;
+  const gchar *argv[] = { kit_program ("src/mailweir"), "check", "-c", path, NULL };
+  g_autoptr (GString) here = g_string_new (text);
+
+  g_assert_cmpuint (g_string_replace (here, "\"mailweir\"", "\"nobody\"", 0), ==, 1);
+  kit_write (path, here->str);
+  if (kit_run (argv, &output) != 0)
+    g_error ("%s", output);
+}
+
 static void
 test_opendkim (void)
 {
@@ -380,7 +429,9 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/e2e/milters/configuration", test_configuration);
   g_test_add_func ("/e2e/milters/opendkim", test_opendkim);
+  g_test_add_func ("/e2e/milters/opendkim-macros", test_opendkim_macros);
   g_test_add_func ("/e2e/milters/rspamd", test_rspamd);
   g_test_add_func ("/e2e/milters/clamav", test_clamav);
   gint result = g_test_run ();
