@@ -359,7 +359,7 @@ typedef struct
   guint code; /* the server's reply, or one that was made here (RFC 3463: 451 4.4.1 …) */
   const char *enhanced; /* "x.y.z"; "" when the server gave none */
   const char *text;     /* lines separated by '\n' */
-  const char *host;     /* "host:port" that said so; "" when none was reached */
+  const char *host;     /* "host:port", or the socket, that said so; "" when none was reached */
   gboolean in_doubt;    /* with DEFERRED: the answer to the final dot was lost; the server may have
                            taken the message (RFC 1047) */
 } WeirFate;
@@ -367,7 +367,8 @@ typedef struct
 typedef struct _WeirRelayResult WeirRelayResult;
 
 /* Sends a mail to all its recipients by way of `url`: "smtp://host:port", "smtps://host:port"
- * (without port 25 and 465), or "mx:", the mail hosts of each recipient's domain. SIZE, BODY and
+ * (without port 25 and 465), "lmtp://host:port" (24) and "lmtp:/path/to/socket", which answer for
+ * each recipient, or "mx:", the mail hosts of each recipient's domain. SIZE, BODY and
  * SMTPUTF8 are told as the content needs them (RFC 1870, 6152, 6531). Every recipient gets a fate;
  * NULL only when nothing was tried: WEIR_ERROR_URL, WEIR_ERROR_INCOMPLETE (`mail` may be NULL),
  * G_FILE_ERROR. */

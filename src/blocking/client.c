@@ -22,6 +22,7 @@ struct _BlockingClient
   guint port;
   gchar *ca_file;
   BlockingTlsPolicy tls;
+  gboolean lmtp;
   guint timeout;
   gint64 deadline; /* of the wait under way */
   gboolean in_body;
@@ -198,8 +199,11 @@ die (BlockingClient *client, GError *reason, GError **error)
   client->dead = TRUE;
   if (client->failure == NULL)
     client->failure = reply_of_error (reason);
-  g_prefix_error (&reason, "%s:%u: %s", client->host, client->port,
-                  client->dotted ? "no answer, the message may have been accepted: " : "");
+  const gchar *doubt = client->dotted ? "no answer, the message may have been accepted: " : "";
+  if (*client->host == '/')
+    g_prefix_error (&reason, "%s: %s", client->host, doubt);
+  else
+    g_prefix_error (&reason, "%s:%u: %s", client->host, client->port, doubt);
   g_propagate_error (error, reason);
   return FALSE;
 }
@@ -305,6 +309,9 @@ client_new (const BlockingOptions *options, BlockingStream *stream)
   client->machine = smtp_client_new (hello, machine_policy (options));
   client->tracer.trace = options->trace;
   client->tracer.data = options->trace_data;
+  client->lmtp = options->lmtp;
+  if (client->lmtp)
+    smtp_client_set_lmtp (client->machine);
   client->host = g_strdup (options->host);
   client->port = options->port;
   client->ca_file = g_strdup (options->ca_file);
@@ -355,6 +362,7 @@ blocking_result_free (BlockingResult *result)
     return;
   base_reply_free (result->mail);
   base_reply_free (result->message);
+  g_clear_pointer (&result->fates, g_ptr_array_unref);
   g_ptr_array_unref (result->recipients);
   g_free (result);
 }
@@ -459,6 +467,32 @@ reset (BlockingClient *client, GError **error)
   return reply != NULL;
 }
 
+static void
+free_reply (gpointer reply)
+{
+  base_reply_free (reply);
+}
+
+/* One answer for each recipient who was accepted; whoever has his is in no doubt any more. */
+static gboolean
+await_fates (BlockingClient *client, BlockingResult *result, GError **error)
+{
+  const SmtpClientEvent *event = NULL;
+
+  result->fates = g_ptr_array_new_with_free_func (free_reply);
+  g_ptr_array_set_size (result->fates, (gint) result->recipients->len);
+  for (guint i = 0; i < result->recipients->len; i++)
+    {
+      if (!base_reply_is_positive (result->recipients->pdata[i]))
+        continue;
+      if (!run (client, &event, error))
+        return FALSE;
+      result->fates->pdata[event->tag] = base_reply_copy (event->reply);
+    }
+  client->dotted = FALSE;
+  return TRUE;
+}
+
 static gboolean
 send_message (BlockingClient *client, const guint8 *message, gsize length, BlockingResult *result,
               GError **error)
@@ -474,6 +508,8 @@ send_message (BlockingClient *client, const guint8 *message, gsize length, Block
     return FALSE;
   smtp_client_end (client->machine, 0);
   client->dotted = TRUE;
+  if (client->lmtp)
+    return await_fates (client, result, error);
   result->message = await_reply (client, error);
   client->dotted = result->message == NULL;
   return !client->dotted;

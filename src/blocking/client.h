@@ -21,9 +21,10 @@ typedef enum
 
 typedef struct
 {
-  const gchar *host;
+  const gchar *host; /* or the path of a UNIX socket, then without a port */
   guint port;
   gboolean implicit_tls; /* TLS from the first octet (smtps://) */
+  gboolean lmtp;         /* speak that (RFC 2033) */
   BlockingTlsPolicy tls;
   const gchar *ca_file; /* with VERIFIED: PEM; NULL: the system's authorities */
   const gchar *hello;   /* our name in EHLO; NULL: this host's */
@@ -39,8 +40,8 @@ typedef struct
 /* This host's name as EHLO and a greeting may say it. Caller frees. */
 gchar *blocking_own_name (void);
 
-/* "smtp://host:port", "smtps://host:port"; without port 25 and 465. `host` is freed by the caller.
- */
+/* "smtp://host:port", "smtps://host:port", "lmtp://host:port"; without port 25, 465 and 24; or
+ * "lmtp:/path": then `host` is the path. `host` is freed by the caller. */
 gboolean blocking_url_parse (const gchar *url, gchar **host, guint *port, gboolean *implicit_tls,
                              GError **error);
 
@@ -70,6 +71,8 @@ typedef struct
       *recipients; /* of BaseReply *, one a recipient, in order; empty when MAIL was refused */
   BaseReply
       *message; /* the final answer, or the refusal of DATA; NULL when no recipient was accepted */
+  GPtrArray *fates; /* LMTP: of BaseReply *, the final answer to each recipient, in order; NULL for
+                       those who were refused before or were not answered. Else NULL */
 } BlockingResult;
 
 BlockingResult *blocking_result_new (void);

@@ -44,6 +44,7 @@ typedef struct
   BasePath *sender; /* with what MAIL must say about the content */
   const guint8 *bytes;
   gsize length;
+  gboolean lmtp;
   gboolean log_in; /* the server is the one that the user belongs to */
   WeirRelayResult *result;
 } Job;
@@ -225,6 +226,8 @@ answer_to (const BlockingResult *answers, guint nth)
     return answers->mail;
   if (reply != NULL && reply->code >= 400)
     return reply;
+  if (answers->fates != NULL)
+    return answers->fates->pdata[nth];
   return answers->message;
 }
 
@@ -269,15 +272,29 @@ send_to_chosen (Job *job, const GArray *chosen, BlockingClient *client, const gc
   job->result->error = g_steal_pointer (&error);
 }
 
+static gchar *
+name_host (const gchar *name, guint port)
+{
+  if (*name == '/')
+    return g_strdup (name);
+  return g_strdup_printf (strchr (name, ':') ? "[%s]:%u" : "%s:%u", name, port);
+}
+
 /* FALSE: it came to no transaction, and another host may be asked even where this one refused. */
 static gboolean
 try_host (Job *job, const GArray *chosen, const gchar *name, guint port, gboolean implicit_tls)
 {
   BlockingOptions options = options_for (job->relay, name, port, implicit_tls, job->log_in);
-  g_autofree gchar *host = g_strdup_printf (strchr (name, ':') ? "[%s]:%u" : "%s:%u", name, port);
+  g_autofree gchar *host = name_host (name, port);
   g_autoptr (BaseReply) failure = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (BlockingClient) client = blocking_client_connect (&options, &failure, &error);
+  g_autoptr (BlockingClient) client = NULL;
+
+  options.lmtp = job->lmtp;
+  /* Nobody encrypts on a UNIX socket, and there is no name to ask for. */
+  if (*name == '/' && options.tls == BLOCKING_TLS_POLICY_OPPORTUNISTIC)
+    options.tls = BLOCKING_TLS_POLICY_OFF;
+  client = blocking_client_connect (&options, &failure, &error);
 
   if (client != NULL)
     {
@@ -497,6 +514,7 @@ weir_relay_to_url (WeirRelay *relay, WeirMail *mail, const char *url, GError **e
   gboolean by_domain = g_str_equal (url, "mx:");
 
   job.log_in = !by_domain;
+  job.lmtp = g_str_has_prefix (url, "lmtp:");
 
   if (!by_domain && !blocking_url_parse (url, &host, &port, &implicit_tls, error))
     return NULL;

@@ -1,6 +1,7 @@
 /* Blocking streams over non-blocking sockets: connect and wait by poll(2), octets by recv and send
  * or through TLS. */
 #include "blocking/stream.h"
+#include "base/network.h"
 #include "blocking/tls.h"
 
 #include <errno.h>
@@ -130,6 +131,26 @@ connect_one (const struct addrinfo *address, guint timeout, GError **error)
   return stream_new (fd, "server");
 }
 
+static BlockingStream *
+connect_socket (const gchar *path, guint timeout, GError **error)
+{
+  BaseEndpoint endpoint;
+  struct addrinfo address = { .ai_family = AF_UNIX, .ai_socktype = SOCK_STREAM };
+  BlockingStream *stream = NULL;
+
+  if (base_endpoint_parse (path, &endpoint, NULL))
+    {
+      address.ai_addr = &endpoint.address.any;
+      address.ai_addrlen = endpoint.length;
+      stream = connect_one (&address, timeout, error);
+    }
+  else
+    g_set_error (error, WEIR_ERROR, WEIR_ERROR_CONNECT, "the path is too long");
+  if (stream == NULL)
+    g_prefix_error (error, "%s: ", path);
+  return stream;
+}
+
 BlockingStream *
 blocking_stream_connect (const gchar *host, guint port, guint timeout, GError **error)
 {
@@ -139,6 +160,8 @@ blocking_stream_connect (const gchar *host, guint port, guint timeout, GError **
   gchar service[16];
   int failure;
 
+  if (*host == '/')
+    return connect_socket (host, timeout, error);
   g_snprintf (service, sizeof service, "%u", port);
   failure = getaddrinfo (host, service, &hints, &addresses);
   if (failure != 0)

@@ -10,7 +10,8 @@
 
 typedef struct _BlockingStream BlockingStream;
 
-/* Looks up `host` (as long as the resolver takes) and tries its addresses in turn. `timeout` in
+/* Looks up `host` (as long as the resolver takes) and tries its addresses in turn; a path is a UNIX
+ * socket's. `timeout` in
  * milliseconds, for each address. */
 BlockingStream *blocking_stream_connect (const gchar *host, guint port, guint timeout,
                                          GError **error);

@@ -76,7 +76,9 @@ parse_arguments (SendArguments *arguments, int *argc, char ***argv, GError **err
 {
   const GOptionEntry entries[] = {
     { "to", 0, 0, G_OPTION_ARG_STRING, &arguments->to,
-      "The server: smtp://host:port, smtps://; mx: for the mail hosts of each recipient", "URL" },
+      "The server: smtp://host:port, smtps://, lmtp://, lmtp:/path; mx: for the mail hosts of each "
+      "recipient",
+      "URL" },
     { "from", 0, 0, G_OPTION_ARG_STRING, &arguments->from, "The sender; \"\" or <>: nobody",
       "ADDRESS" },
     { "rcpt", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments->recipients, "A recipient; repeat it",

@@ -294,6 +294,63 @@ test_swaks (void)
   way_stop (&way);
 }
 
+/* ---- mailweir send ---- */
+
+static gint
+send_three (const gchar *to, gchar **output)
+{
+  g_autofree gchar *mail = kit_path ("three.eml");
+  g_autofree gchar *program = g_strdup (kit_program ("src/mailweir"));
+  kit_write (mail, "Subject: three\n\ntext\n");
+  const gchar *argv[] = { program,         "send",      "--to",      to,       "--from",
+                          "a@client.test", "--rcpt",    "b@up.test", "--rcpt", "c@up.test",
+                          "--rcpt",        "e@up.test", mail,        NULL };
+  return kit_run (argv, output);
+}
+
+static void
+test_send (gconstpointer by_socket)
+{
+  const gchar *reason;
+  const guint port = kit_port ();
+  KitDovecot *dovecot
+      = kit_dovecot (by_socket != NULL ? "dovecot-send" : "dovecot-send-tcp", port, &reason);
+  if (dovecot == NULL)
+    {
+      g_test_skip (reason);
+      return;
+    }
+  g_autofree gchar *socket = kit_dovecot_socket (dovecot);
+  g_autofree gchar *to = by_socket != NULL ? g_strdup_printf ("lmtp:%s", socket)
+                                           : g_strdup_printf ("lmtp://127.0.0.1:%u", port);
+  g_autofree gchar *output = NULL;
+  g_assert_cmpint (send_three (to, &output), ==, 1);
+  g_assert_nonnull (strstr (output, "250 2.0.0 <b@up.test>"));
+  g_assert_nonnull (strstr (output, "552 5.2.2 <c@up.test> Quota exceeded"));
+  g_assert_nonnull (strstr (output, "550 5.1.1 <e@up.test>"));
+  g_autofree gchar *folder = kit_dovecot_folder (dovecot, "b");
+  kit_wait_messages (folder, 1);
+  kit_dovecot_stop (dovecot);
+}
+
+/* It is gone behind the first answer: whoever has one keeps it. */
+static void
+test_send_lost (void)
+{
+  static const KitStep steps[] = { { "LHLO", KIT_ANSWER, "250 up.test\n" },
+                                   { ".", KIT_CLOSE, "250 2.0.0 b has it\n" },
+                                   { NULL } };
+  const guint port = kit_port ();
+  KitServer *server = kit_server (port, NULL, steps);
+  g_autofree gchar *to = g_strdup_printf ("lmtp://127.0.0.1:%u", port);
+  g_autofree gchar *output = NULL;
+  g_assert_cmpint (send_three (to, &output), ==, 75);
+  g_assert_nonnull (strstr (output, "250 2.0.0 b has it"));
+  g_assert_nonnull (strstr (output, "451 4.4.2"));
+  g_assert_nonnull (strstr (output, "may have been accepted"));
+  kit_server_stop (server);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -307,6 +364,9 @@ main (int argc, char **argv)
   g_test_add_func ("/e2e/dovecot/postfix-alone", test_postfix_alone);
   g_test_add_func ("/e2e/dovecot/postfix-lmtp", test_postfix_lmtp);
   g_test_add_func ("/e2e/dovecot/swaks", test_swaks);
+  g_test_add_data_func ("/e2e/dovecot/send", NULL, test_send);
+  g_test_add_data_func ("/e2e/dovecot/send-by-socket", "", test_send);
+  g_test_add_func ("/e2e/dovecot/send-lost", test_send_lost);
   gint result = g_test_run ();
   kit_finish ();
   return result;
