@@ -340,7 +340,7 @@ inspect_field (Inspection *inspection, Entity *entity, const char *name, const c
 
   while (which < G_N_ELEMENTS (names) && g_ascii_strcasecmp (name, names[which]) != 0)
     which++;
-  if (which == G_N_ELEMENTS (names) || !inspect_spend (inspection, length))
+  if (which == G_N_ELEMENTS (names) || inspection->exhausted || !inspect_spend (inspection, length))
     return;
   check = !is_visible (inspection, names[which], value, length, known) || known;
   entity->hidden |= check && !known;

@@ -452,24 +452,24 @@ test_budget (void)
   g_assert_cmpint (result->verdict, ==, HARNESS_REFUSED);
 }
 
-/* Each of these words wants a converter; reading them is counted over all fields of a message. */
+/* Each charset wants a converter, and there are so many for a message. */
 static void
 test_charset_budget (void)
 {
-  g_autoptr (GString) words = g_string_new (NULL);
-  g_autoptr (GString) message = g_string_new ("Content-Type: multipart/mixed; boundary=b\n\n");
-  g_autoptr (HarnessResult) fits = NULL, over = NULL;
+  for (guint count = 32; count <= 33; count++)
+    {
+      g_autoptr (GString) message = g_string_new ("Content-Type: x/y; name=\"");
+      g_autoptr (HarnessResult) result = NULL;
 
-  for (guint i = 0; i < 700; i++)
-    g_string_append (words, "=?iso-2022-jp?B?YQ==?= =?utf-7?B?YQ==?= =?gb18030?B?YQ==?= ");
-  g_string_append_printf (message, "--b\nContent-Type: x/y; name=\"%s\"\n\n\n", words->str);
-  fits = run (DENY, message->str);
-  for (guint i = 0; i < 30; i++)
-    g_string_append_printf (message, "--b\nContent-Type: x/y; name=\"%s\"\n\n\n", words->str);
-  over = run (DENY, message->str);
-  g_assert_cmpint (fits->verdict, ==, HARNESS_PASS);
-  assert_refused (over, "30 fields of encoded-words");
-  g_assert_nonnull (strstr (over->reply, "too much to look at"));
+      for (guint i = 0; i < count; i++)
+        g_string_append_printf (message, "=?x-%u?B?YQ==?= ", i);
+      g_string_append (message, "\"\n\n\n");
+      result = run (DENY, message->str);
+      if (count == 32)
+        g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+      else
+        g_assert_nonnull (strstr (result->reply, "too much to look at"));
+    }
 }
 
 static void

@@ -184,7 +184,7 @@ text_decode_words (TextWork *work, const char *text, gboolean joined)
   if (strstr (text, "=?") == NULL)
     return NULL;
   out = g_string_new (NULL);
-  while (*text != '\0')
+  while (*text != '\0' && !work->exhausted)
     {
       Word word;
 

@@ -319,11 +319,13 @@ walk_message (Inspection *inspection, GMimeMessage *message, const guint8 *bytes
       Item item = g_array_index (walk.items, Item, walk.items->len - 1);
 
       g_array_set_size (walk.items, walk.items->len - 1);
-      visit (&walk, &item);
+      if (!inspection->exhausted) /* it is refused whatever follows */
+        visit (&walk, &item);
       clear_item (&item);
     }
-  inspect_gaps (&walk);
-  if (walk.quoted)
+  if (!inspection->exhausted)
+    inspect_gaps (&walk);
+  if (walk.quoted && !inspection->exhausted)
     inspect_quoted (&walk);
   g_array_unref (walk.items);
   g_array_unref (walk.ranges);

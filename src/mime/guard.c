@@ -29,6 +29,7 @@ typedef struct
   guint level;
   guint64 parts;
   guint64 comparisons;
+  guint64 conversions;
   gboolean in_header;
   gboolean headers_only;
   gboolean
@@ -104,6 +105,17 @@ check_addresses (Scan *scan, const guint8 *field, gsize length)
   over (scan, MIME_PROBLEM_ADDRESS_COLONS, colons - 1, scan->limits->address_colons);
 }
 
+/* GMime converts parameters as it parses them, each with a converter of its own, which the C
+ * library may have to load from a file. */
+static gboolean
+too_many_conversions (Scan *scan, const guint8 *field, gsize length)
+{
+  for (gsize i = 0; i + 1 < length; i++)
+    if ((field[i] == '=' && field[i + 1] == '?') || (field[i] == '*' && field[i + 1] == '='))
+      scan->conversions++;
+  return over (scan, MIME_PROBLEM_CONVERSIONS, scan->conversions, MIME_MAX_CONVERSIONS);
+}
+
 static void
 finish_field (Scan *scan, const guint8 *end)
 {
@@ -122,7 +134,8 @@ finish_field (Scan *scan, const guint8 *end)
   if (scan->headers_only || !mime_field_has_parameters (field, length))
     return;
   if (over (scan, MIME_PROBLEM_PARAMETER_NAME, mime_field_longest_parameter (field, length),
-            MIME_MAX_PARAMETER_NAME))
+            MIME_MAX_PARAMETER_NAME)
+      || too_many_conversions (scan, field, length))
     return;
   if (mime_field_is (field, length, "Content-Type"))
     {
@@ -326,6 +339,8 @@ mime_problem_text (const MimeProblem *problem)
     = { "message has a parameter with a name of more than", "octets" },
     [MIME_PROBLEM_BOUNDARY] = { "message has a boundary of more than", "octets" },
     [MIME_PROBLEM_COMPARISONS] = { "message needs more than", "comparisons to find its parts" },
+    [MIME_PROBLEM_CONVERSIONS]
+    = { "message has more than", "encoded-words or charsets in its parameters" },
   };
 
   return g_strdup_printf ("%s %" G_GUINT64_FORMAT " %s", texts[problem->kind].before,

@@ -26,6 +26,10 @@ typedef struct
 #define MIME_MAX_COMPARISONS                                                                       \
   20000000 /* of a line with a boundary: lines that begin with "--" × depth */
 
+#define MIME_MAX_CONVERSIONS                                                                       \
+  4000 /* encoded-words and "name*=" in all parameters: GMime opens a converter for each (padded   \
+          ones are counted twice) */
+
 typedef enum
 {
   MIME_PROBLEM_NONE,
@@ -39,7 +43,8 @@ typedef enum
   MIME_PROBLEM_PARTS,
   MIME_PROBLEM_PARAMETER_NAME,
   MIME_PROBLEM_BOUNDARY,
-  MIME_PROBLEM_COMPARISONS
+  MIME_PROBLEM_COMPARISONS,
+  MIME_PROBLEM_CONVERSIONS
 } MimeProblemKind;
 
 typedef struct

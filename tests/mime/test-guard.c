@@ -174,6 +174,29 @@ test_comparisons (void)
   expect (message, MIME_PROBLEM_COMPARISONS);
 }
 
+static GString *
+conversions (const gchar *parameter, guint fields)
+{
+  GString *message = g_string_new ("Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+
+  for (guint i = 0; i < fields; i++)
+    {
+      g_string_append (message, "--b\r\nContent-Disposition: attachment");
+      repeat (message, parameter, 400);
+      g_string_append (message, "\r\n\r\n");
+    }
+  return message;
+}
+
+static void
+test_conversions (void)
+{
+  expect (conversions ("; a=\"=?utf-7?B?YWFh?=\"", 10), MIME_PROBLEM_NONE);
+  expect (conversions ("; a=\"=?utf-7?B?YWFh?=\"", 11), MIME_PROBLEM_CONVERSIONS);
+  expect (conversions ("; a*=utf-7''a", 10), MIME_PROBLEM_NONE);
+  expect (conversions ("; a*=utf-7''a", 11), MIME_PROBLEM_CONVERSIONS);
+}
+
 static void
 test_header_limits (void)
 {
@@ -258,7 +281,7 @@ test_texts (void)
   g_autofree gchar *text = mime_problem_text (&problem);
 
   g_assert_cmpstr (text, ==, "message has more than 10000 parts (limit parts)");
-  for (gint kind = 0; kind <= MIME_PROBLEM_COMPARISONS; kind++)
+  for (gint kind = 0; kind <= MIME_PROBLEM_CONVERSIONS; kind++)
     {
       MimeProblem any = { kind, 2, 1 };
       g_autofree gchar *its = mime_problem_text (&any);
@@ -284,6 +307,7 @@ main (int argc, char **argv)
   g_test_add_func ("/mime/guard/nul-and-boundary", test_nul_and_boundary);
   g_test_add_func ("/mime/guard/headers-only", test_headers_only);
   g_test_add_func ("/mime/guard/ordinary", test_ordinary);
+  g_test_add_func ("/mime/guard/conversions", test_conversions);
   g_test_add_func ("/mime/guard/texts", test_texts);
   return g_test_run ();
 }
