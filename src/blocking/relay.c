@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/mx.h"
 #include "base/network.h"
 #include "blocking/client.h"
 #include "blocking/mail.h"
@@ -353,15 +354,17 @@ send_to_domain (Job *job, const gchar *domain, const GArray *chosen)
 {
   g_autoptr (GPtrArray) hosts = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) error = NULL;
-  gsize length = strlen (domain);
+  g_autofree gchar *address = NULL;
 
-  if (*domain == '[' && domain[length - 1] == ']')
+  if (base_mx_literal (domain, &address))
     {
-      gboolean six = g_ascii_strncasecmp (domain + 1, "IPv6:", 5) == 0;
-      g_autofree gchar *address = g_strndup (domain + (six ? 6 : 1), length - (six ? 7 : 2));
-
-      g_ptr_array_add (hosts,
-                       g_strdup_printf (six ? "[%s]:%u" : "%s:%u", address, job->relay->port));
+      if (address == NULL)
+        {
+          set_fates (job, chosen, BASE_REPLY (550, 5, 1, 3, "The address literal is none"), "");
+          return;
+        }
+      g_ptr_array_add (hosts, g_strdup_printf (strchr (address, ':') != NULL ? "[%s]:%u" : "%s:%u",
+                                               address, job->relay->port));
     }
   else if (!job->relay->resolver (domain, hosts, job->relay->resolver_data, &error))
     {

@@ -7,31 +7,7 @@
 #include <resolv.h>
 #include <string.h>
 
-#define MAX_HOSTS 64
-
-typedef struct
-{
-  guint preference;
-  guint32 lot; /* decides among equals */
-  gchar *host;
-} Record;
-
-static void
-clear_record (gpointer data)
-{
-  g_free (((Record *) data)->host);
-}
-
-static gint
-compare_records (gconstpointer a, gconstpointer b)
-{
-  const Record *x = a;
-  const Record *y = b;
-
-  if (x->preference != y->preference)
-    return x->preference < y->preference ? -1 : 1;
-  return x->lot < y->lot ? -1 : x->lot > y->lot;
-}
+#include "base/mx.h"
 
 static gboolean
 fail (const gchar *domain, const gchar *what, GError **error)
@@ -45,7 +21,6 @@ static gboolean
 read_record (ns_msg *message, const ns_rr *record, GArray *records)
 {
   gchar name[NS_MAXDNAME];
-  Record found = { 0 };
 
   if (ns_rr_type (*record) != ns_t_mx)
     return TRUE;
@@ -54,10 +29,8 @@ read_record (ns_msg *message, const ns_rr *record, GArray *records)
                     sizeof name)
              < 0)
     return FALSE;
-  found.preference = ns_get16 (ns_rr_rdata (*record));
-  found.lot = g_random_int ();
-  found.host = g_strdup (*name == '\0' ? "." : name);
-  g_array_append_val (records, found);
+  base_mx_list_add (records, ns_get16 (ns_rr_rdata (*record)), g_random_int (),
+                    *name == '\0' ? "." : name);
   return TRUE;
 }
 
@@ -69,7 +42,7 @@ read_records (const guint8 *bytes, int length, GArray *records)
 
   if (ns_initparse (bytes, length, &message) < 0)
     return FALSE;
-  for (int i = 0; i < ns_msg_count (message, ns_s_an) && records->len < MAX_HOSTS; i++)
+  for (int i = 0; i < ns_msg_count (message, ns_s_an); i++)
     if (ns_parserr (&message, ns_s_an, i, &record) < 0 || !read_record (&message, &record, records))
       return FALSE;
   return TRUE;
@@ -78,14 +51,14 @@ read_records (const guint8 *bytes, int length, GArray *records)
 gboolean
 blocking_resolver_read (const guint8 *bytes, gsize length, GPtrArray *hosts)
 {
-  g_autoptr (GArray) records = g_array_new (FALSE, FALSE, sizeof (Record));
+  g_autoptr (GArray) records = base_mx_list_new ();
 
-  g_array_set_clear_func (records, clear_record);
   if (!read_records (bytes, (int) MIN (length, NS_MAXMSG), records))
     return FALSE;
-  g_array_sort (records, compare_records);
+  if (base_mx_list_arrange (records, NULL) == BASE_MX_BAD)
+    return FALSE;
   for (guint i = 0; i < records->len; i++)
-    g_ptr_array_add (hosts, g_strdup (g_array_index (records, Record, i).host));
+    g_ptr_array_add (hosts, g_strdup (g_array_index (records, BaseMx, i).host));
   return TRUE;
 }
 
