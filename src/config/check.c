@@ -65,6 +65,34 @@ check_global (const Config *config, ConfigErrors *errors)
     config_errors_add (errors, &root->place, "no listener: there is nothing to do");
 }
 
+static gboolean
+is_name_server (const gchar *text)
+{
+  g_auto (GStrv) parts = g_strsplit (text, "@", 2);
+  BaseNetwork network;
+
+  return parts[0] != NULL && strchr (parts[0], '/') == NULL
+         && base_network_parse (parts[0], &network, NULL)
+         && (parts[1] == NULL
+             || (g_ascii_isdigit (*parts[1])
+                 && g_ascii_string_to_unsigned (parts[1], 10, 1, 65535, NULL, NULL)));
+}
+
+static void
+check_resolver (const Config *config, ConfigErrors *errors)
+{
+  check_empty (config->tree, "resolver", errors);
+  for (guint i = 0; config->resolver[i] != NULL; i++)
+    if (!is_name_server (config->resolver[i]))
+      {
+        g_autofree gchar *quoted = config_quote (config->resolver[i]);
+
+        config_errors_add (errors, config_block_place_of_item (config->tree, "resolver", i),
+                           "option \"resolver\": %s is neither an address nor address@port",
+                           quoted);
+      }
+}
+
 /* A UNIX socket's path has to fit into its address. */
 static void
 check_status_socket (const Config *config, ConfigErrors *errors)
@@ -457,6 +485,7 @@ check_sections (Config *config, ConfigErrors *errors)
 
   check_global (config, errors);
   check_status_socket (config, errors);
+  check_resolver (config, errors);
   for (guint i = 0; i < config->tls->len; i++)
     check_tls (g_ptr_array_index (config->tls, i), errors);
   for (guint i = 0; i < config->filters->len; i++)

@@ -60,6 +60,7 @@ typedef enum
   CONFIG_DESTINATION_SMTP,
   CONFIG_DESTINATION_SMTPS,
   CONFIG_DESTINATION_LMTP, /* over TCP, or over a UNIX socket: then `path` is set */
+  CONFIG_DESTINATION_MX,   /* the mail hosts of the recipient's domain */
   CONFIG_DESTINATION_MAILDIR,
   CONFIG_DESTINATION_DISCARD
 } ConfigDestinationKind;
@@ -94,7 +95,7 @@ typedef struct
 {
   ConfigDestinationKind kind;
   gchar *host; /* SMTP, SMTPS, LMTP over TCP: name or address, as written; else NULL */
-  guint port;
+  guint port;  /* of MX, too */
   gchar *path; /* MAILDIR; LMTP: of the UNIX socket, or NULL */
   gchar *text; /* as written, for logs */
 } ConfigDestination;
@@ -123,6 +124,7 @@ typedef struct
   gchar *password;
   gchar *password_file;
   gboolean login_without_tls;
+  gboolean mx_loopback; /* MX: a mail host may have a loopback address */
   const ConfigBlock *block;
 } ConfigRoute;
 
@@ -184,6 +186,7 @@ typedef struct
   guint64 worker_memory; /* address space of one, octets */
   gint64 drain;          /* ms */
   gint64 hops;
+  gchar **resolver; /* name servers, "address" or "address@port"; empty: the system's */
   gchar *spool_directory;
   guint64 spool_memory;    /* octets of one message before the file */
   gchar *module_directory; /* NULL: where Mailweir was installed, or built */
@@ -237,6 +240,8 @@ const ConfigRoute *config_listener_route (const ConfigListener *listener, const 
 gboolean config_destination_is_host (const ConfigDestination *destination);
 /* Whether the route's servers speak LMTP; then all of them do. */
 gboolean config_route_is_lmtp (const ConfigRoute *route);
+/* Its recipients go to the mail hosts of their domains. */
+gboolean config_route_is_mx (const ConfigRoute *route);
 gboolean config_listener_may_relay (const ConfigListener *listener, const BaseEndpoint *client);
 gboolean config_peers_contain (const ConfigPeers *peers, const BaseEndpoint *peer);
 /* The table of a section, for `check`'s suggestions, the manual and tests: "", "listener", "route",

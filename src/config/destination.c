@@ -1,6 +1,5 @@
 /* Where a route leads: smtp://host:port, smtps://host:port, lmtp://host:port, lmtp:/path/to/socket,
- * maildir:/path, discard:. What the design names and is not there yet is called so, and not a
- * typing mistake. */
+ * mx:, maildir:/path, discard:. */
 #include "config/check.h"
 
 #include <string.h>
@@ -8,19 +7,16 @@
 typedef struct
 {
   const gchar *prefix;
-  gint kind;  /* ConfigDestinationKind, or -1: not yet */
+  ConfigDestinationKind kind;
   guint port; /* without one */
 } Scheme;
 
 /* "lmtp:" is the UNIX socket's, tried behind lmtp://host. */
 static const Scheme schemes[] = {
-  { "smtp://", CONFIG_DESTINATION_SMTP, 25 },
-  { "smtps://", CONFIG_DESTINATION_SMTPS, 465 },
-  { "lmtp://", CONFIG_DESTINATION_LMTP, 24 },
-  { "lmtp:", CONFIG_DESTINATION_LMTP, 0 },
-  { "maildir:", CONFIG_DESTINATION_MAILDIR, 0 },
-  { "discard:", CONFIG_DESTINATION_DISCARD, 0 },
-  { "mx:", -1, 0 },
+  { "smtp://", CONFIG_DESTINATION_SMTP, 25 },    { "smtps://", CONFIG_DESTINATION_SMTPS, 465 },
+  { "lmtp://", CONFIG_DESTINATION_LMTP, 24 },    { "lmtp:", CONFIG_DESTINATION_LMTP, 0 },
+  { "maildir:", CONFIG_DESTINATION_MAILDIR, 0 }, { "discard:", CONFIG_DESTINATION_DISCARD, 0 },
+  { "mx:", CONFIG_DESTINATION_MX, 25 },
 };
 
 static const Scheme *
@@ -60,6 +56,23 @@ parse_socket (const gchar *path, ConfigDestination *destination)
   return NULL;
 }
 
+/* Nothing, or another port than 25. */
+static gchar *
+parse_mx (const gchar *text, guint port, ConfigDestination *destination)
+{
+  guint64 number = port;
+
+#ifndef MAILWEIR_UNBOUND
+  return g_strdup ("this Mailweir was built without libunbound, which looks the mail hosts up");
+#endif
+  if (*text != '\0'
+      && (!g_ascii_isdigit (*text)
+          || !g_ascii_string_to_unsigned (text, 10, 1, 65535, &number, NULL)))
+    return g_strdup ("only a port may follow \"mx:\"");
+  destination->port = (guint) number;
+  return NULL;
+}
+
 /* The part behind the scheme; returns as above. */
 static gchar *
 parse_rest (const Scheme *scheme, const gchar *rest, ConfigDestination *destination)
@@ -72,6 +85,8 @@ parse_rest (const Scheme *scheme, const gchar *rest, ConfigDestination *destinat
     case CONFIG_DESTINATION_LMTP:
       return scheme->port == 0 ? parse_socket (rest, destination)
                                : parse_host (rest, scheme->port, destination);
+    case CONFIG_DESTINATION_MX:
+      return parse_mx (rest, scheme->port, destination);
     case CONFIG_DESTINATION_MAILDIR:
       if (*rest == '\0')
         return g_strdup ("the path of the Maildir is missing");
@@ -96,16 +111,11 @@ destination_parse (const gchar *text, const ConfigPlace *place, ConfigDestinatio
     {
       config_errors_add (errors, place,
                          "expected smtp://host:port, smtps://host:port, lmtp://host:port, "
-                         "lmtp:/path, maildir:/path or discard:, found %s",
+                         "lmtp:/path, mx:, maildir:/path or discard:, found %s",
                          quoted);
       return FALSE;
     }
-  if (scheme->kind < 0)
-    {
-      config_errors_add (errors, place, "%s: \"%s\" is not supported yet", quoted, scheme->prefix);
-      return FALSE;
-    }
-  destination->kind = (ConfigDestinationKind) scheme->kind;
+  destination->kind = scheme->kind;
   wrong = parse_rest (scheme, text + strlen (scheme->prefix), destination);
   if (wrong == NULL)
     {

@@ -76,6 +76,12 @@ config_route_is_lmtp (const ConfigRoute *route)
 }
 
 gboolean
+config_route_is_mx (const ConfigRoute *route)
+{
+  return route->n_destinations > 0 && route->destinations[0].kind == CONFIG_DESTINATION_MX;
+}
+
+gboolean
 config_listener_may_relay (const ConfigListener *listener, const BaseEndpoint *client)
 {
   if (listener->relay == CONFIG_RELAY_ANY)

@@ -61,6 +61,9 @@ static const ConfigOption root_options[]
                 .help = "how long open transactions may go on after a reload or a stop"),
         GLOBAL (hops, "hops", INTEGER, .fallback = "50", .minimum = 1, .maximum = 1000,
                 .help = "Received fields in a message; more are a loop, 554 5.4.6"),
+        GLOBAL (resolver, "resolver", STRING_LIST,
+                .help = "name servers that mx: routes ask, as \"192.0.2.53\" or "
+                        "\"192.0.2.53@5353\"; those of /etc/resolv.conf by default"),
         GLOBAL (spool_directory, "spool-directory", STRING, .fallback = "/var/tmp",
                 .help = "where messages over spool-memory stand, in files without a name"),
         GLOBAL (spool_memory, "spool-memory", SIZE, .fallback = "1M", .minimum = 0, .maximum = GIGA,
@@ -130,9 +133,8 @@ static const ConfigOption route_options[] = {
          .help = "domains it claims: \"example.org\", \".example.org\" for all below it; none: "
                  "whatever the client may relay"),
   ROUTE (to, "to", STRING_LIST, .required = TRUE,
-         .help
-         = "smtp://host:port, smtps://host:port, lmtp://host:port, lmtp:/path, maildir:/path or "
-           "discard:; several hosts are a pool"),
+         .help = "smtp://host:port, smtps://host:port, lmtp://host:port, lmtp:/path, mx:, "
+                 "maildir:/path or discard:; several hosts are a pool"),
   ROUTE (tls, "tls", CHOICE, .fallback = "opportunistic", .choices = upstream_tls,
          .help = "required: encrypted or not at all; verified: the host's name and authority too"),
   ROUTE (tls_ca, "tls-ca", STRING,
@@ -151,6 +153,8 @@ static const ConfigOption route_options[] = {
          .help = "to one host, all threads together"),
   ROUTE (keep, "keep", DURATION, .fallback = "30s", .minimum = 0, .maximum = DAY,
          .help = "how long an idle connection is kept"),
+  ROUTE (mx_loopback, "mx-loopback", BOOLEAN, .fallback = "false",
+         .help = "a mail host that mx: finds may be this machine, by a loopback address"),
   ROUTE (xforward, "xforward", BOOLEAN, .fallback = "false",
          .help = "tell the server who our client is, by XFORWARD, where it offers that"),
   ROUTE (xclient, "xclient", BOOLEAN, .fallback = "false",

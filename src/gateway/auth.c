@@ -245,8 +245,8 @@ auth_begin (GatewaySession *session, const gchar *mechanism, const gchar *initia
   hear_name (session, initial);
   session->auth = AUTH_WANTED;
   session->work = SESSION_AUTH;
-  GatewayUpstream *upstream
-      = session->methods->take_upstream (session->host, auth_route (session), SMTP_CAP_AUTH, TRUE);
+  GatewayUpstream *upstream = session->methods->take_upstream (session->host, auth_route (session),
+                                                               NULL, SMTP_CAP_AUTH, TRUE);
   if (upstream != NULL)
     auth_ready (session, upstream);
 }

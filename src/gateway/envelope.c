@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/mx.h"
 
 void
 gateway_recipient_free (GatewayRecipient *recipient)
@@ -274,12 +275,34 @@ claim (const GatewaySession *session, const gchar *address)
   return route;
 }
 
-static void
-fix_route (GatewayTransaction *tx, const ConfigRoute *route)
+/* Whose mail hosts are asked, where the route looks them up. Caller frees; NULL: it does not. */
+static gchar *
+domain_to_look_up (const GatewaySession *session, const ConfigRoute *route, const gchar *address)
 {
+  const gchar *domain = base_address_domain (address);
+  gchar *name;
+  if (!config_route_is_mx (route))
+    return NULL;
+  name = base_mx_domain (domain != NULL ? domain : session->listener->config->hostname);
+  return name != NULL ? name : g_strdup ("[no host's name]");
+}
+
+static void
+fix_route (GatewaySession *session, const ConfigRoute *route)
+{
+  GatewayTransaction *tx = session->tx;
   const ConfigDestination *first = &route->destinations[0];
+  g_free (tx->domain);
   tx->route = route;
-  tx->destination = config_destination_is_host (first) ? NULL : first;
+  tx->domain = domain_to_look_up (session, route, last_recipient (tx)->path->address);
+  tx->destination = config_destination_is_host (first) || tx->domain != NULL ? NULL : first;
+}
+
+static gboolean
+leads_elsewhere (const GatewaySession *session, const ConfigRoute *route, const gchar *address)
+{
+  g_autofree gchar *domain = domain_to_look_up (session, route, address);
+  return session->tx->route != route || g_strcmp0 (session->tx->domain, domain) != 0;
 }
 
 static void
@@ -303,7 +326,8 @@ static void
 route_last (GatewaySession *session, const ConfigRoute *route)
 {
   GatewayTransaction *tx = session->tx;
-  gboolean elsewhere = tx->route != NULL && tx->route != route;
+  gboolean elsewhere
+      = tx->route != NULL && leads_elsewhere (session, route, last_recipient (tx)->path->address);
   gboolean apart = differs (session, FALSE);
   gboolean alone = tx->route != NULL && travels_alone (session, route);
   if ((elsewhere || apart || alone) && tx->next_answer + 1 < tx->recipients->len)
@@ -327,7 +351,7 @@ route_last (GatewaySession *session, const ConfigRoute *route)
     }
   if (elsewhere)
     leave_route (session);
-  fix_route (tx, route);
+  fix_route (session, route);
   if (tx->failure != NULL)
     refuse_last (session, tx->failure);
   else
@@ -388,9 +412,13 @@ static gboolean
 belongs_here (const GatewaySession *session, const BasePath *path)
 {
   gboolean needs_relay = FALSE;
-  return auth_binds (session) || is_known (session->tx->recipients, path)
-         || config_listener_route (session->listener->listener, path->address, &needs_relay)
-                == session->tx->route;
+  const ConfigRoute *route
+      = config_listener_route (session->listener->listener, path->address, &needs_relay);
+  if (auth_binds (session))
+    return TRUE;
+  if (config_route_is_mx (session->tx->route))
+    return route != NULL && !leads_elsewhere (session, route, path->address);
+  return is_known (session->tx->recipients, path) || route == session->tx->route;
 }
 
 static gboolean

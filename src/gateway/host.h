@@ -78,10 +78,11 @@ typedef struct
   gboolean (*capabilities) (gpointer host, SmtpCapabilities *capabilities);
 
   /* An upstream connection for the route; NULL: gateway_session_upstream_ready() or _failed()
-   * follows, within the route's `connect`. `needs`: capabilities it must offer. `fresh`: no pooled
-   * one (a pooled one has just failed). */
-  GatewayUpstream *(*take_upstream) (gpointer host, const ConfigRoute *route, guint32 needs,
-                                     gboolean fresh);
+   * follows, within the route's `connect`. `domain`: whose mail hosts an mx: route looks up, else
+   * NULL. `needs`: capabilities it must offer. `fresh`: no pooled one (a pooled one has just
+   * failed). */
+  GatewayUpstream *(*take_upstream) (gpointer host, const ConfigRoute *route, const gchar *domain,
+                                     guint32 needs, gboolean fresh);
   void (*cancel_upstream) (gpointer host); /* the one that was to follow is not wanted any more */
   /* Reads what stands in the leased upstream's socket into its machine, and settles it: an answer
    * that came before our final dot must not pass for the answer to it. NULL: it is not looked at.

@@ -20,6 +20,7 @@ transaction_free (GatewayTransaction *tx)
   g_clear_pointer (&tx->fates, g_ptr_array_unref);
   base_reply_free (tx->up_mail_reply);
   base_reply_free (tx->up_refusal);
+  g_free (tx->domain);
   g_free (tx->relay);
   g_free (tx->relay_tls);
   message_writer_free (tx->writer);

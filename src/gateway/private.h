@@ -86,6 +86,7 @@ typedef struct
   GPtrArray *recipients; /* of GatewayRecipient, in the order of the commands */
   guint next_answer;     /* first recipient that was not answered */
   const ConfigRoute *route;
+  gchar *domain;                        /* of an mx: route: whose mail hosts are asked; else NULL */
   const ConfigDestination *destination; /* of a route that is no SMTP: its only one */
   TransactionAside aside;
   gchar *aside_reason;
@@ -198,11 +199,12 @@ struct _GatewaySession
   GatewayTransaction *tx;    /* NULL outside */
   GatewayUpstream *upstream; /* on lease */
   const ConfigRoute *upstream_route;
-  gboolean up_resetting; /* RSET is out; replies before it belong to an envelope that is gone */
-  gint64 up_until;       /* the next reply, or progress; 0: none is awaited */
-  guint64 up_appended;   /* octets of the body that were given to the upstream's output */
-  guint64 up_taken;      /* of them, gone from it when last looked at */
-  const guint8 *input;   /* the client's bytes that may be borrowed until they are settled */
+  gchar *upstream_domain; /* as the transaction's, which may be over */
+  gboolean up_resetting;  /* RSET is out; replies before it belong to an envelope that is gone */
+  gint64 up_until;        /* the next reply, or progress; 0: none is awaited */
+  guint64 up_appended;    /* octets of the body that were given to the upstream's output */
+  guint64 up_taken;       /* of them, gone from it when last looked at */
+  const guint8 *input;    /* the client's bytes that may be borrowed until they are settled */
   gsize input_length;
 
   gboolean client_gone;

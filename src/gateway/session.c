@@ -50,6 +50,7 @@ gateway_session_free (GatewaySession *session)
   base_reply_free (session->fallback);
   identity_forget_forwarded (session);
   g_free (session->client_name);
+  g_free (session->upstream_domain);
   g_free (session->helo);
   g_free (session->new_helo);
   g_free (session->tls_protocol);

@@ -31,6 +31,7 @@ upstream_give (GatewaySession *session, gboolean reusable)
     session->auth = AUTH_LOST;
   GatewayUpstream *upstream = g_steal_pointer (&session->upstream);
   session->upstream_route = NULL;
+  g_clear_pointer (&session->upstream_domain, g_free);
   session->up_resetting = FALSE;
   session->up_until = 0;
   if (upstream != NULL)
@@ -169,6 +170,8 @@ use_upstream (GatewaySession *session, GatewayUpstream *upstream)
   GatewayTransaction *tx = session->tx;
   session->upstream = upstream;
   session->upstream_route = tx->route;
+  g_free (session->upstream_domain);
+  session->upstream_domain = g_strdup (tx->domain);
   g_free (tx->relay);
   g_free (tx->relay_tls);
   tx->relay = g_strdup (upstream->name);
@@ -181,7 +184,8 @@ void
 upstream_acquire (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
-  if (session->upstream != NULL && session->upstream_route == tx->route && session->up_resetting)
+  if (session->upstream != NULL && session->upstream_route == tx->route
+      && g_strcmp0 (session->upstream_domain, tx->domain) == 0 && session->up_resetting)
     {
       tx->up = UP_RESETTING;
       return;
@@ -200,8 +204,8 @@ upstream_acquire (GatewaySession *session)
     }
   tx->up = UP_WANTED;
   gboolean fresh = tx->up_attempts++ > 0;
-  GatewayUpstream *upstream
-      = session->methods->take_upstream (session->host, tx->route, needs_of (tx, TRUE), fresh);
+  GatewayUpstream *upstream = session->methods->take_upstream (session->host, tx->route, tx->domain,
+                                                               needs_of (tx, TRUE), fresh);
   if (upstream != NULL)
     use_upstream (session, upstream);
 }
@@ -218,10 +222,15 @@ gateway_session_upstream_ready (GatewaySession *session, GatewayUpstream *upstre
   gateway_session_pump (session);
 }
 
-/* Which hosts stand behind us, and what is wrong with them, is the log's to tell. */
+/* Which hosts stand behind us, and what is wrong with them, is the log's to tell. That a domain has
+ * no mail hosts is everybody's to know; but it can not take back a 250. */
 static BaseReply *
-told_outside (const BaseReply *reply)
+told_outside (const GatewayTransaction *tx, const BaseReply *reply)
 {
+  if (reply->code >= 500 && envelope_accepted (tx) == 0)
+    return base_reply_copy (reply);
+  if (reply->code >= 500)
+    return base_reply_new (451, 4, 4, 1, "The next server can not be reached again");
   const gchar *text = "The next server can not be reached";
   if (reply->enhanced[1] == 7 && reply->enhanced[2] == 8)
     return base_reply_new (451, 4, 7, 0, "The next server does not accept our login");
@@ -229,6 +238,8 @@ told_outside (const BaseReply *reply)
     text = "No secure connection to the next server can be made";
   else if (reply->enhanced[1] == 3)
     text = "All connections to the next server are busy";
+  else if (tx->domain != NULL && reply->enhanced[1] == 4 && reply->enhanced[2] == 3)
+    text = "The mail hosts of the domain are not known now";
   return base_reply_new (reply->code, reply->enhanced[0], reply->enhanced[1], reply->enhanced[2],
                          text);
 }
@@ -241,7 +252,7 @@ gateway_session_upstream_failed (GatewaySession *session, const BaseReply *reply
   if (for_tx)
     {
       g_autofree gchar *why = base_reply_to_string (reply);
-      g_autoptr (BaseReply) told = told_outside (reply);
+      g_autoptr (BaseReply) told = told_outside (session->tx, reply);
       base_log (BASE_LOG_NOTICE, "id=%s no upstream: %s", session->tx->id, why);
       session->tx->up = UP_NONE;
       upstream_doom (session, told);

@@ -116,7 +116,8 @@ on_take_failed (NetTake *take, const BaseReply *reply)
 }
 
 static GatewayUpstream *
-host_take_upstream (gpointer host, const ConfigRoute *route, guint32 needs, gboolean fresh)
+host_take_upstream (gpointer host, const ConfigRoute *route, const gchar *domain, guint32 needs,
+                    gboolean fresh)
 {
   NetClient *client = host;
   NetUpstream *upstream;
@@ -125,7 +126,7 @@ host_take_upstream (gpointer host, const ConfigRoute *route, guint32 needs, gboo
   client->take.failed = on_take_failed;
   client->take.client = &client->endpoint;
   client->take.server = &client->server;
-  upstream = net_pool_take (client->loop->pool, &client->take, route, needs, fresh);
+  upstream = net_pool_take (client->loop->pool, &client->take, route, domain, needs, fresh);
   if (upstream == NULL)
     return NULL;
   net_upstream_lease (upstream, net_client_on_upstream, client);

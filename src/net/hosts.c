@@ -29,6 +29,7 @@ add_host (NetHosts *hosts, const ConfigRoute *route, guint index, ConfigSources 
   host->index = index;
   host->route = route;
   host->destination = &route->destinations[index];
+  host->limit = route->connections;
   g_ptr_array_add (hosts->all, host);
   host->context = net_tls_client_context_new (route, secrets, error);
   if (host->context == NULL || route->user == NULL)
@@ -37,12 +38,24 @@ add_host (NetHosts *hosts, const ConfigRoute *route, guint index, ConfigSources 
   return host->password != NULL;
 }
 
+static gboolean
+add_mx (NetHosts *hosts, const ConfigRoute *route, ConfigSources *secrets, GError **error)
+{
+  SSL_CTX *context = net_tls_client_context_new (route, secrets, error);
+
+  if (context == NULL)
+    return FALSE;
+  g_hash_table_insert (hosts->mx_context, (gpointer) route, context);
+  return TRUE;
+}
+
 NetHosts *
 net_hosts_new (const Config *config, ConfigSources *secrets, GError **error)
 {
   g_autoptr (NetHosts) hosts = g_new0 (NetHosts, 1);
 
   hosts->all = g_ptr_array_new_with_free_func (host_free);
+  hosts->mx_context = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) SSL_CTX_free);
   for (guint i = 0; i < config->routes->len; i++)
     {
       const ConfigRoute *route = g_ptr_array_index (config->routes, i);
@@ -50,6 +63,8 @@ net_hosts_new (const Config *config, ConfigSources *secrets, GError **error)
         if (config_destination_is_host (&route->destinations[j])
             && !add_host (hosts, route, j, secrets, error))
           return NULL;
+      if (config_route_is_mx (route) && !add_mx (hosts, route, secrets, error))
+        return NULL;
     }
   return g_steal_pointer (&hosts);
 }
@@ -60,6 +75,7 @@ net_hosts_free (NetHosts *hosts)
   if (hosts == NULL)
     return;
   g_ptr_array_unref (hosts->all);
+  g_hash_table_unref (hosts->mx_context);
   g_free (hosts);
 }
 
@@ -75,11 +91,19 @@ net_hosts_find (const NetHosts *hosts, const ConfigRoute *route, guint index)
   return NULL;
 }
 
+SSL_CTX *
+net_hosts_mx_context (const NetHosts *hosts, const ConfigRoute *route)
+{
+  SSL_CTX *context = g_hash_table_lookup (hosts->mx_context, route);
+
+  SSL_CTX_up_ref (context);
+  return context;
+}
+
 gboolean
 net_host_take_slot (NetHost *host)
 {
-  if (g_atomic_int_add (&host->connections, 1) < host->route->connections
-      || host->route->connections <= 0)
+  if (g_atomic_int_add (&host->connections, 1) < host->limit || host->limit <= 0)
     return TRUE;
   g_atomic_int_add (&host->connections, -1);
   return FALSE;

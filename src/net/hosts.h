@@ -26,13 +26,16 @@ typedef struct
   guint index;  /* in the route's destinations */
   const ConfigRoute *route;
   const ConfigDestination *destination;
-  SSL_CTX *context; /* owned */
-  gchar *password;  /* of the route's user; owned; NULL: none */
-  gint connections; /* atomic: in all loops, those that are being made included */
-  gint idle;        /* atomic */
-  gint waiting;     /* atomic: sessions for whom no connection was free */
-  gint probing;     /* atomic: it is being asked */
-  GMutex mutex;     /* of what follows */
+  SSL_CTX *context;     /* owned */
+  gchar *password;      /* of the route's user; owned; NULL: none */
+  const gchar *address; /* that an mx: route found; NULL: the name is looked up */
+  gint64 limit;         /* connections at a time */
+  GQueue *own_idle;     /* of a host that one loop alone knows; NULL: it is the pools' */
+  gint connections;     /* atomic: in all loops, those that are being made included */
+  gint idle;            /* atomic */
+  gint waiting;         /* atomic: sessions for whom no connection was free */
+  gint probing;         /* atomic: it is being asked */
+  GMutex mutex;         /* of what follows */
   NetHostState state;
   SmtpCapabilities capabilities;
   gint64 avoid_until;
@@ -41,7 +44,8 @@ typedef struct
 
 typedef struct
 {
-  GPtrArray *all; /* of NetHost: every server that a route leads to */
+  GPtrArray *all;         /* of NetHost: every server that a route leads to */
+  GHashTable *mx_context; /* route → SSL_CTX, of the routes with mx: */
 } NetHosts;
 
 /* Makes the TLS contexts too. NULL: error names the route or file. */
@@ -52,7 +56,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (NetHosts, net_hosts_free)
 /* NULL: that destination is no server. */
 NetHost *net_hosts_find (const NetHosts *hosts, const ConfigRoute *route, guint index);
 
-/* One of the route's `connections`; FALSE: all are taken. Each is freed once. */
+/* A new reference to what hosts of this mx: route are spoken to with. */
+SSL_CTX *net_hosts_mx_context (const NetHosts *hosts, const ConfigRoute *route);
+
+/* One of the host's connections; FALSE: all are taken. Each is freed once. */
 gboolean net_host_take_slot (NetHost *host);
 void net_host_free_slot (NetHost *host);
 
@@ -64,8 +71,8 @@ gboolean net_host_is_avoided (NetHost *host, gint64 now);
 gboolean net_host_is_due (NetHost *host, gint64 before);
 NetHostState net_host_state (NetHost *host);
 
-/* What all hosts of the listener's routes can do, those left out that cannot be asked; Maildir and
- * discard can take anything but DSN. FALSE: some have not been asked yet; `capabilities` is then
- * what the others can. */
+/* What all hosts of the listener's routes can do, those left out that cannot be asked; Maildir,
+ * discard and mx: can take anything but DSN. FALSE: some have not been asked yet; `capabilities` is
+ * then what the others can. */
 gboolean net_hosts_capabilities (const NetHosts *hosts, const ConfigListener *listener,
                                  SmtpCapabilities *capabilities);

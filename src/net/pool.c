@@ -36,7 +36,7 @@ on_timer (NetTimer *timer)
 static NetUpstream *
 find_idle (NetPool *pool, const NetHost *host, guint32 needs)
 {
-  for (GList *link = pool->idle[host->number].head; link != NULL; link = link->next)
+  for (GList *link = net_pool_idle_queue (pool, host)->head; link != NULL; link = link->next)
     {
       NetUpstream *upstream = link->data;
       if ((smtp_client_capabilities (upstream->base.client).flags & needs) == needs)
@@ -48,7 +48,7 @@ find_idle (NetPool *pool, const NetHost *host, guint32 needs)
 static void
 unlink_idle (NetPool *pool, NetUpstream *upstream)
 {
-  g_queue_unlink (&pool->idle[upstream->host->number], &upstream->link);
+  g_queue_unlink (net_pool_idle_queue (pool, upstream->host), &upstream->link);
   g_atomic_int_add (&upstream->host->idle, -1);
 }
 
@@ -60,7 +60,7 @@ rest (NetPool *pool, NetUpstream *upstream)
       net_upstream_retire (upstream);
       return;
     }
-  g_queue_push_head_link (&pool->idle[upstream->host->number], &upstream->link);
+  g_queue_push_head_link (net_pool_idle_queue (pool, upstream->host), &upstream->link);
   g_atomic_int_add (&upstream->host->idle, 1);
   net_upstream_rest (upstream, g_get_monotonic_time () + upstream->host->route->keep * 1000);
   pool->dirty = pool->dirty || pool->takes.length > 0;
@@ -82,7 +82,7 @@ on_spoiled (NetUpstream *upstream)
 guint
 net_pool_idle (const NetPool *pool)
 {
-  guint count = 0;
+  guint count = net_mx_hosts_idle (pool->mx_hosts);
 
   for (guint i = 0; i < pool->hosts->all->len; i++)
     count += pool->idle[i].length;
@@ -119,6 +119,7 @@ on_gone (NetUpstream *upstream)
 {
   if (g_atomic_int_get (&upstream->host->waiting) > 0)
     net_loop_broadcast (upstream->loop, task_look, NULL);
+  net_host_unref (upstream->host);
 }
 
 /* ---- takes ---- */
@@ -126,19 +127,19 @@ on_gone (NetUpstream *upstream)
 static void
 count_waiting (NetPool *pool, NetTake *take, gint change)
 {
-  for (guint i = 0; i < take->route->n_destinations; i++)
+  for (guint i = 0; i < net_take_size (take); i++)
     {
-      NetHost *host = net_hosts_find (pool->hosts, take->route, i);
+      NetHost *host = net_take_host (pool, take, i);
       if (host == NULL)
         continue;
       g_atomic_int_add (&host->waiting, change);
-      if (change > 0 && g_atomic_int_get (&host->idle) > 0)
+      if (change > 0 && host->own_idle == NULL && g_atomic_int_get (&host->idle) > 0)
         net_loop_broadcast (pool->loop, task_make_room, host);
     }
 }
 
-static void
-enqueue (NetPool *pool, NetTake *take)
+void
+net_pool_enqueue (NetPool *pool, NetTake *take)
 {
   net_pool_note_deadline (pool, take->deadline);
   if (take->queued)
@@ -165,8 +166,7 @@ finish (NetPool *pool, NetTake *take)
 {
   dequeue (pool, take);
   take->active = FALSE;
-  g_clear_pointer (&take->tried, g_free);
-  g_clear_pointer (&take->reply, base_reply_free);
+  net_take_clear (take);
 }
 
 static void
@@ -178,13 +178,6 @@ fail (NetPool *pool, NetTake *take, const BaseReply *otherwise)
   take->failed (take, reply);
 }
 
-static void
-remember_reply (NetTake *take, const BaseReply *reply)
-{
-  base_reply_free (take->reply);
-  take->reply = base_reply_copy (reply);
-}
-
 NetUpstream *
 net_pool_connect (NetPool *pool, NetHost *host, gint64 deadline)
 {
@@ -192,6 +185,7 @@ net_pool_connect (NetPool *pool, NetHost *host, gint64 deadline)
       = net_upstream_new (pool->loop, host, pool->hello, deadline, &upstream_events);
 
   g_queue_push_tail_link (&pool->attempts, &upstream->link);
+  net_host_ref (host);
   NET_COUNT (pool->loop, upstream_connects);
   return upstream;
 }
@@ -202,8 +196,8 @@ attempt_deadline (const NetPool *pool, const NetTake *take, gint64 now)
 {
   gint64 hosts = 0;
 
-  for (guint i = 0; i < take->route->n_destinations; i++)
-    if (!take->tried[i] && net_hosts_find (pool->hosts, take->route, i) != NULL)
+  for (guint i = 0; i < net_take_size (take); i++)
+    if (!take->tried[i] && net_take_host (pool, take, i) != NULL)
       hosts++;
   return now + MAX (take->deadline - now, 0) / MAX (hosts, 1);
 }
@@ -222,9 +216,9 @@ choose_among (NetPool *pool, const NetTake *take, gboolean avoided, gint64 now, 
 {
   Choice choice = CHOICE_NONE;
 
-  for (guint i = 0; i < take->route->n_destinations; i++)
+  for (guint i = 0; i < net_take_size (take); i++)
     {
-      NetHost *candidate = take->tried[i] ? NULL : net_hosts_find (pool->hosts, take->route, i);
+      NetHost *candidate = take->tried[i] ? NULL : net_take_host (pool, take, i);
       if (candidate == NULL || net_host_is_avoided (candidate, now) != avoided)
         continue;
       *idle = take->fresh ? NULL : find_idle (pool, candidate, take->needs);
@@ -252,10 +246,11 @@ choose (NetPool *pool, const NetTake *take, NetHost **host, NetUpstream **idle)
 static void
 make_own_room (NetPool *pool, const NetTake *take)
 {
-  for (guint i = 0; i < take->route->n_destinations; i++)
+  for (guint i = 0; i < net_take_size (take); i++)
     {
-      NetHost *host = net_hosts_find (pool->hosts, take->route, i);
-      NetUpstream *upstream = host == NULL ? NULL : g_queue_peek_tail (&pool->idle[host->number]);
+      NetHost *host = net_take_host (pool, take, i);
+      NetUpstream *upstream
+          = host == NULL ? NULL : g_queue_peek_tail (net_pool_idle_queue (pool, host));
       if (upstream == NULL)
         continue;
       unlink_idle (pool, upstream);
@@ -279,7 +274,7 @@ begin_attempt (NetPool *pool, NetTake *take, NetHost *host)
 static void
 park (NetPool *pool, NetTake *take)
 {
-  enqueue (pool, take);
+  net_pool_enqueue (pool, take);
   make_own_room (pool, take);
   if (take->counted)
     return;
@@ -342,10 +337,8 @@ on_ready (NetUpstream *upstream)
   rest (pool, upstream);
   if (take == NULL)
     return;
-  take->tried[upstream->host->index] = 1;
-  remember_reply (
-      take,
-      BASE_REPLY (451, 4, 3, 0, "The destination does not offer what this transaction has used"));
+  net_take_mark_tried (take, upstream->host);
+  net_take_remember_lacking (take, can);
   advance (pool, take);
 }
 
@@ -366,8 +359,8 @@ on_failed (NetUpstream *upstream, const BaseReply *reply)
   if (take == NULL)
     return;
   take->attempt = NULL;
-  take->tried[upstream->host->index] = 1;
-  remember_reply (take, reply);
+  net_take_mark_tried (take, upstream->host);
+  net_take_remember (take, reply);
   advance (pool, take);
 }
 
@@ -394,10 +387,11 @@ take_idle (NetPool *pool, const ConfigRoute *route, guint32 needs)
 }
 
 NetUpstream *
-net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route, guint32 needs,
-               gboolean fresh)
+net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route, const gchar *domain,
+               guint32 needs, gboolean fresh)
 {
-  NetUpstream *upstream = fresh || pool->takes.length > 0 ? NULL : take_idle (pool, route, needs);
+  gboolean detour = fresh || pool->takes.length > 0 || domain != NULL;
+  NetUpstream *upstream = detour ? NULL : take_idle (pool, route, needs);
 
   g_assert (!take->active);
   if (upstream != NULL)
@@ -406,10 +400,15 @@ net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route, guint32 n
   take->needs = needs;
   take->fresh = fresh;
   take->deadline = g_get_monotonic_time () + route->connect * 1000;
-  take->tried = g_malloc0 (MAX (route->n_destinations, 1));
   take->attempt = NULL;
   take->active = TRUE;
-  enqueue (pool, take);
+  if (domain != NULL)
+    {
+      net_pool_look_up (pool, take, domain);
+      return NULL;
+    }
+  take->tried = g_malloc0 (MAX (route->n_destinations, 1));
+  net_pool_enqueue (pool, take);
   pool->dirty = TRUE;
   return NULL;
 }
@@ -483,13 +482,15 @@ net_pool_run (NetPool *pool)
 }
 
 NetPool *
-net_pool_new (NetLoop *loop, NetHosts *hosts, const gchar *hello)
+net_pool_new (NetLoop *loop, NetHosts *hosts, const gchar *hello, NetMx *mx)
 {
   NetPool *pool = g_new0 (NetPool, 1);
 
   pool->loop = loop;
   pool->hosts = hosts;
   pool->hello = hello;
+  pool->mx = mx;
+  pool->mx_hosts = net_mx_hosts_new (hosts, loop->n_peers);
   pool->idle = g_new0 (GQueue, MAX (hosts->all->len, 1));
   net_timer_init (&pool->timer, &loop->uv, on_timer);
   loop->pool = pool;
@@ -502,6 +503,7 @@ on_closed (uv_handle_t *handle)
   NetPool *pool = NET_OWNER (handle, NetPool, timer.handle);
 
   g_free (pool->idle);
+  net_mx_hosts_free (pool->mx_hosts);
   g_free (pool);
 }
 
@@ -523,6 +525,12 @@ net_pool_close (NetPool *pool)
         unlink_idle (pool, upstream);
         net_upstream_retire (upstream);
       }
+  while ((upstream = net_mx_hosts_any_idle (pool->mx_hosts)) != NULL)
+    {
+      unlink_idle (pool, upstream);
+      net_upstream_retire (upstream);
+    }
+  net_mx_close (pool->mx);
   pool->loop->pool = NULL;
   net_timer_close (&pool->timer, on_closed);
 }

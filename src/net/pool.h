@@ -6,6 +6,7 @@
  * other loops to these hosts are closed for it. */
 #pragma once
 
+#include "net/mx-hosts.h"
 #include "net/upstream.h"
 
 typedef struct _NetPool NetPool;
@@ -21,10 +22,13 @@ struct _NetTake
   const BaseEndpoint *client; /* for a PROXY header, as `server`, our end; borrowed */
   const BaseEndpoint *server;
   const ConfigRoute *route;
+  GPtrArray *hosts;    /* of NetHost, of an mx: route, referenced; NULL: those of the route */
+  NetMxLookup *lookup; /* under way */
+  NetPool *pool;       /* where it is */
   guint32 needs;
   gboolean fresh;
   gint64 deadline;
-  guint8 *tried; /* one for each of the route's destinations */
+  guint8 *tried; /* one for each of the hosts */
   NetUpstream *attempt;
   BaseReply *reply; /* why the last host failed */
   gboolean active;  /* waits for an attempt or, without one, for a free connection */
@@ -42,15 +46,17 @@ struct _NetCapabilityWait
   GList link;
 };
 
-/* `hosts` and `hello` are borrowed. */
-NetPool *net_pool_new (NetLoop *loop, NetHosts *hosts, const gchar *hello);
+/* `hosts`, `hello` and `mx` are borrowed, and `mx` is closed with the pool. NULL: no route has mx:.
+ */
+NetPool *net_pool_new (NetLoop *loop, NetHosts *hosts, const gchar *hello, NetMx *mx);
 /* Retires idle connections and gives up attempts; nobody may be waiting. Those on lease must have
  * been given back. The memory goes from the loop. */
 void net_pool_close (NetPool *pool);
 
-/* An idle connection to lease, or NULL: `ready` or `failed` follows, within route->connect. */
-NetUpstream *net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route, guint32 needs,
-                            gboolean fresh);
+/* An idle connection to lease, or NULL: `ready` or `failed` follows, within route->connect.
+ * `domain`: whose mail hosts an mx: route looks up, as base_mx_domain() made it; else NULL. */
+NetUpstream *net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route,
+                            const gchar *domain, guint32 needs, gboolean fresh);
 void net_pool_cancel (NetPool *pool, NetTake *take); /* fine when it waits for nothing */
 /* From lease. */
 void net_pool_give (NetPool *pool, NetUpstream *upstream, gboolean reusable);

@@ -68,7 +68,8 @@ make_loops (NetService *service)
       loop->n_peers = service->n_loops;
       loop->names = net_names_new (&loop->uv);
       net_workers_new (loop, &service->workers);
-      net_pool_new (loop, service->hosts, service->config->hostname);
+      net_pool_new (loop, service->hosts, service->config->hostname,
+                    net_mx_new (loop, service->config));
     }
 }
 

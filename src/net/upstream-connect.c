@@ -278,7 +278,9 @@ net_upstream_look_up (NetUpstream *upstream)
       return;
     }
   g_snprintf (port, sizeof port, "%u", destination->port);
-  if (look_up_address (setup, destination->host, port))
+  if (look_up_address (
+          setup, upstream->host->address != NULL ? upstream->host->address : destination->host,
+          port))
     {
       net_upstream_try_next (upstream);
       return;

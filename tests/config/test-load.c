@@ -143,7 +143,7 @@ static const Case meaning_cases[] = {
     "c:1:29: option \"for\": \"*.b.org\" is neither a domain nor \".domain\"\n" },
   { "bad-scheme", "route \"q\" { to = \"http://x\" }\n" FINE,
     "c:1:18: expected smtp://host:port, smtps://host:port, lmtp://host:port, lmtp:/path, "
-    "maildir:/path or discard:, found \"http://x\"\n" },
+    "mx:, maildir:/path or discard:, found \"http://x\"\n" },
   { "lmtp-relative", "route \"q\" { to = \"lmtp:run/lmtp\" }\n" FINE,
     "c:1:18: \"lmtp:run/lmtp\": expected lmtp://host:port or lmtp: and the absolute path of a "
     "socket\n" },
@@ -154,8 +154,24 @@ static const Case meaning_cases[] = {
   { "lmtp-port-25",
     "listener \"m\" { bind = \"127.0.0.1:25\" protocol = \"lmtp\" routes = \"r\" }\n" FINE,
     "c:1:23: listener \"m\" speaks LMTP, which must not use port 25 (RFC 2033)\n" },
+#ifdef MAILWEIR_UNBOUND
+  { "mx-port", "route \"q\" { to = [\"mx:65536\"] }\n" FINE,
+    "c:1:19: \"mx:65536\": only a port may follow \"mx:\"\n" },
+  { "mx-host", "route \"q\" { to = [\"mx:+25\"] }\n" FINE,
+    "c:1:19: \"mx:+25\": only a port may follow \"mx:\"\n" },
+  { "mx-list", "route \"q\" { to = [\"smtp://a\", \"mx:\"] }\n" FINE,
+    "c:1:18: route \"q\": \"mx:\" can not share a list with other destinations; only hosts can\n" },
+#else
   { "mx", "route \"q\" { to = [\"mx:\"] }\n" FINE,
-    "c:1:19: \"mx:\": \"mx:\" is not supported yet\n" },
+    "c:1:19: \"mx:\": this Mailweir was built without libunbound, which looks the mail hosts "
+    "up\n" },
+#endif
+  { "resolver", "resolver = [\"127.0.0.1@53\", \"::1\", \"dns.test\"]\n" FINE,
+    "c:1:36: option \"resolver\": \"dns.test\" is neither an address nor address@port\n" },
+  { "resolver-port", "resolver = \"127.0.0.1@65536\"\n" FINE,
+    "c:1:12: option \"resolver\": \"127.0.0.1@65536\" is neither an address nor address@port\n" },
+  { "resolver-network", "resolver = \"10.0.0.0/8\"\n" FINE,
+    "c:1:12: option \"resolver\": \"10.0.0.0/8\" is neither an address nor address@port\n" },
   { "bad-port", "route \"q\" { to = \"smtp://a:0\" }\n" FINE,
     "c:1:18: \"smtp://a:0\": not a port: \"a:0\"\n" },
   { "no-host", "route \"q\" { to = \"smtp://:25\" }\n" FINE,
@@ -267,14 +283,14 @@ static void
 test_all_at_once (void)
 {
   g_autofree gchar *errors = errors_of ("hops = x\n"
-                                        "route \"q\" { to = \"mx:\" }\n"
+                                        "route \"q\" { to = \"maildir:\" }\n"
                                         "filter \"f\" { module = 1 timeout = 5m }\n"
                                         "listener \"m\" { bind = \"127.0.0.1:2\" routes = \"p\" }\n"
                                         "workers-max = 1\n");
 
   g_assert_cmpstr (errors, ==,
                    "c:1:8: option \"hops\": expected an integer like 100, found \"x\"\n"
-                   "c:2:18: \"mx:\": \"mx:\" is not supported yet\n"
+                   "c:2:18: \"maildir:\": the path of the Maildir is missing\n"
                    "c:3:23: option \"module\": expected a string in quotes, found \"1\"\n"
                    "c:3:35: timeout 5m of filter \"f\" is longer than the deadline 2m\n"
                    "c:4:46: unknown route \"p\" in listener \"m\"; did you mean \"q\"?\n"

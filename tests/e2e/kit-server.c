@@ -277,12 +277,33 @@ accept_all (gpointer data)
   return NULL;
 }
 
+static gint
+listen_at (const gchar *text, guint port)
+{
+  struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons (port) };
+  struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons (port) };
+  gboolean is_six = inet_pton (AF_INET6, text, &six.sin6_addr) == 1;
+  gint fd = socket (is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const gint on = 1;
+  g_assert_true (is_six || inet_pton (AF_INET, text, &four.sin_addr) == 1);
+  setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  g_assert_cmpint (bind (fd, is_six ? (struct sockaddr *) &six : (struct sockaddr *) &four,
+                         is_six ? sizeof six : sizeof four),
+                   ==, 0);
+  g_assert_cmpint (listen (fd, 100), ==, 0);
+  return fd;
+}
+
 KitServer *
 kit_server (guint port, const gchar *offers, const KitStep *steps)
 {
-  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (port) };
+  return kit_server_at ("127.0.0.1", port, offers, steps);
+}
+
+KitServer *
+kit_server_at (const gchar *address, guint port, const gchar *offers, const KitStep *steps)
+{
   KitServer *server = g_new0 (KitServer, 1);
-  const gint on = 1;
   server->offers = offers;
   server->steps = steps;
   server->threads = g_ptr_array_new ();
@@ -290,11 +311,7 @@ kit_server (guint port, const gchar *offers, const KitStep *steps)
   server->commands = g_ptr_array_new_with_free_func (g_free);
   server->messages = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
   g_mutex_init (&server->mutex);
-  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
-  server->listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  setsockopt (server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  g_assert_cmpint (bind (server->listener, (struct sockaddr *) &address, sizeof address), ==, 0);
-  g_assert_cmpint (listen (server->listener, 100), ==, 0);
+  server->listener = listen_at (address, port);
   server->acceptor = g_thread_new ("acceptor", accept_all, server);
   return server;
 }

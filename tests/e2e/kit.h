@@ -107,6 +107,9 @@ typedef struct _KitServer KitServer;
 /* `offers`: the EHLO keywords, one a line; NULL: none. `steps` may be NULL; both must outlive the
  * server. Listens on `port`. */
 KitServer *kit_server (guint port, const gchar *offers, const KitStep *steps);
+/* The same at another address than 127.0.0.1, IPv6 or IPv4. */
+KitServer *kit_server_at (const gchar *address, guint port, const gchar *offers,
+                          const KitStep *steps);
 /* The command lines of all connections so far, in the order they came. Free the array. */
 GPtrArray *kit_server_commands (KitServer *server);
 /* How many of them begin so. */

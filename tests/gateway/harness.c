@@ -61,7 +61,8 @@ host_capabilities (gpointer host, SmtpCapabilities *capabilities)
 }
 
 static GatewayUpstream *
-host_take_upstream (gpointer host, const ConfigRoute *route, guint32 needs, gboolean fresh)
+host_take_upstream (gpointer host, const ConfigRoute *route, const gchar *domain, guint32 needs,
+                    gboolean fresh)
 {
   Harness *harness = host;
   g_ptr_array_add (harness->routes, g_strdup_printf ("%s%s", route->name, fresh ? " fresh" : ""));
