@@ -430,6 +430,31 @@ test_no_name_server (void)
   flow_stop (&flow);
 }
 
+/* Whoever asked does not wait any more; then, nobody does, and Mailweir ends in good order. */
+static void
+test_given_up (void)
+{
+  Flow flow = { 0 };
+  flow_start_with (&flow, ALL, NULL, "mx-loopback = true connect = 10m", kit_port ());
+  for (guint i = 0; i < 20; i++)
+    {
+      KitClient *client = kit_connect (flow.port);
+      g_free (kit_greet (client));
+      kit_command (client, "MAIL FROM:<a@client.test>", "250 ");
+      kit_say (client, "RCPT TO:<b@order.example>\n");
+      kit_close (client);
+    }
+  check_delivery (&flow, "b@[127.0.0.11]", "250 ");
+  KitClient *waiting = kit_connect (flow.port);
+  g_free (kit_greet (waiting));
+  kit_command (waiting, "MAIL FROM:<a@client.test>", "250 ");
+  kit_say (waiting, "RCPT TO:<b@order.example>\n");
+  kill (kit_pid (flow.mailweir), SIGTERM);
+  kit_wait_log (flow.mailweir, "draining");
+  flow_stop (&flow);
+  kit_close (waiting);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -452,6 +477,7 @@ main (int argc, char **argv)
   g_test_add_func ("/e2e/mx/offers", test_offers);
   g_test_add_func ("/e2e/mx/lacking", test_lacking);
   g_test_add_func ("/e2e/mx/no-name-server", test_no_name_server);
+  g_test_add_func ("/e2e/mx/given-up", test_given_up);
   gint status = g_test_run ();
   kit_stop (unbound, SIGTERM);
   kit_finish ();
