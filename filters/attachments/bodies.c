@@ -229,7 +229,8 @@ inspect_body (Inspection *inspection, const Entity *entity, const guint8 *bytes,
       contents_inspect (inspection, entity, DECODE_IDENTITY, bytes, length, 1);
       look_inside (inspection, entity, bytes, length, depth);
     }
-  scan_text (inspection, bytes, length);
+  if (encodings != DECODE_BASE64) /* nobody reads base64 as a text */
+    scan_text (inspection, bytes, length);
   for (guint bit = DECODE_BASE64; bit <= DECODE_UUENCODE; bit <<= 1)
     if ((encodings & bit) != 0)
       check_decoded (inspection, entity, bit, bytes, length, depth);
