@@ -1,7 +1,7 @@
 /* BDAT towards the upstream (RFC 3030), where it offers CHUNKING and the client used it. No 354
  * opens the data: the first chunk goes out once the envelope stands. What comes in small pieces is
  * gathered, so that no upstream sees more tiny chunks than one. A refused chunk fails the message;
- * without LAST there is no message, so what was begun is given up by hanging up. */
+ * without LAST there is no message, so RSET gives up what was begun. */
 #include "gateway/upstream.h"
 
 #define CHUNK (64 * 1024)

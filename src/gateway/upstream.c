@@ -298,8 +298,8 @@ upstream_reset (GatewaySession *session)
   GatewayTransaction *tx = session->tx;
   if (tx->up == UP_WANTED)
     session->methods->cancel_upstream (session->host);
-  else if (tx->up == UP_ENVELOPE)
-    upstream_send_rset (session);
+  else if (tx->up == UP_ENVELOPE || (tx->up == UP_BODY && tx->up_chunked))
+    upstream_send_rset (session); /* between chunks too, without LAST (RFC 3030 section 2) */
   else if (tx->up > UP_ENVELOPE || tx->up == UP_INTRODUCING)
     upstream_give (session, FALSE);
   tx->up = UP_NONE;

@@ -328,6 +328,22 @@ test_silent (void)
   g_assert_null (gateway_session_upstream (h->session));
 }
 
+/* Where the upstream takes chunks, RSET between two of them keeps the user's connection. */
+static void
+test_rset_between_chunks (void)
+{
+  g_autoptr (Harness) h = offering (CONFIG ("always"), "PLAIN LOGIN");
+  h->capabilities.flags |= SMTP_CAP_CHUNKING;
+  harness_say (h, "AUTH PLAIN " PLAIN_JOE "\n");
+  harness_assert_code (h, "235 ");
+  harness_say (h, SAY_MAIL SAY_RCPT "BDAT 8\na: b\n\nRSET\n");
+  g_free (harness_heard (h));
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n" SAY_BODY);
+  g_assert_cmpuint (h->messages, ==, 1);
+  g_assert_cmpuint (h->connections, ==, 1);
+  g_assert_cmpuint (h->dropped, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -357,5 +373,6 @@ main (int argc, char **argv)
   g_test_add_data_func ("/gateway/auth/lost/end", "END", test_lost_at);
   g_test_add_func ("/gateway/auth/lost/exchange", test_lost_in_exchange);
   g_test_add_func ("/gateway/auth/silent", test_silent);
+  g_test_add_func ("/gateway/auth/rset-between-chunks", test_rset_between_chunks);
   return g_test_run ();
 }
