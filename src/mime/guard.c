@@ -12,6 +12,7 @@
 #include <gmime/gmime.h>
 
 #include "mime/fields.h"
+#include "mime/pages.h"
 
 typedef struct
 {
@@ -25,6 +26,7 @@ typedef struct
 {
   const MimeLimits *limits;
   MimeProblem *problem;
+  MimePages pages;
   GArray *boundaries; /* of Boundary, innermost last */
   guint level;
   guint64 parts;
@@ -263,6 +265,7 @@ run_scan (Scan *scan, const guint8 *bytes, gsize length)
 
       if ((!dashes || !read_delimiter (scan, line, next)) && scan->in_header)
         read_header_line (scan, line, next);
+      mime_pages_read (&scan->pages, (gsize) (next - bytes));
       if (scan->headers_only && !scan->in_header)
         break;
       line = next;
@@ -275,10 +278,11 @@ run_scan (Scan *scan, const guint8 *bytes, gsize length)
 }
 
 static gboolean
-check (const guint8 *bytes, gsize length, const MimeLimits *limits, gboolean headers_only,
-       MimeProblem *problem)
+check (const guint8 *bytes, gsize length, MimePages pages, const MimeLimits *limits,
+       gboolean headers_only, MimeProblem *problem)
 {
-  Scan scan = { .limits = limits, .problem = problem, .headers_only = headers_only };
+  Scan scan
+      = { .limits = limits, .problem = problem, .pages = pages, .headers_only = headers_only };
   gboolean fine = FALSE;
 
   *problem = (MimeProblem){ MIME_PROBLEM_NONE, 0, 0 };
@@ -290,16 +294,17 @@ check (const guint8 *bytes, gsize length, const MimeLimits *limits, gboolean hea
 }
 
 gboolean
-mime_guard_check (const guint8 *bytes, gsize length, const MimeLimits *limits, MimeProblem *problem)
+mime_guard_check (const guint8 *bytes, gsize length, gboolean mapped, const MimeLimits *limits,
+                  MimeProblem *problem)
 {
-  return check (bytes, length, limits, FALSE, problem);
+  return check (bytes, length, mime_pages_new (bytes, length, mapped), limits, FALSE, problem);
 }
 
 gboolean
 mime_guard_check_headers (const guint8 *bytes, gsize length, const MimeLimits *limits,
                           MimeProblem *problem)
 {
-  return check (bytes, length, limits, TRUE, problem);
+  return check (bytes, length, mime_pages_new (bytes, length, FALSE), limits, TRUE, problem);
 }
 
 void

@@ -56,9 +56,9 @@ typedef struct
 
 /* Once a process, before anything else of GMime; more calls do nothing. */
 void mime_init (void);
-/* FALSE and `problem`: the message must not be given to GMime. */
-gboolean mime_guard_check (const guint8 *bytes, gsize length, const MimeLimits *limits,
-                           MimeProblem *problem);
+/* FALSE and `problem`: the message must not be given to GMime. `mapped`: as for mime_view_new(). */
+gboolean mime_guard_check (const guint8 *bytes, gsize length, gboolean mapped,
+                           const MimeLimits *limits, MimeProblem *problem);
 /* Only the message's own header block, for chains that do not see the body. */
 gboolean mime_guard_check_headers (const guint8 *bytes, gsize length, const MimeLimits *limits,
                                    MimeProblem *problem);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "mime/guard.h"
+#include "mime/stream.h"
 
 typedef struct
 {
@@ -130,18 +131,14 @@ note_part (MimeView *view, GMimeObject *part, GMimeObject *parent, guint index, 
 }
 
 static GMimeMessage *
-parse (const guint8 *data, gsize size)
+parse (const guint8 *data, gsize size, gboolean mapped)
 {
   /* GMime wants a GByteArray; it only reads, so the array may stand on bytes that it does not own.
    */
   GByteArray *array = g_byte_array_new_take ((guint8 *) data, size);
-  GMimeStream *stream = g_mime_stream_mem_new_with_byte_array (array);
-  GMimeParser *parser = NULL;
-  GMimeMessage *message = NULL;
-
-  g_mime_stream_mem_set_owner (GMIME_STREAM_MEM (stream), FALSE);
-  parser = g_mime_parser_new_with_stream (stream);
-  message = g_mime_parser_construct_message (parser, NULL);
+  GMimeStream *stream = mime_stream_new (array, mapped);
+  GMimeParser *parser = g_mime_parser_new_with_stream (stream);
+  GMimeMessage *message = g_mime_parser_construct_message (parser, NULL);
   g_object_unref (parser);
   if (message != NULL)
     g_object_set_data (G_OBJECT (message), "mailweir-array", array);
@@ -152,7 +149,7 @@ parse (const guint8 *data, gsize size)
 }
 
 MimeView *
-mime_view_new (GBytes *bytes)
+mime_view_new (GBytes *bytes, gboolean mapped)
 {
   MimeView *view = g_new0 (MimeView, 1);
 
@@ -161,7 +158,7 @@ mime_view_new (GBytes *bytes)
   view->data = g_bytes_get_data (bytes, &view->size);
   view->places = g_hash_table_new_full (NULL, NULL, NULL, place_free);
   if (view->size > 0 && view->size < G_MAXUINT32)
-    view->message = parse (view->data, view->size);
+    view->message = parse (view->data, view->size, mapped);
   if (view->message != NULL)
     note_part (view, g_mime_message_get_mime_part (view->message), NULL, 0, TRUE);
   return view;

@@ -14,8 +14,9 @@ GBytes *mime_bytes_new (const MessageSource *source, const MessageEdits *edits, 
 
 typedef struct _MimeView MimeView;
 
-/* Parses; the bytes are kept by reference. Never NULL. */
-MimeView *mime_view_new (GBytes *bytes);
+/* Parses; the bytes are kept by reference. `mapped`: they are a file's, from mime_bytes_new()
+ * without edits, and little of them stays in memory. Never NULL. */
+MimeView *mime_view_new (GBytes *bytes, gboolean mapped);
 void mime_view_free (MimeView *view); /* and GMime's objects with it; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MimeView, mime_view_free)
 

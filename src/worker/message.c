@@ -13,6 +13,7 @@
 struct _WorkerMessage
 {
   GBytes *original;
+  gboolean mapped;     /* `original` is the bytes of a file */
   MessageEdits *edits; /* NULL: none yet */
   guint64 size;        /* of the current bytes */
   GBytes *block;       /* current header block; NULL: not asked for */
@@ -34,6 +35,7 @@ worker_message_new (const IpcRequest *request, GError **error)
           = message_source_from_fd (request->message_descriptor, request->message_size);
 
       message->original = mime_bytes_new (&source, NULL, error);
+      message->mapped = source.size > 0;
     }
   if (message->original == NULL)
     return NULL;
@@ -71,6 +73,12 @@ guint64
 worker_message_size (const WorkerMessage *message)
 {
   return message->size;
+}
+
+gboolean
+worker_message_is_mapped (const WorkerMessage *message)
+{
+  return message->mapped && message->edits == NULL;
 }
 
 static MessageSource
@@ -198,7 +206,8 @@ is_over (WorkerMessage *message, GBytes *bytes, const MimeLimits *limits)
   gsize length = 0;
   const guint8 *data = g_bytes_get_data (bytes, &length);
 
-  return message->unchecked && length > 0 && !mime_guard_check (data, length, limits, &problem);
+  return message->unchecked && length > 0
+         && !mime_guard_check (data, length, worker_message_is_mapped (message), limits, &problem);
 }
 
 MimeView *
@@ -207,7 +216,7 @@ worker_message_view (WorkerMessage *message, const MimeLimits *limits)
   GBytes *bytes = message->view == NULL ? worker_message_bytes (message, NULL) : NULL;
 
   if (bytes != NULL && !is_over (message, bytes, limits))
-    message->view = mime_view_new (bytes);
+    message->view = mime_view_new (bytes, worker_message_is_mapped (message));
   return message->view;
 }
 

@@ -316,7 +316,8 @@ check_limits (Run *run, guint first)
       return FALSE;
     }
   if (run->unread || length == 0
-      || (whole ? mime_guard_check (data, length, &limits, &problem)
+      || (whole ? mime_guard_check (data, length, worker_message_is_mapped (run->message), &limits,
+                                    &problem)
                 : mime_guard_check_headers (data, length, &limits, &problem)))
     return TRUE;
   text = mime_problem_text (&problem);

@@ -59,7 +59,7 @@ read_back (const gchar *text, const gchar *expected)
 {
   g_autofree gchar *entity = mime_text_entity (text);
   g_autoptr (GBytes) bytes = g_bytes_new (entity, strlen (entity));
-  g_autoptr (MimeView) view = mime_view_new (bytes);
+  g_autoptr (MimeView) view = mime_view_new (bytes, FALSE);
   GMimeObject *part = g_mime_message_get_mime_part (mime_view_message (view));
   g_autoptr (GBytes) content = mime_decode_part (GMIME_PART (part));
   gsize length = 0;
@@ -92,7 +92,7 @@ test_part (void)
                                  "Content-Transfer-Encoding: base64\r\n\r\n"
                                  "SGVsbG8=\r\nIHdvcmxk\r\n";
   g_autoptr (GBytes) bytes = g_bytes_new_static (message, strlen (message));
-  g_autoptr (MimeView) view = mime_view_new (bytes);
+  g_autoptr (MimeView) view = mime_view_new (bytes, FALSE);
   GMimeObject *part = g_mime_message_get_mime_part (mime_view_message (view));
   g_autoptr (GBytes) content = mime_decode_part (GMIME_PART (part));
 

@@ -1,8 +1,11 @@
 /* The guard against what is known to kill or stall GMime, each limit one past itself, and ordinary
  * mail that must pass. The hostile messages are made here and never given to GMime. */
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "mime/guard.h"
+#include "mime/view.h"
 
 static const MimeLimits limits = MIME_LIMITS_DEFAULT;
 
@@ -10,7 +13,8 @@ static MimeProblem
 check (const GString *message)
 {
   MimeProblem problem;
-  gboolean fine = mime_guard_check ((const guint8 *) message->str, message->len, &limits, &problem);
+  gboolean fine
+      = mime_guard_check ((const guint8 *) message->str, message->len, FALSE, &limits, &problem);
 
   g_assert_true (fine == (problem.kind == MIME_PROBLEM_NONE));
   return problem;
@@ -290,6 +294,61 @@ test_texts (void)
     }
 }
 
+/* The resident octets of the mapping at `address`. */
+static gsize
+resident (gconstpointer address)
+{
+  g_autofree gchar *maps = NULL;
+  g_autofree gchar *begins = g_strdup_printf ("%" G_GINTPTR_MODIFIER "x-", (guintptr) address);
+  const gchar *at;
+
+  g_assert_true (g_file_get_contents ("/proc/self/smaps", &maps, NULL, NULL));
+  at = strstr (maps, begins);
+  g_assert_nonnull (at);
+  at = strstr (at, "\nRss:");
+  g_assert_nonnull (at);
+  return (gsize) g_ascii_strtoull (at + strlen ("\nRss:"), NULL, 10) * 1024;
+}
+
+static GBytes *
+map (const GString *message)
+{
+  gint fd = memfd_create ("test", MFD_CLOEXEC);
+  MessageSource source;
+  GBytes *bytes;
+
+  g_assert_cmpint (write (fd, message->str, message->len), ==, (gssize) message->len);
+  source = message_source_from_fd (fd, message->len);
+  bytes = mime_bytes_new (&source, NULL, NULL);
+  g_assert_nonnull (bytes);
+  close (fd);
+  return bytes;
+}
+
+/* Of a big message that is mapped, little stays in memory, in the guard and in GMime; and all of it
+ * is still there to be read. */
+static void
+test_pages (void)
+{
+  g_autoptr (GString) message = g_string_new ("From: a@b\r\nContent-Type: application/pdf\r\n"
+                                              "Content-Transfer-Encoding: base64\r\n\r\n");
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (MimeView) view = NULL;
+  const guint8 *data;
+  gsize length;
+  MimeProblem problem;
+
+  repeat (message, "RnJvbTogYUBiCg0KRnJvbTogYUBiCg0KRnJvbTogYUBiCg0K\r\n", 400000);
+  bytes = map (message);
+  data = g_bytes_get_data (bytes, &length);
+  g_assert_true (mime_guard_check (data, length, TRUE, &limits, &problem));
+  g_assert_cmpuint (resident (data), <, 4 * 1024 * 1024);
+  view = mime_view_new (bytes, TRUE);
+  g_assert_cmpuint (resident (data), <, 4 * 1024 * 1024);
+  g_assert_true (GMIME_IS_PART (g_mime_message_get_mime_part (mime_view_message (view))));
+  g_assert_cmpmem (data, length, message->str, message->len);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -305,6 +364,7 @@ main (int argc, char **argv)
   g_test_add_func ("/mime/guard/comparisons", test_comparisons);
   g_test_add_func ("/mime/guard/header-limits", test_header_limits);
   g_test_add_func ("/mime/guard/nul-and-boundary", test_nul_and_boundary);
+  g_test_add_func ("/mime/guard/pages", test_pages);
   g_test_add_func ("/mime/guard/headers-only", test_headers_only);
   g_test_add_func ("/mime/guard/ordinary", test_ordinary);
   g_test_add_func ("/mime/guard/conversions", test_conversions);

@@ -24,7 +24,7 @@ static void
 open_case (Case *c, GBytes *bytes)
 {
   c->bytes = g_bytes_ref (bytes);
-  c->view = mime_view_new (bytes);
+  c->view = mime_view_new (bytes, FALSE);
   c->splice = mime_splice_new (c->view);
 }
 
@@ -279,7 +279,7 @@ test_no_mime (void)
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     {
       g_autoptr (GBytes) bytes = g_bytes_new (texts[i], strlen (texts[i]));
-      g_autoptr (MimeView) view = mime_view_new (bytes);
+      g_autoptr (MimeView) view = mime_view_new (bytes, FALSE);
       GMimeMessage *message = mime_view_message (view);
 
       g_assert_true (message == NULL || g_mime_message_get_mime_part (message) != NULL);
@@ -345,7 +345,7 @@ replace_leaf (GBytes *bytes, guint index)
   if (mime_splice_replace (c.splice, before->pdata[index], ENTITY, strlen (ENTITY), NULL))
     {
       result = finish (&c);
-      again = mime_view_new (result);
+      again = mime_view_new (result, FALSE);
       after = leaves_of (again);
       g_assert_cmpuint (after->len, ==, before->len);
       for (guint i = 0; i < before->len; i++)
@@ -394,10 +394,10 @@ try_file (const gchar *path, guint *tried, guint *done)
   if (!g_file_get_contents (path, &text, &length, NULL) || length == 0 || length > 1024 * 1024)
     return;
   bytes = to_wire (text, length);
-  if (!mime_guard_check (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), &limits,
+  if (!mime_guard_check (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), FALSE, &limits,
                          &problem))
     return;
-  view = mime_view_new (bytes);
+  view = mime_view_new (bytes, FALSE);
   leaves = leaves_of (view);
   for (guint i = 0; i < MIN (leaves->len, 20); i++)
     {
