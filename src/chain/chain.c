@@ -199,6 +199,13 @@ set_note (GPtrArray **notes, const IpcNote *note)
   g_ptr_array_add (*notes, copy);
 }
 
+void
+chain_state_set_note (ChainState *state, const gchar *name, const gchar *value)
+{
+  const IpcNote note = { (gchar *) name, (gchar *) value };
+  set_note (state->in_message ? &state->message_notes : &state->session_notes, &note);
+}
+
 static void
 take_state (ChainState *state, ChainSlot *slot, IpcRecord *record)
 {
@@ -215,8 +222,10 @@ take_state (ChainState *state, ChainSlot *slot, IpcRecord *record)
       record->descriptor = -1;
     }
   for (guint i = 0; record->notes != NULL && i < record->notes->len; i++)
-    set_note (state->in_message ? &state->message_notes : &state->session_notes,
-              record->notes->pdata[i]);
+    {
+      const IpcNote *note = record->notes->pdata[i];
+      chain_state_set_note (state, note->name, note->value);
+    }
 }
 
 static void

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/condition.h"
+#include "config/config.h"
 #include "ipc/record.h"
 #include "ipc/request.h"
 
@@ -35,6 +36,13 @@ typedef struct
   ChainFilter *filters;
   guint32 hooks; /* of all filters together */
 } Chain;
+
+/* The chain of a listener. `facts` tells what the module of config->filters' nth told; names and
+ * conditions are the configuration's and have to outlive the chain. */
+void chain_init (Chain *chain, const ConfigListener *listener,
+                 const IpcFilterFacts *(*facts) (gconstpointer data, guint nth),
+                 gconstpointer data);
+void chain_clear (Chain *chain);
 
 typedef enum
 {
@@ -77,6 +85,9 @@ chain_wants (const Chain *chain, guint32 hook_bits)
 {
   return (chain->hooks & hook_bits) != 0;
 }
+
+/* As if a filter had set it: of the message once that has begun. */
+void chain_state_set_note (ChainState *state, const gchar *name, const gchar *value);
 
 /* What conditions are held against: who the client is and what is in its envelope, as the session
  * knows it now; `recipient` at RCPT alone. Strings are borrowed until the run is over; notes are

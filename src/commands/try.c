@@ -253,26 +253,10 @@ run_session (Try *try)
 
 /* ---- What to run on what ---- */
 
-static void
-build_chain (Chain *chain, const ConfigListener *listener, const WorkerModules *modules)
+static const IpcFilterFacts *
+facts_of (gconstpointer modules, guint nth)
 {
-  chain->n_filters = listener->n_filters;
-  chain->filters = g_new0 (ChainFilter, listener->n_filters);
-  for (guint i = 0; i < listener->n_filters; i++)
-    {
-      const ConfigFilter *filter = listener->filters[i];
-      const IpcFilterFacts *facts = &worker_modules_nth (modules, filter->index)->facts;
-
-      chain->filters[i] = (ChainFilter){ .name = filter->name,
-                                         .hooks = facts->hooks,
-                                         .edits = facts->edits,
-                                         .state_size = facts->state_size,
-                                         .timeout = filter->timeout * 1000,
-                                         .on_failure = (ChainOnFailure) filter->on_failure,
-                                         .enforce = filter->enforce,
-                                         .only_if = filter->conditions };
-      chain->hooks |= facts->hooks;
-    }
+  return &worker_modules_nth (modules, nth)->facts;
 }
 
 static const ConfigListener *
@@ -354,7 +338,7 @@ run_chain (const Options *options, const Config *config, const WorkerModules *mo
   if (listener->n_filters == 0)
     try_report_remark (try.report, "listener \"%s\" has no filters: nothing looks at the message",
                        listener->name);
-  build_chain (&try.chain, listener, modules);
+  chain_init (&try.chain, listener, facts_of, modules);
   try.state = chain_state_new (&try.chain);
   try.worker = try_worker_new (config, modules);
   try.request = (IpcRequest){ .listener = listener->index,
@@ -369,7 +353,7 @@ run_chain (const Options *options, const Config *config, const WorkerModules *mo
   run_session (&try);
   try_worker_free (try.worker);
   chain_state_free (try.state);
-  g_free (try.chain.filters);
+  chain_clear (&try.chain);
   try_report_finish (try.report, try.status);
   return try.status;
 }

@@ -2,33 +2,10 @@
  * limits. */
 #include "gateway/session.h"
 
-static ChainFilter
-chain_filter (const ConfigFilter *filter, const IpcFilterFacts *facts)
+static const IpcFilterFacts *
+facts_of (gconstpointer facts, guint nth)
 {
-  return (ChainFilter){ .name = filter->name,
-                        .hooks = facts->hooks,
-                        .edits = facts->edits,
-                        .state_size = facts->state_size,
-                        .timeout = filter->timeout * 1000,
-                        .on_failure = (ChainOnFailure) filter->on_failure,
-                        .enforce = filter->enforce,
-                        .only_if = filter->conditions };
-}
-
-static void
-build_chain (GatewayListener *listener, const GArray *facts)
-{
-  const ConfigListener *config = listener->listener;
-  Chain *chain = &listener->chain;
-  chain->n_filters = config->n_filters;
-  chain->filters = g_new0 (ChainFilter, config->n_filters);
-  for (guint i = 0; i < config->n_filters; i++)
-    {
-      const ConfigFilter *filter = config->filters[i];
-      chain->filters[i]
-          = chain_filter (filter, &g_array_index (facts, IpcFilterFacts, filter->index));
-      chain->hooks |= chain->filters[i].hooks;
-    }
+  return &g_array_index ((const GArray *) facts, IpcFilterFacts, nth);
 }
 
 static void
@@ -85,7 +62,7 @@ gateway_listener_new (const Config *config, const ConfigListener *listener, cons
   GatewayListener *shared = g_new0 (GatewayListener, 1);
   shared->config = config;
   shared->listener = listener;
-  build_chain (shared, facts);
+  chain_init (&shared->chain, listener, facts_of, facts);
   shared->limits = (SmtpServerLimits){
     .message_size = listener->message_size != 0 ? listener->message_size : config->message_size,
     .recipients = config->recipients,
@@ -110,7 +87,7 @@ gateway_listener_free (GatewayListener *listener)
 {
   if (listener == NULL)
     return;
-  g_free (listener->chain.filters);
+  chain_clear (&listener->chain);
   g_array_unref (listener->commands);
   g_free (listener->announced);
   g_free (listener);
