@@ -5,7 +5,9 @@
 
 #include <glib/gstdio.h>
 
-#include "harness.h"
+#include <mailweir/test.h>
+
+#include "pages.h"
 #include "store.h"
 
 #define MESSAGE "From: a@b\r\nMessage-ID: <one@b>\r\n\r\nbody\r\n.\r\n\r\n"
@@ -14,7 +16,7 @@ typedef struct
 {
   char *parent;
   char *maildir;
-  Harness *harness;
+  WeirTest *harness;
 } Archive;
 
 static Archive
@@ -26,7 +28,7 @@ archive_new (const char *options)
   archive.maildir = g_build_filename (archive.parent, "mail", NULL);
   filter = g_strdup_printf ("filter \"f\" { module = \"archive\"\nmaildir = \"%s\"\n%s\n}",
                             archive.maildir, options);
-  archive.harness = harness_new ("\"f\"", filter);
+  archive.harness = weir_test_new ("\"f\"", filter);
   return archive;
 }
 
@@ -48,7 +50,7 @@ remove_tree (const char *path)
 static void
 archive_clear (Archive *archive)
 {
-  harness_free (archive->harness);
+  weir_test_free (archive->harness);
   remove_tree (archive->parent);
   g_free (archive->parent);
   g_free (archive->maildir);
@@ -58,20 +60,20 @@ static void
 put (Archive *archive, const char *message, const char *recipients)
 {
   g_auto (GStrv) list = g_strsplit (recipients, " ", -1);
-  g_autoptr (HarnessResult) result = harness_run_envelope (
+  g_autoptr (WeirTestResult) result = weir_test_run_envelope (
       archive->harness, message, strlen (message), "a@b", (const char *const *) list);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_cmpuint (result->n_edits, ==, 0);
 }
 
 static void
 over (Archive *archive, guint code, const char *text)
 {
-  g_autoptr (HarnessResult) result
-      = harness_run_hook (archive->harness, "message_over", text, code);
+  g_autoptr (WeirTestResult) result
+      = weir_test_run_hook (archive->harness, "message_over", text, code);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
 }
 
 /* The files of a folder; the last one's path in `path`, which may be NULL. */
@@ -296,8 +298,8 @@ test_failing (void)
 
   g_assert_cmpint (g_mkdir (archive.maildir, 0700), ==, 0);
   g_assert_true (g_file_set_contents (tmp, "in the way", -1, NULL));
-  g_autoptr (HarnessResult) result = harness_run (archive.harness, MESSAGE, strlen (MESSAGE));
-  g_assert_cmpint (result->verdict, ==, HARNESS_FAILED);
+  g_autoptr (WeirTestResult) result = weir_test_run (archive.harness, MESSAGE, strlen (MESSAGE));
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_FAILED);
   over (&archive, 451, "later");
   g_assert_cmpuint (count (&archive, "new", NULL), ==, 0);
   archive_clear (&archive);
@@ -342,7 +344,7 @@ test_load_errors (void)
     {
       g_autofree char *filter
           = g_strdup_printf ("filter \"f\" { module = \"archive\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
 
       g_assert_nonnull (errors);
       if (strstr (errors, bad[i][1]) == NULL)
@@ -355,13 +357,13 @@ static void
 test_page (void)
 {
   Archive archive = archive_new ("");
-  g_autofree char *page = harness_page_config (FILTER_SOURCE "/README.md");
+  g_autofree char *page = pages_config (FILTER_SOURCE "/README.md");
   g_autoptr (GString) config = g_string_new (page);
 
   g_assert_cmpuint (g_string_replace (config, "/var/lib/mailweir/archive", archive.maildir, 0), ==,
                     1);
-  harness_free (archive.harness);
-  archive.harness = harness_new ("\"copies\"", config->str);
+  weir_test_free (archive.harness);
+  archive.harness = weir_test_new ("\"copies\"", config->str);
   put (&archive, MESSAGE, "c@d");
   check_counts (&archive, 1, 1);
   archive_clear (&archive);

@@ -15,10 +15,10 @@ test_archive_formats (void)
     {
       g_autoptr (GByteArray) evil = make_one (make, "evil.exe", "MZ", 2);
       g_autoptr (GByteArray) good = make_one (make, "good.txt", "ok", 2);
-      g_autoptr (HarnessResult) refused = run_attachment (DENY, made_names[make], evil);
-      g_autoptr (HarnessResult) off
+      g_autoptr (WeirTestResult) refused = run_attachment (DENY, made_names[make], evil);
+      g_autoptr (WeirTestResult) off
           = run_attachment (DENY "archives = false", made_names[make], evil);
-      g_autoptr (HarnessResult) passed
+      g_autoptr (WeirTestResult) passed
           = run_attachment (DENY, make == MAKE_GZ ? "good.txt.gz" : made_names[make], good);
 
       assert_reason (refused, "extension exe of a file in it", made_names[make]);
@@ -46,8 +46,8 @@ test_archive_names (void)
     {
       g_autoptr (GByteArray) zip = make_one (MAKE_ZIP, tricks[i], "MZ", 2);
       g_autoptr (GByteArray) tar = make_one (MAKE_TAR_GZ, tricks[i], "MZ", 2);
-      g_autoptr (HarnessResult) first = run_attachment (DENY, "a.zip", zip);
-      g_autoptr (HarnessResult) second = run_attachment (DENY, "a.tgz", tar);
+      g_autoptr (WeirTestResult) first = run_attachment (DENY, "a.zip", zip);
+      g_autoptr (WeirTestResult) second = run_attachment (DENY, "a.tgz", tar);
 
       assert_reason (first, "of a file in it", tricks[i]);
       assert_reason (second, "of a file in it", tricks[i]);
@@ -67,7 +67,7 @@ test_archive_nested (void)
         g_autoptr (GByteArray) middle
             = make_one (MAKE_TAR_GZ, inner_names[i], inner->data, inner->len);
         g_autoptr (GByteArray) outer = make_one (make, "middle.tgz", middle->data, middle->len);
-        g_autoptr (HarnessResult) result
+        g_autoptr (WeirTestResult) result
             = run_attachment (DENY "encrypted = \"reject\"", made_names[make], outer);
 
         assert_reason (result,
@@ -109,16 +109,16 @@ test_archive_encrypted (void)
   g_autoptr (GByteArray) zip = make_one (MAKE_ZIP_ENCRYPTED, "a.txt", "secret", 6);
   g_autoptr (GByteArray) contents = from_hex (SEALED_CONTENTS);
   g_autoptr (GByteArray) names = from_hex (SEALED_NAMES);
-  g_autoptr (HarnessResult) zip_refused
+  g_autoptr (WeirTestResult) zip_refused
       = run_attachment (DENY "encrypted = \"reject\"", "a.zip", zip);
-  g_autoptr (HarnessResult) zip_passed = run_attachment (DENY, "a.zip", zip);
-  g_autoptr (HarnessResult) contents_refused
+  g_autoptr (WeirTestResult) zip_passed = run_attachment (DENY, "a.zip", zip);
+  g_autoptr (WeirTestResult) contents_refused
       = run_attachment (DENY "encrypted = \"reject\"", "a.7z", contents);
-  g_autoptr (HarnessResult) contents_passed = run_attachment (DENY, "a.7z", contents);
-  g_autoptr (HarnessResult) names_refused = run_attachment (DENY, "a.7z", names);
-  g_autoptr (HarnessResult) names_kept
+  g_autoptr (WeirTestResult) contents_passed = run_attachment (DENY, "a.7z", contents);
+  g_autoptr (WeirTestResult) names_refused = run_attachment (DENY, "a.7z", names);
+  g_autoptr (WeirTestResult) names_kept
       = run_attachment (DENY "encrypted-names = \"quarantine\"", "a.7z", names);
-  g_autoptr (HarnessResult) names_passed
+  g_autoptr (WeirTestResult) names_passed
       = run_attachment (DENY "encrypted-names = \"pass\"", "a.7z", names);
 
   assert_reason (zip_refused, "encrypted: a.txt in it", "zip");
@@ -126,7 +126,7 @@ test_archive_encrypted (void)
   assert_reason (contents_refused, "encrypted: a.txt in it", "7z");
   assert_passes (contents_passed, "7z");
   assert_reason (names_refused, "encrypted-names", "7z names");
-  g_assert_cmpint (names_kept->verdict, ==, HARNESS_QUARANTINED);
+  g_assert_cmpint (names_kept->verdict, ==, WEIR_TEST_QUARANTINED);
   assert_passes (names_passed, "7z names");
 }
 
@@ -137,14 +137,14 @@ test_archive_broken (void)
   g_autofree char *noise = g_malloc (5000);
   static const guint8 arj[] = { 0x60, 0xea, 0x29, 0, 0x1e, 0, 0, 0 };
   g_autoptr (GByteArray) unknown = g_byte_array_new ();
-  g_autoptr (HarnessResult) result = NULL;
+  g_autoptr (WeirTestResult) result = NULL;
 
   for (guint i = 0; i < 5000; i++)
     noise[i] = (char) (i * i * 31 >> 3);
   for (guint i = 0; i < G_N_ELEMENTS (makes); i++)
     {
       g_autoptr (GByteArray) data = make_one (makes[i], "good.txt", noise, 5000);
-      g_autoptr (HarnessResult) cut = NULL, ignored = NULL;
+      g_autoptr (WeirTestResult) cut = NULL, ignored = NULL;
 
       g_byte_array_set_size (data, data->len / 2);
       cut = run_attachment (DENY, made_names[makes[i]], data);
@@ -203,7 +203,7 @@ test_archive_zip_headers (void)
   for (guint i = 0; i < G_N_ELEMENTS (all); i++)
     {
       g_autofree char *what = g_strdup_printf ("header %u", i);
-      g_autoptr (HarnessResult) result
+      g_autoptr (WeirTestResult) result
           = run_attachment (DENY "broken-archive = \"pass\"", "a.zip", all[i]);
 
       assert_reason (result, "extension exe of a file in it", what);
@@ -216,8 +216,8 @@ test_archive_disguised (void)
 {
   g_autoptr (GByteArray) zip = make_one (MAKE_ZIP, "evil.exe", "MZ", 2);
   g_autoptr (GByteArray) prefixed = g_byte_array_new ();
-  g_autoptr (HarnessResult) renamed = run_attachment (DENY, "photo.jpg", zip);
-  g_autoptr (HarnessResult) behind = NULL, quoted = NULL;
+  g_autoptr (WeirTestResult) renamed = run_attachment (DENY, "photo.jpg", zip);
+  g_autoptr (WeirTestResult) behind = NULL, quoted = NULL;
   g_autoptr (GString) message
       = g_string_new ("Content-Type: a/b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
 
@@ -238,9 +238,9 @@ test_archive_allow (void)
   static const char options[] = "allow = [\"zip\", \"docx\", \"pdf\"]\n";
   g_autoptr (GByteArray) good = make_one (MAKE_ZIP, "a/b.pdf", "%PDF", 4);
   g_autoptr (GByteArray) bad = make_one (MAKE_ZIP, "a/b.xyz", "%PDF", 4);
-  g_autoptr (HarnessResult) passed = run_attachment (options, "a.zip", good);
-  g_autoptr (HarnessResult) refused = run_attachment (options, "a.zip", bad);
-  g_autoptr (HarnessResult) document = run_attachment (options, "a.docx", bad);
+  g_autoptr (WeirTestResult) passed = run_attachment (options, "a.zip", good);
+  g_autoptr (WeirTestResult) refused = run_attachment (options, "a.zip", bad);
+  g_autoptr (WeirTestResult) document = run_attachment (options, "a.docx", bad);
 
   assert_passes (passed, "on the list");
   assert_reason (refused, "a file in it that is not on the list", "not on the list");
@@ -258,6 +258,6 @@ test_readme (void)
   start = strstr (text, "```\n") + strlen ("```\n");
   end = strstr (start, "```");
   *end = '\0';
-  errors = harness_load_errors ("\"no-executables\"", start);
+  errors = weir_test_load_errors ("\"no-executables\"", start);
   g_assert_cmpstr (errors, ==, NULL);
 }

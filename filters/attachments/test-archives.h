@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-#include "harness.h"
+#include <mailweir/test.h>
 
 typedef enum
 {
@@ -39,10 +39,10 @@ GByteArray *make_one (Make make, const char *name, const void *data, gsize lengt
 /* A message with one attachment in base64. Caller frees. */
 char *make_message (const char *name, const GByteArray *data);
 /* Runs the filter with these options on such a message; caller frees. */
-HarnessResult *run_attachment (const char *options, const char *name, const GByteArray *data);
+WeirTestResult *run_attachment (const char *options, const char *name, const GByteArray *data);
 /* Fails the test unless it was refused for a reason with this in it. */
-void assert_reason (const HarnessResult *result, const char *reason, const char *what);
-void assert_passes (const HarnessResult *result, const char *what);
+void assert_reason (const WeirTestResult *result, const char *reason, const char *what);
+void assert_passes (const WeirTestResult *result, const char *what);
 
 /* The tests in test-archives.c, test-bombs.c and test-office.c. */
 void test_readme (void);

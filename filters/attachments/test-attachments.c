@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "pages.h"
 #include "decode.h"
 #include "test-archives.h"
 #include "test-attachments.h"
@@ -25,43 +26,43 @@
   "M                    0    %!%  !, 0                  X     L!\n"                                \
   "8                                \n"
 
-HarnessResult *
+WeirTestResult *
 run_bytes (const char *options, const char *message, gsize length)
 {
   g_autofree char *filter
       = g_strdup_printf ("filter \"f\" { module = \"attachments\"\n%s\n}", options);
-  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
+  g_autoptr (WeirTest) harness = weir_test_new ("\"f\"", filter);
 
-  return harness_run (harness, message, length);
+  return weir_test_run (harness, message, length);
 }
 
-HarnessResult *
+WeirTestResult *
 run (const char *options, const char *message)
 {
-  g_autofree char *wire = harness_crlf (message);
+  g_autofree char *wire = weir_test_crlf (message);
 
   return run_bytes (options, wire, strlen (wire));
 }
 
 void
-assert_refused (const HarnessResult *result, const char *what)
+assert_refused (const WeirTestResult *result, const char *what)
 {
-  if (result->verdict == HARNESS_REFUSED && g_str_has_prefix (result->reply, "550 5.7.1 "))
+  if (result->verdict == WEIR_TEST_REFUSED && g_str_has_prefix (result->reply, "550 5.7.1 "))
     return;
   g_test_message ("verdict %d, reply %s: %s", result->verdict, result->reply, what);
   g_test_fail ();
 }
 
 void
-check_harmless (Harness *harness, const char *message)
+check_harmless (WeirTest *harness, const char *message)
 {
-  g_autofree char *wire = harness_crlf (message);
-  g_autoptr (HarnessResult) result = harness_run (harness, wire, strlen (wire));
+  g_autofree char *wire = weir_test_crlf (message);
+  g_autoptr (WeirTestResult) result = weir_test_run (harness, wire, strlen (wire));
 
-  if (result->verdict != HARNESS_PASS)
+  if (result->verdict != WEIR_TEST_PASS)
     g_error ("verdict %d, reply %s: %s", result->verdict, result->reply, message);
   g_assert_cmpuint (result->n_edits, ==, 0);
-  harness_assert_message (result, wire, strlen (wire));
+  weir_test_assert_message (result, wire, strlen (wire));
 }
 
 /* ---- Structure ---- */
@@ -116,13 +117,13 @@ static const char *const structures[] = {
 static void
 test_structures (void)
 {
-  g_autoptr (Harness) harness
-      = harness_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY "}");
+  g_autoptr (WeirTest) harness
+      = weir_test_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY "}");
 
   for (guint i = 0; i < G_N_ELEMENTS (structures); i++)
     {
-      g_autofree char *wire = harness_crlf (structures[i]);
-      g_autoptr (HarnessResult) result = harness_run (harness, wire, strlen (wire));
+      g_autofree char *wire = weir_test_crlf (structures[i]);
+      g_autoptr (WeirTestResult) result = weir_test_run (harness, wire, strlen (wire));
 
       assert_refused (result, structures[i]);
     }
@@ -131,7 +132,7 @@ test_structures (void)
 static char *
 wrap_base64 (const char *fields, const char *inner)
 {
-  g_autofree char *wire = harness_crlf (inner);
+  g_autofree char *wire = weir_test_crlf (inner);
   g_autofree char *encoded = g_base64_encode ((const guchar *) wire, strlen (wire));
 
   return g_strconcat (fields, "\nContent-Transfer-Encoding: base64\n\n", encoded, "\n", NULL);
@@ -149,8 +150,8 @@ test_encoded_messages (void)
     {
       g_autofree char *once = wrap_base64 (fields[i], "Subject: x\n\n--a\n" EVIL "--a--\n");
       g_autofree char *twice = wrap_base64 ("Content-Type: message/rfc822", once);
-      g_autoptr (HarnessResult) first = run (DENY, once);
-      g_autoptr (HarnessResult) second = run (DENY, twice);
+      g_autoptr (WeirTestResult) first = run (DENY, once);
+      g_autoptr (WeirTestResult) second = run (DENY, twice);
 
       assert_refused (first, once);
       assert_refused (second, twice);
@@ -170,13 +171,13 @@ test_nesting_limit (void)
       message = g_steal_pointer (&outer);
       if (i == 9)
         {
-          g_autoptr (HarnessResult) ten = run (DENY, message);
+          g_autoptr (WeirTestResult) ten = run (DENY, message);
 
-          g_assert_cmpint (ten->verdict, ==, HARNESS_PASS);
+          g_assert_cmpint (ten->verdict, ==, WEIR_TEST_PASS);
         }
     }
   {
-    g_autoptr (HarnessResult) twenty = run (DENY, message);
+    g_autoptr (WeirTestResult) twenty = run (DENY, message);
 
     assert_refused (twenty, "too deep");
     g_assert_nonnull (strstr (twenty->reply, "too much to look at"));
@@ -193,12 +194,12 @@ test_nul (void)
       = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n"
         "Content-Disposition: attachment; filename=\"evil.exe\0.txt\"\r\n\r\nMZ\r\n"
         "--a--\r\n";
-  g_autoptr (HarnessResult) first = run_bytes (DENY, name, sizeof (name) - 1);
-  g_autoptr (HarnessResult) second = run_bytes (DENY, inside, sizeof (inside) - 1);
+  g_autoptr (WeirTestResult) first = run_bytes (DENY, name, sizeof (name) - 1);
+  g_autoptr (WeirTestResult) second = run_bytes (DENY, inside, sizeof (inside) - 1);
 
   /* The host may refuse a NUL in a field by itself; it must not pass. */
-  g_assert_cmpint (first->verdict, ==, HARNESS_REFUSED);
-  g_assert_cmpint (second->verdict, ==, HARNESS_REFUSED);
+  g_assert_cmpint (first->verdict, ==, WEIR_TEST_REFUSED);
+  g_assert_cmpint (second->verdict, ==, WEIR_TEST_REFUSED);
 }
 
 static const char *const fine[] = {
@@ -221,7 +222,7 @@ static const char *const fine[] = {
 static void
 test_fine (void)
 {
-  g_autoptr (Harness) harness = harness_new (
+  g_autoptr (WeirTest) harness = weir_test_new (
       "\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY TYPES "action = \"strip\" }");
 
   for (guint i = 0; i < G_N_ELEMENTS (fine); i++)
@@ -242,7 +243,7 @@ test_types (void)
   for (guint i = 0; i < G_N_ELEMENTS (declared); i++)
     {
       g_autofree char *message = g_strconcat (declared[i], "\n\nx\n", NULL);
-      g_autoptr (HarnessResult) result = run (TYPES, message);
+      g_autoptr (WeirTestResult) result = run (TYPES, message);
 
       assert_refused (result, message);
     }
@@ -270,11 +271,11 @@ test_detected (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
     {
-      g_autoptr (HarnessResult) result = run (TYPES, messages[i]);
-      g_autoptr (HarnessResult) off = run (TYPES "detect = false", messages[i]);
+      g_autoptr (WeirTestResult) result = run (TYPES, messages[i]);
+      g_autoptr (WeirTestResult) off = run (TYPES "detect = false", messages[i]);
 
       assert_refused (result, messages[i]);
-      g_assert_cmpint (off->verdict, ==, HARNESS_PASS);
+      g_assert_cmpint (off->verdict, ==, WEIR_TEST_PASS);
     }
 }
 
@@ -287,15 +288,16 @@ test_detected (void)
 static void
 test_strip (void)
 {
-  g_autofree char *before = harness_crlf (BEFORE);
-  g_autofree char *after = harness_crlf (AFTER);
-  g_autoptr (HarnessResult) result = run (DENY "action = \"strip\" note = \"gone: %s!\"", BEFORE
-                                          "Content-Type: x/y; name=\"evil\u202e.exe\"\n\nMZ" AFTER);
+  g_autofree char *before = weir_test_crlf (BEFORE);
+  g_autofree char *after = weir_test_crlf (AFTER);
+  g_autoptr (WeirTestResult) result
+      = run (DENY "action = \"strip\" note = \"gone: %s!\"",
+             BEFORE "Content-Type: x/y; name=\"evil\u202e.exe\"\n\nMZ" AFTER);
   gsize size;
   const char *bytes = g_bytes_get_data (result->message, &size);
   g_autofree char *text = g_strndup (bytes, size);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_true (g_str_has_prefix (text, before));
   g_assert_true (g_str_has_suffix (text, after));
   g_assert_nonnull (strstr (text, "gone: evil?.exe!"));
@@ -307,7 +309,7 @@ test_strip (void)
 static void
 test_finding_is_told_once (void)
 {
-  g_autoptr (HarnessResult) result
+  g_autoptr (WeirTestResult) result
       = run (DENY, BEFORE "Content-Type: x/y; name=\"a.exe\"\n"
                           "Content-Disposition: attachment; filename=\"a.exe\"\n\nMZ" AFTER);
 
@@ -318,7 +320,7 @@ test_finding_is_told_once (void)
 static void
 test_strip_several (void)
 {
-  g_autoptr (HarnessResult) result
+  g_autoptr (WeirTestResult) result
       = run (DENY "action = \"strip\"",
              "Content-Type: multipart/mixed; boundary=x\n\n--x\n" EVIL "--x\n\nkeep\n--x\n"
              "Content-Type: message/rfc822\n\nContent-Type: multipart/mixed; boundary=y\n\n--y\n"
@@ -326,16 +328,16 @@ test_strip_several (void)
   g_autofree char *text
       = g_strndup (g_bytes_get_data (result->message, NULL), g_bytes_get_size (result->message));
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_null (strstr (text, "MZ"));
   g_assert_nonnull (strstr (text, "evil.exe"));
   g_assert_nonnull (strstr (text, "b.scr"));
   g_assert_nonnull (strstr (text, "keep\r\n"));
   g_assert_nonnull (strstr (text, "keep too\r\n"));
   {
-    g_autoptr (HarnessResult) again = run_bytes (DENY "action = \"strip\"", text, strlen (text));
+    g_autoptr (WeirTestResult) again = run_bytes (DENY "action = \"strip\"", text, strlen (text));
 
-    g_assert_cmpint (again->verdict, ==, HARNESS_PASS);
+    g_assert_cmpint (again->verdict, ==, WEIR_TEST_PASS);
     g_assert_cmpuint (again->n_edits, ==, 0);
   }
 }
@@ -343,12 +345,12 @@ test_strip_several (void)
 static void
 test_strip_whole_message (void)
 {
-  g_autoptr (HarnessResult) result = run (
+  g_autoptr (WeirTestResult) result = run (
       DENY "action = \"strip\"", "From: a@b\nContent-Type: a/b; name=evil.exe\nSubject: s\n\nMZ\n");
   g_autofree char *text
       = g_strndup (g_bytes_get_data (result->message, NULL), g_bytes_get_size (result->message));
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_null (strstr (text, "MZ"));
   g_assert_true (g_str_has_prefix (text, "From: a@b\r\n"));
   g_assert_nonnull (strstr (text, "Subject: s\r\n"));
@@ -358,7 +360,7 @@ test_strip_whole_message (void)
 static void
 test_strip_hidden (void)
 {
-  g_autoptr (HarnessResult) result
+  g_autoptr (WeirTestResult) result
       = run (DENY "action = \"strip\"",
              "Content-Type: multipart/mixed; boundary=x\n\n--x\n" EVIL "--x--\n\n--x\n" EVIL);
 
@@ -368,18 +370,18 @@ test_strip_hidden (void)
 static void
 test_quarantine (void)
 {
-  g_autoptr (HarnessResult) result = run (DENY "action = \"quarantine\"", EVIL);
+  g_autoptr (WeirTestResult) result = run (DENY "action = \"quarantine\"", EVIL);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_QUARANTINED);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_QUARANTINED);
   g_assert_cmpstr (result->reply, ==, "attachment \"evil.exe\": extension exe");
 }
 
 static void
 test_reply (void)
 {
-  g_autoptr (HarnessResult) ours = run (DENY, EVIL);
-  g_autoptr (HarnessResult) theirs = run (DENY "reply = \"no %s, %d %n\"", EVIL);
-  g_autoptr (HarnessResult) clean
+  g_autoptr (WeirTestResult) ours = run (DENY, EVIL);
+  g_autoptr (WeirTestResult) theirs = run (DENY "reply = \"no %s, %d %n\"", EVIL);
+  g_autoptr (WeirTestResult) clean
       = run (DENY, "Content-Type: a/b; name=\"x\r\n 250 ok\u202e\t%s.exe\"\n\n");
 
   g_assert_cmpstr (ours->reply, ==,
@@ -411,7 +413,7 @@ test_load_errors (void)
     {
       g_autofree char *filter
           = g_strdup_printf ("filter \"f\" { module = \"attachments\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
 
       g_assert_nonnull (errors);
       if (strstr (errors, bad[i][1]) == NULL)
@@ -431,10 +433,10 @@ test_too_many_parameters (void)
   {
     g_autofree char *at = g_strconcat (message->str, "\n\n", NULL);
     g_autofree char *over = g_strconcat (message->str, ";\n name*200=x\n\n", NULL);
-    g_autoptr (HarnessResult) fits = run (DENY, at);
-    g_autoptr (HarnessResult) refused = run (DENY, over);
+    g_autoptr (WeirTestResult) fits = run (DENY, at);
+    g_autoptr (WeirTestResult) refused = run (DENY, over);
 
-    g_assert_cmpint (fits->verdict, ==, HARNESS_PASS);
+    g_assert_cmpint (fits->verdict, ==, WEIR_TEST_PASS);
     assert_refused (refused, "201 parameters");
   }
 }
@@ -444,12 +446,12 @@ static void
 test_budget (void)
 {
   g_autoptr (GString) message = g_string_new ("Content-Type: multipart/mixed\n\n");
-  g_autoptr (HarnessResult) result = NULL;
+  g_autoptr (WeirTestResult) result = NULL;
 
   for (guint i = 0; i < 40000; i++)
     g_string_append (message, "Content-Type: a/b\nContent-Transfer-Encoding: x\n\n");
   result = run (DENY, message->str);
-  g_assert_cmpint (result->verdict, ==, HARNESS_REFUSED);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_REFUSED);
 }
 
 /* Each charset wants a converter, and there are so many for a message. */
@@ -459,14 +461,14 @@ test_charset_budget (void)
   for (guint count = 32; count <= 33; count++)
     {
       g_autoptr (GString) message = g_string_new ("Content-Type: x/y; name=\"");
-      g_autoptr (HarnessResult) result = NULL;
+      g_autoptr (WeirTestResult) result = NULL;
 
       for (guint i = 0; i < count; i++)
         g_string_append_printf (message, "=?x-%u?B?YQ==?= ", i);
       g_string_append (message, "\"\n\n\n");
       result = run (DENY, message->str);
       if (count == 32)
-        g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+        g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
       else
         g_assert_nonnull (strstr (result->reply, "too much to look at"));
     }
@@ -475,24 +477,24 @@ test_charset_budget (void)
 static void
 check_corpus_file (const char *path, const char *message, gsize length, gpointer data)
 {
-  g_autoptr (HarnessResult) result = NULL;
+  g_autoptr (WeirTestResult) result = NULL;
 
   g_test_message ("%s", path);
-  result = harness_run (data, message, length);
-  g_assert_cmpint (result->verdict, !=, HARNESS_FAILED);
+  result = weir_test_run (data, message, length);
+  g_assert_cmpint (result->verdict, !=, WEIR_TEST_FAILED);
 }
 
 static void
 test_corpus (void)
 {
-  g_autoptr (Harness) harness = harness_new (
+  g_autoptr (WeirTest) harness = weir_test_new (
       "\"f\", \"g\"",
       "filter \"f\" { module = \"attachments\" deny = [\"exe\", \"zip\", \"doc\", \"txt\"]\n"
       "deny-types = [\"image/*\"] action = \"strip\" timeout = 60s }\n"
       "filter \"g\" { module = \"headers\" remove = [\"X-*\"] replace = [\"Subject: s\"]\n"
       "rewrite-headers = [\"*@* => *@*.test\"] }");
 
-  if (!harness_corpus (check_corpus_file, harness))
+  if (!pages_corpus (check_corpus_file, harness))
     g_test_skip ("MAILWEIR_CORPUS is no folder");
 }
 

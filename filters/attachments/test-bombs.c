@@ -16,13 +16,13 @@ test_limit_depth (void)
     {
       g_autofree char *fits = g_strdup_printf (DENY TIME "archive-depth = %u", depth);
       g_autofree char *less = g_strdup_printf (DENY TIME "archive-depth = %u", depth - 1);
-      g_autoptr (HarnessResult) passed = run_attachment (fits, "a.zip", data);
+      g_autoptr (WeirTestResult) passed = run_attachment (fits, "a.zip", data);
       GByteArray *outer = NULL;
 
       assert_passes (passed, fits);
       if (depth > 1)
         {
-          g_autoptr (HarnessResult) refused = run_attachment (less, "a.zip", data);
+          g_autoptr (WeirTestResult) refused = run_attachment (less, "a.zip", data);
 
           assert_reason (refused, "archive-limit depth", less);
         }
@@ -55,9 +55,9 @@ test_limit_members (void)
     {
       g_autoptr (GByteArray) fits = make_many (makes[i], 20);
       g_autoptr (GByteArray) over = make_many (makes[i], 21);
-      g_autoptr (HarnessResult) passed
+      g_autoptr (WeirTestResult) passed
           = run_attachment (DENY TIME "archive-members = 20", "a", fits);
-      g_autoptr (HarnessResult) refused
+      g_autoptr (WeirTestResult) refused
           = run_attachment (DENY TIME "archive-members = 20", "a", over);
 
       assert_passes (passed, "20 members");
@@ -75,9 +75,9 @@ test_limit_size (void)
     {
       g_autoptr (GByteArray) fits = make_one (makes[i], "a.txt", zeros, 1000);
       g_autoptr (GByteArray) over = make_one (makes[i], "a.txt", zeros, 2000);
-      g_autoptr (HarnessResult) passed
+      g_autoptr (WeirTestResult) passed
           = run_attachment (DENY TIME "archive-size = 1999", "a", fits);
-      g_autoptr (HarnessResult) refused
+      g_autoptr (WeirTestResult) refused
           = run_attachment (DENY TIME "archive-size = 1999", "a", over);
 
       assert_passes (passed, "1000 octets");
@@ -92,9 +92,9 @@ test_limit_ratio (void)
   g_autofree guint8 *zeros = g_malloc0 (20 << 20);
   g_autoptr (GByteArray) small = make_one (MAKE_TAR_GZ, "a.txt", zeros, 10 << 20);
   g_autoptr (GByteArray) large = make_one (MAKE_TAR_GZ, "a.txt", zeros, 20 << 20);
-  g_autoptr (HarnessResult) passed = run_attachment (DENY TIME, "a.tgz", small);
-  g_autoptr (HarnessResult) refused = run_attachment (DENY TIME, "a.tgz", large);
-  g_autoptr (HarnessResult) wider
+  g_autoptr (WeirTestResult) passed = run_attachment (DENY TIME, "a.tgz", small);
+  g_autoptr (WeirTestResult) refused = run_attachment (DENY TIME, "a.tgz", large);
+  g_autoptr (WeirTestResult) wider
       = run_attachment (DENY TIME "archive-ratio = 2000", "a.tgz", large);
 
   assert_passes (passed, "10 MB");
@@ -109,8 +109,8 @@ test_limit_nested (void)
   g_autoptr (GByteArray) outer = make_one (MAKE_TAR, "inner.zip", inner->data, inner->len);
   g_autofree char *fits = g_strdup_printf (DENY TIME "archive-nested = %u", inner->len);
   g_autofree char *less = g_strdup_printf (DENY TIME "archive-nested = %u", inner->len - 1);
-  g_autoptr (HarnessResult) passed = run_attachment (fits, "a.tar", outer);
-  g_autoptr (HarnessResult) refused = run_attachment (less, "a.tar", outer);
+  g_autoptr (WeirTestResult) passed = run_attachment (fits, "a.tar", outer);
+  g_autoptr (WeirTestResult) refused = run_attachment (less, "a.tar", outer);
 
   assert_passes (passed, fits);
   assert_reason (refused, "archive-limit nested", less);
@@ -121,9 +121,9 @@ void
 test_limit_time (void)
 {
   g_autoptr (GByteArray) many = make_many (MAKE_ZIP, 20000);
-  g_autoptr (HarnessResult) refused
+  g_autoptr (WeirTestResult) refused
       = run_attachment (DENY MEMBERS "archive-time = 1ms", "a.zip", many);
-  g_autoptr (HarnessResult) passed = run_attachment (DENY MEMBERS TIME, "a.zip", many);
+  g_autoptr (WeirTestResult) passed = run_attachment (DENY MEMBERS TIME, "a.zip", many);
 
   assert_reason (refused, "archive-limit time", "1 ms");
   assert_passes (passed, "10 minutes");
@@ -135,7 +135,7 @@ test_bomb_nested (void)
 {
   g_autofree guint8 *zeros = g_malloc0 (1 << 20);
   g_autoptr (GByteArray) data = make_one (MAKE_ZIP, "zeros.txt", zeros, 1 << 20);
-  g_autoptr (HarnessResult) refused = NULL;
+  g_autoptr (WeirTestResult) refused = NULL;
 
   for (guint level = 0; level < 4; level++)
     {
@@ -160,7 +160,7 @@ void
 test_many_members (void)
 {
   g_autoptr (GByteArray) many = make_many (MAKE_ZIP, 100000);
-  g_autoptr (HarnessResult) refused = run_attachment (DENY TIME, "a.zip", many);
+  g_autoptr (WeirTestResult) refused = run_attachment (DENY TIME, "a.zip", many);
 
   assert_reason (refused, "archive-limit members", "100,000 members");
 }

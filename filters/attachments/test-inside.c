@@ -62,7 +62,7 @@ test_signed (void)
         g_autofree char *encoded = g_base64_encode (blob->data, blob->len);
         g_autofree char *message = g_strconcat (
             fields[i], "\nContent-Transfer-Encoding: base64\n\n", encoded, "\n", NULL);
-        g_autoptr (HarnessResult) result = run (DENY, message);
+        g_autoptr (WeirTestResult) result = run (DENY, message);
 
         assert_refused (result, message);
       }
@@ -115,7 +115,7 @@ test_digest (void)
       = g_strconcat ("MIME-Version: 1.0\nContent-Type: multipart/digest; boundary=b\n\n--b\n"
                      "Content-Transfer-Encoding: base64\n\n",
                      encoded, "\n--b--\n", NULL);
-  g_autoptr (HarnessResult) result = run (DENY, message);
+  g_autoptr (WeirTestResult) result = run (DENY, message);
 
   assert_refused (result, message);
 }
@@ -133,12 +133,12 @@ test_inline (void)
     "Subject: x\n\n=ybegin line=128 size=4 name=good.txt\nwxyz\n",
     "Subject: x\n\n:-) BinHex\n:\n:::\n:#'9fD@\n",
   };
-  g_autoptr (Harness) harness
-      = harness_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY "}");
+  g_autoptr (WeirTest) harness
+      = weir_test_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY "}");
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     {
-      g_autoptr (HarnessResult) result = run (DENY, texts[i]);
+      g_autoptr (WeirTestResult) result = run (DENY, texts[i]);
 
       assert_refused (result, texts[i]);
     }

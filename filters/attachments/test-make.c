@@ -111,7 +111,7 @@ make_message (const char *name, const GByteArray *data)
   return g_string_free (out, FALSE);
 }
 
-HarnessResult *
+WeirTestResult *
 run_attachment (const char *options, const char *name, const GByteArray *data)
 {
   g_autofree char *message = make_message (name, data);
@@ -120,9 +120,9 @@ run_attachment (const char *options, const char *name, const GByteArray *data)
 }
 
 void
-assert_reason (const HarnessResult *result, const char *reason, const char *what)
+assert_reason (const WeirTestResult *result, const char *reason, const char *what)
 {
-  if (result->verdict == HARNESS_REFUSED && strstr (result->reply, reason) != NULL)
+  if (result->verdict == WEIR_TEST_REFUSED && strstr (result->reply, reason) != NULL)
     return;
   g_test_message ("verdict %d, reply %s, notes %s, not %s: %s", result->verdict, result->reply,
                   result->notes, reason, what);
@@ -130,9 +130,9 @@ assert_reason (const HarnessResult *result, const char *reason, const char *what
 }
 
 void
-assert_passes (const HarnessResult *result, const char *what)
+assert_passes (const WeirTestResult *result, const char *what)
 {
-  if (result->verdict == HARNESS_PASS && result->n_edits == 0)
+  if (result->verdict == WEIR_TEST_PASS && result->n_edits == 0)
     return;
   g_test_message ("verdict %d, reply %s: %s", result->verdict, result->reply, what);
   g_test_fail ();

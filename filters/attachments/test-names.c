@@ -144,8 +144,8 @@ static const char *const names[] = {
 void
 test_names (void)
 {
-  g_autoptr (Harness) harness
-      = harness_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY "}");
+  g_autoptr (WeirTest) harness
+      = weir_test_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY "}");
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
@@ -154,10 +154,10 @@ test_names (void)
           = g_strconcat ("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\n"
                          "text\n--x\n",
                          names[i], "\n\ntext\n--x--\n", NULL);
-      g_autofree char *top_wire = harness_crlf (top);
-      g_autofree char *part_wire = harness_crlf (part);
-      g_autoptr (HarnessResult) first = harness_run (harness, top_wire, strlen (top_wire));
-      g_autoptr (HarnessResult) second = harness_run (harness, part_wire, strlen (part_wire));
+      g_autofree char *top_wire = weir_test_crlf (top);
+      g_autofree char *part_wire = weir_test_crlf (part);
+      g_autoptr (WeirTestResult) first = weir_test_run (harness, top_wire, strlen (top_wire));
+      g_autoptr (WeirTestResult) second = weir_test_run (harness, part_wire, strlen (part_wire));
 
       assert_refused (first, top);
       assert_refused (second, part);
@@ -192,8 +192,8 @@ static const char *const fine_names[] = {
 void
 test_fine_names (void)
 {
-  g_autoptr (Harness) harness
-      = harness_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY TYPES "}");
+  g_autoptr (WeirTest) harness
+      = weir_test_new ("\"f\"", "filter \"f\" { module = \"attachments\"\n" DENY TYPES "}");
 
   for (guint i = 0; i < G_N_ELEMENTS (fine_names); i++)
     {

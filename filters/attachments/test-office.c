@@ -25,16 +25,16 @@ test_macros (void)
     gsize count;
   } rows[] = { { with_project, 2 }, { with_type, 1 }, { sheets, 1 } };
   g_autoptr (GByteArray) fine = make_archive (MAKE_ZIP, plain, 2);
-  g_autoptr (HarnessResult) passed = run_attachment (MACROS, "a.docx", fine);
+  g_autoptr (WeirTestResult) passed = run_attachment (MACROS, "a.docx", fine);
 
   assert_passes (passed, "no macros");
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       g_autoptr (GByteArray) data = make_archive (MAKE_ZIP, rows[i].files, rows[i].count);
       g_autoptr (GByteArray) outer = make_one (MAKE_TAR_GZ, "a.docx", data->data, data->len);
-      g_autoptr (HarnessResult) refused = run_attachment (MACROS, "a.docx", data);
-      g_autoptr (HarnessResult) nested = run_attachment (MACROS, "a.tgz", outer);
-      g_autoptr (HarnessResult) ignored = run_attachment (DENY, "a.docx", data);
+      g_autoptr (WeirTestResult) refused = run_attachment (MACROS, "a.docx", data);
+      g_autoptr (WeirTestResult) nested = run_attachment (MACROS, "a.tgz", outer);
+      g_autoptr (WeirTestResult) ignored = run_attachment (DENY, "a.docx", data);
 
       assert_reason (refused, "macros", rows[i].files[0].name);
       assert_reason (nested, "macros", rows[i].files[0].name);
@@ -88,11 +88,12 @@ test_ole2 (void)
   g_autoptr (GByteArray) sealed = make_ole2 ("EncryptedPackage", 1);
   g_autoptr (GByteArray) loop = make_ole2 ("WordDocument", 3);
   g_autoptr (GByteArray) cut = make_ole2 ("WordDocument", 3);
-  g_autoptr (HarnessResult) refused = run_attachment (MACROS, "a.doc", macros);
-  g_autoptr (HarnessResult) renamed = run_attachment (MACROS, "a.txt", macros);
-  g_autoptr (HarnessResult) passed = run_attachment (MACROS, "a.doc", plain);
-  g_autoptr (HarnessResult) encrypted = run_attachment ("encrypted = \"reject\"", "a.docx", sealed);
-  g_autoptr (HarnessResult) endless = NULL, broken = NULL;
+  g_autoptr (WeirTestResult) refused = run_attachment (MACROS, "a.doc", macros);
+  g_autoptr (WeirTestResult) renamed = run_attachment (MACROS, "a.txt", macros);
+  g_autoptr (WeirTestResult) passed = run_attachment (MACROS, "a.doc", plain);
+  g_autoptr (WeirTestResult) encrypted
+      = run_attachment ("encrypted = \"reject\"", "a.docx", sealed);
+  g_autoptr (WeirTestResult) endless = NULL, broken = NULL;
 
   put_32 (loop->data + 512 + 4 * 3, 1);
   endless = run_attachment (MACROS, "a.doc", loop);
@@ -127,8 +128,8 @@ test_tnef (void)
   static const char wide[] = "\x1f\0\x07\x37\1\0\0\0\x12\0\0\0e\0v\0i\0l\0.\0e\0x\0e\0\0";
   g_autoptr (GByteArray) title = g_byte_array_new (), properties = g_byte_array_new (),
                          plain = g_byte_array_new (), cut = g_byte_array_new ();
-  g_autoptr (HarnessResult) by_title = NULL, by_property = NULL, passed = NULL, all = NULL,
-                            broken = NULL;
+  g_autoptr (WeirTestResult) by_title = NULL, by_property = NULL, passed = NULL, all = NULL,
+                             broken = NULL;
 
   g_byte_array_append (title, start, sizeof start);
   add_attribute (title, 0x00018010, "evil.exe", 9);
@@ -161,7 +162,7 @@ check_mismatch (const char *fields, gboolean lies)
 {
   g_autofree char *message
       = g_strconcat (fields, "\nContent-Transfer-Encoding: base64\n\n" PNG "\n", NULL);
-  g_autoptr (HarnessResult) result = run ("mismatch = \"reject\"", message);
+  g_autoptr (WeirTestResult) result = run ("mismatch = \"reject\"", message);
 
   if (lies)
     assert_reason (result, "mismatch: ", fields);
@@ -205,13 +206,13 @@ test_ambiguous (void)
     "Content-Disposition: attachment; filename*0=a; filename*2=b\n\nx\n",
     CLEAR "--bb\n\nmore\n--b--\n",
   };
-  g_autoptr (HarnessResult) clear = run ("ambiguous = \"reject\"", CLEAR "--b--\n");
+  g_autoptr (WeirTestResult) clear = run ("ambiguous = \"reject\"", CLEAR "--b--\n");
 
   assert_passes (clear, CLEAR);
   for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
     {
-      g_autoptr (HarnessResult) refused = run ("ambiguous = \"reject\"", messages[i]);
-      g_autoptr (HarnessResult) passed = run (DENY, messages[i]);
+      g_autoptr (WeirTestResult) refused = run ("ambiguous = \"reject\"", messages[i]);
+      g_autoptr (WeirTestResult) passed = run (DENY, messages[i]);
 
       assert_refused (refused, messages[i]);
       assert_passes (passed, messages[i]);
@@ -243,24 +244,24 @@ test_allow (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (allowed); i++)
     {
-      g_autoptr (HarnessResult) result = run ("allow = [\"pdf\"]", allowed[i]);
+      g_autoptr (WeirTestResult) result = run ("allow = [\"pdf\"]", allowed[i]);
 
       assert_passes (result, allowed[i]);
     }
   for (guint i = 0; i < G_N_ELEMENTS (others); i++)
     {
-      g_autoptr (HarnessResult) result = run ("allow = [\"pdf\"]", others[i]);
+      g_autoptr (WeirTestResult) result = run ("allow = [\"pdf\"]", others[i]);
 
       assert_refused (result, others[i]);
     }
   {
-    g_autoptr (HarnessResult) fits
+    g_autoptr (WeirTestResult) fits
         = run ("allow-types = [\"image/*\"]",
                "Content-Type: image/png\nContent-Transfer-Encoding: base64\n\n" PNG "\n");
-    g_autoptr (HarnessResult) declared
+    g_autoptr (WeirTestResult) declared
         = run ("allow-types = [\"image/*\"]",
                "Content-Type: a/b\nContent-Transfer-Encoding: base64\n\n" PNG "\n");
-    g_autoptr (HarnessResult) detected
+    g_autoptr (WeirTestResult) detected
         = run ("allow-types = [\"application/pdf\"]",
                "Content-Type: application/pdf\nContent-Transfer-Encoding: base64\n\n" PNG "\n");
 
@@ -277,10 +278,10 @@ test_sizes (void)
       = "Content-Type: multipart/mixed; boundary=b\n\n--b\n\ntext that is no attachment\n--b\n"
         "Content-Type: a/b\nContent-Transfer-Encoding: base64\n\nMTIz\nNDU2Nzg5MA==\n--b\n"
         "Content-Disposition: attachment\n\n1\n--b--\n";
-  g_autoptr (HarnessResult) ten = run ("max-size = 10", message);
-  g_autoptr (HarnessResult) nine = run ("max-size = 9", message);
-  g_autoptr (HarnessResult) two = run ("max-count = 2", message);
-  g_autoptr (HarnessResult) one = run ("max-count = 1", message);
+  g_autoptr (WeirTestResult) ten = run ("max-size = 10", message);
+  g_autoptr (WeirTestResult) nine = run ("max-size = 9", message);
+  g_autoptr (WeirTestResult) two = run ("max-count = 2", message);
+  g_autoptr (WeirTestResult) one = run ("max-count = 1", message);
 
   assert_passes (ten, "10 octets");
   assert_reason (nine, "too-large: more than 9 octets", "9 octets");
@@ -291,7 +292,7 @@ test_sizes (void)
 /* ---- Actions ---- */
 
 static char *
-text_of (const HarnessResult *result)
+text_of (const WeirTestResult *result)
 {
   gsize length;
   const char *bytes = g_bytes_get_data (result->message, &length);
@@ -310,17 +311,17 @@ test_actions (void)
   g_autoptr (GByteArray) sealed = make_one (MAKE_ZIP_ENCRYPTED, "a.txt", "x", 1);
   g_autoptr (GByteArray) macros = make_ole2 ("VBA", 1);
   g_autoptr (GByteArray) evil = make_one (MAKE_ZIP_ENCRYPTED, "evil.exe", "x", 1);
-  g_autoptr (HarnessResult) stripped = run_attachment (options, "a.zip", sealed);
-  g_autoptr (HarnessResult) kept = run_attachment (options, "a.doc", macros);
-  g_autoptr (HarnessResult) refused = run_attachment (options, "a.zip", evil);
+  g_autoptr (WeirTestResult) stripped = run_attachment (options, "a.zip", sealed);
+  g_autoptr (WeirTestResult) kept = run_attachment (options, "a.doc", macros);
+  g_autoptr (WeirTestResult) refused = run_attachment (options, "a.zip", evil);
   g_autofree char *text = text_of (stripped);
 
-  g_assert_cmpint (stripped->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (stripped->verdict, ==, WEIR_TEST_PASS);
   g_assert_nonnull (
       strstr (text, "The attachment \"a.zip\" was removed because it is not accepted"));
   g_assert_nonnull (strstr (text, "encrypted: a.txt in it"));
   g_assert_nonnull (strstr (stripped->notes, "a.zip (encrypted: a.txt in it)"));
-  g_assert_cmpint (kept->verdict, ==, HARNESS_QUARANTINED);
+  g_assert_cmpint (kept->verdict, ==, WEIR_TEST_QUARANTINED);
   g_assert_cmpstr (kept->reply, ==, "attachment \"a.doc\": macros: VBA in it");
   assert_reason (refused, "extension exe of a file in it", "the heaviest action wins");
 }
@@ -332,14 +333,14 @@ test_many_findings (void)
   for (guint count = 100; count <= 101; count++)
     {
       g_autoptr (GString) message = g_string_new ("Content-Type: multipart/mixed; boundary=b\n\n");
-      g_autoptr (HarnessResult) result = NULL;
+      g_autoptr (WeirTestResult) result = NULL;
 
       for (guint i = 0; i < count; i++)
         g_string_append_printf (message, "--b\nContent-Type: a/b; name=%u.exe\n\nMZ\n", i);
       g_string_append (message, "--b--\n");
       result = run (DENY "action = \"strip\"", message->str);
       if (count == 100)
-        g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+        g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
       else
         assert_reason (result, "too much to look at", "101 findings");
     }

@@ -8,7 +8,7 @@
 
 #include "answer.h"
 #include "fake.h"
-#include "harness.h"
+#include <mailweir/test.h>
 #include "scanners.h"
 
 #define CLEAN "Subject: x\r\n\r\nhello\r\n"
@@ -91,27 +91,27 @@ tcp_socket (void)
   return g_strdup_printf ("socket = \"127.0.0.1:%u\"\n", port);
 }
 
-static HarnessResult *
+static WeirTestResult *
 run (const char *socket, const char *options, const char *message)
 {
   g_autofree char *filter
       = g_strdup_printf ("filter \"f\" { module = \"clamav\"\n%s%s\n}", socket, options);
-  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
+  g_autoptr (WeirTest) harness = weir_test_new ("\"f\"", filter);
 
-  return harness_run (harness, message, strlen (message));
+  return weir_test_run (harness, message, strlen (message));
 }
 
 static void
-expect (const char *socket, const char *options, const char *message, HarnessVerdict verdict,
+expect (const char *socket, const char *options, const char *message, WeirTestVerdict verdict,
         const char *reply, const char *notes)
 {
-  g_autoptr (HarnessResult) result = run (socket, options, message);
+  g_autoptr (WeirTestResult) result = run (socket, options, message);
 
   if (result->verdict != verdict || (reply != NULL && strstr (result->reply, reply) == NULL))
     g_error ("verdict %d instead of %d, \"%s\" instead of \"%s\"", result->verdict, verdict,
              result->reply, reply);
   g_assert_cmpuint (result->n_edits, ==, 0);
-  if (verdict != HARNESS_FAILED)
+  if (verdict != WEIR_TEST_FAILED)
     g_assert_cmpstr (result->notes, ==, notes);
 }
 
@@ -128,13 +128,13 @@ test_verdicts (void)
   tcp = tcp_socket ();
   for (guint i = 0; i < G_N_ELEMENTS (transfers); i++)
     {
-      expect (local, transfers[i], CLEAN, HARNESS_PASS, NULL, "clamav=clean\n");
-      expect (local, transfers[i], INFECTED, HARNESS_REFUSED,
+      expect (local, transfers[i], CLEAN, WEIR_TEST_PASS, NULL, "clamav=clean\n");
+      expect (local, transfers[i], INFECTED, WEIR_TEST_REFUSED,
               "550 5.7.1 The message is infected: " SCANNERS_SIGNATURE,
               "clamav=" SCANNERS_SIGNATURE "\n");
     }
-  expect (tcp, "", CLEAN, HARNESS_PASS, NULL, "clamav=clean\n");
-  expect (tcp, "", INFECTED, HARNESS_REFUSED, SCANNERS_SIGNATURE,
+  expect (tcp, "", CLEAN, WEIR_TEST_PASS, NULL, "clamav=clean\n");
+  expect (tcp, "", INFECTED, WEIR_TEST_REFUSED, SCANNERS_SIGNATURE,
           "clamav=" SCANNERS_SIGNATURE "\n");
 }
 
@@ -146,14 +146,14 @@ test_actions (void)
   if (!have_clamd ())
     return;
   local = local_socket ();
-  expect (local, "action = \"quarantine\"", INFECTED, HARNESS_QUARANTINED,
+  expect (local, "action = \"quarantine\"", INFECTED, WEIR_TEST_QUARANTINED,
           "clamav: " SCANNERS_SIGNATURE, "clamav=" SCANNERS_SIGNATURE "\n");
-  expect (local, "action = \"discard\"", INFECTED, HARNESS_DISCARDED, NULL,
+  expect (local, "action = \"discard\"", INFECTED, WEIR_TEST_DISCARDED, NULL,
           "clamav=" SCANNERS_SIGNATURE "\n");
-  expect (local, "reply = \"no %s, nor %s\"", INFECTED, HARNESS_REFUSED,
+  expect (local, "reply = \"no %s, nor %s\"", INFECTED, WEIR_TEST_REFUSED,
           "550 5.7.1 no " SCANNERS_SIGNATURE ", nor " SCANNERS_SIGNATURE,
           "clamav=" SCANNERS_SIGNATURE "\n");
-  expect (local, "reply = \"100% no\"", INFECTED, HARNESS_REFUSED, "100% no",
+  expect (local, "reply = \"100% no\"", INFECTED, WEIR_TEST_REFUSED, "100% no",
           "clamav=" SCANNERS_SIGNATURE "\n");
 }
 
@@ -173,10 +173,10 @@ test_edited (void)
           "filter \"h\" { module = \"headers\" add = [\"X-A: " SCANNERS_VIRUS "\"] }\n"
           "filter \"f\" { module = \"clamav\"\n%stransfer = \"%s\" }",
           local, transfers[i]);
-      g_autoptr (Harness) harness = harness_new ("\"h\", \"f\"", filters);
-      g_autoptr (HarnessResult) result = harness_run (harness, CLEAN, strlen (CLEAN));
+      g_autoptr (WeirTest) harness = weir_test_new ("\"h\", \"f\"", filters);
+      g_autoptr (WeirTestResult) result = weir_test_run (harness, CLEAN, strlen (CLEAN));
 
-      g_assert_cmpint (result->verdict, ==, HARNESS_REFUSED);
+      g_assert_cmpint (result->verdict, ==, WEIR_TEST_REFUSED);
     }
 }
 
@@ -204,10 +204,10 @@ test_max_size (void)
   if (!have_clamd ())
     return;
   local = local_socket ();
-  expect (local, "max-size = 1000", fits, HARNESS_PASS, NULL, "clamav=clean\n");
-  expect (local, "max-size = 1000", over, HARNESS_REFUSED, "552 5.3.4",
+  expect (local, "max-size = 1000", fits, WEIR_TEST_PASS, NULL, "clamav=clean\n");
+  expect (local, "max-size = 1000", over, WEIR_TEST_REFUSED, "552 5.3.4",
           "clamav=not scanned, too large\n");
-  expect (local, "max-size = 1000 larger = \"pass\"", over, HARNESS_PASS, NULL,
+  expect (local, "max-size = 1000 larger = \"pass\"", over, WEIR_TEST_PASS, NULL,
           "clamav=not scanned, too large\n");
 }
 
@@ -225,12 +225,12 @@ test_limits_of_clamd (void)
     return;
   local = local_socket ();
   tcp = tcp_socket ();
-  expect (local, "transfer = \"stream\"", fits, HARNESS_PASS, NULL, "clamav=clean\n");
-  expect (local, "transfer = \"stream\"", over, HARNESS_FAILED, "size limit exceeded", NULL);
-  expect (local, "transfer = \"stream\"", far, HARNESS_FAILED, "size limit exceeded", NULL);
-  expect (local, "transfer = \"descriptor\"", far, HARNESS_FAILED, "Heuristics.Limits.Exceeded",
+  expect (local, "transfer = \"stream\"", fits, WEIR_TEST_PASS, NULL, "clamav=clean\n");
+  expect (local, "transfer = \"stream\"", over, WEIR_TEST_FAILED, "size limit exceeded", NULL);
+  expect (local, "transfer = \"stream\"", far, WEIR_TEST_FAILED, "size limit exceeded", NULL);
+  expect (local, "transfer = \"descriptor\"", far, WEIR_TEST_FAILED, "Heuristics.Limits.Exceeded",
           NULL);
-  expect (tcp, "", far, HARNESS_FAILED, "clamd at 127.0.0.1:", NULL);
+  expect (tcp, "", far, WEIR_TEST_FAILED, "clamd at 127.0.0.1:", NULL);
 }
 
 static void
@@ -245,13 +245,13 @@ test_stopped (void)
   local = local_socket ();
   tcp = tcp_socket ();
   kill (kit_pid (clamd), SIGSTOP);
-  expect (local, "timeout = 300ms", CLEAN, HARNESS_FAILED, "no answer in time", NULL);
-  expect (tcp, "timeout = 300ms", CLEAN, HARNESS_FAILED, "no answer in time", NULL);
-  expect (local, "timeout = 300ms transfer = \"stream\"", large, HARNESS_FAILED,
+  expect (local, "timeout = 300ms", CLEAN, WEIR_TEST_FAILED, "no answer in time", NULL);
+  expect (tcp, "timeout = 300ms", CLEAN, WEIR_TEST_FAILED, "no answer in time", NULL);
+  expect (local, "timeout = 300ms transfer = \"stream\"", large, WEIR_TEST_FAILED,
           "while the message was sent: no answer in time", NULL);
   kill (kit_pid (clamd), SIGCONT);
-  expect (local, "", CLEAN, HARNESS_PASS, NULL, "clamav=clean\n");
-  expect (tcp, "", INFECTED, HARNESS_REFUSED, NULL, "clamav=" SCANNERS_SIGNATURE "\n");
+  expect (local, "", CLEAN, WEIR_TEST_PASS, NULL, "clamav=clean\n");
+  expect (tcp, "", INFECTED, WEIR_TEST_REFUSED, NULL, "clamav=" SCANNERS_SIGNATURE "\n");
 }
 
 static void
@@ -259,10 +259,10 @@ test_down (void)
 {
   g_autofree char *refused = g_strdup_printf ("socket = \"127.0.0.1:%u\"\n", kit_port ());
 
-  expect ("socket = \"/nonexistent/clamd.sock\"\n", "", CLEAN, HARNESS_FAILED,
+  expect ("socket = \"/nonexistent/clamd.sock\"\n", "", CLEAN, WEIR_TEST_FAILED,
           "clamd at /nonexistent/clamd.sock: can not connect: No such file", NULL);
-  expect (refused, "", CLEAN, HARNESS_FAILED, "can not connect: Connection refused", NULL);
-  expect ("socket = \"no-such-host.invalid:1\"\n", "", CLEAN, HARNESS_FAILED,
+  expect (refused, "", CLEAN, WEIR_TEST_FAILED, "can not connect: Connection refused", NULL);
+  expect ("socket = \"no-such-host.invalid:1\"\n", "", CLEAN, WEIR_TEST_FAILED,
           "the name is not found", NULL);
 }
 
@@ -280,7 +280,7 @@ test_busy (void)
   g_assert_cmpint (bind (listener, (struct sockaddr *) &address, sizeof address), ==, 0);
   g_assert_cmpint (listen (listener, 0), ==, 0);
   g_assert_cmpint (connect (waiting, (struct sockaddr *) &address, sizeof address), ==, 0);
-  expect (socket_option, "timeout = 300ms", CLEAN, HARNESS_FAILED,
+  expect (socket_option, "timeout = 300ms", CLEAN, WEIR_TEST_FAILED,
           "busy.sock: can not connect: Resource temporarily unavailable", NULL);
   close (waiting);
   close (listener);
@@ -298,7 +298,7 @@ expect_broken (const FakeStep *step, const char *message, const char *reason)
   g_autofree char *socket = g_strdup_printf ("socket = \"%s\" transfer = \"stream\"\n", path);
   Fake *fake = fake_new (path, step, 1);
 
-  expect (socket, "timeout = 500ms", message, HARNESS_FAILED, reason, NULL);
+  expect (socket, "timeout = 500ms", message, WEIR_TEST_FAILED, reason, NULL);
   if (step->stall)
     fake_wait_cancelled (fake, 1);
   fake_free (fake);
@@ -340,13 +340,13 @@ test_descriptor_refused (void)
   g_autofree char *filter
       = g_strdup_printf ("filter \"f\" { module = \"clamav\"\nsocket = \"%s\"\n}", path);
   Fake *fake = fake_new (path, steps, G_N_ELEMENTS (steps));
-  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
+  g_autoptr (WeirTest) harness = weir_test_new ("\"f\"", filter);
 
   for (guint i = 0; i < 2; i++)
     {
-      g_autoptr (HarnessResult) result = harness_run (harness, CLEAN, strlen (CLEAN));
+      g_autoptr (WeirTestResult) result = weir_test_run (harness, CLEAN, strlen (CLEAN));
 
-      g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+      g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
       g_assert_cmpstr (result->notes, ==, "clamav=clean\n");
     }
   g_assert_cmpuint (fake_served (fake), ==, 3);
@@ -379,7 +379,7 @@ test_load_errors (void)
     {
       g_autofree char *filter
           = g_strdup_printf ("filter \"f\" { module = \"clamav\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
 
       g_assert_nonnull (errors);
       if (strstr (errors, bad[i][1]) == NULL)
@@ -393,7 +393,7 @@ test_longest_path (void)
   g_autofree char *path = g_strnfill (107, '/');
   g_autofree char *filter
       = g_strdup_printf ("filter \"f\" { module = \"clamav\" socket = \"%s\" }", path);
-  g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+  g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
 
   g_assert_cmpstr (errors, ==, NULL);
 }
@@ -409,7 +409,7 @@ test_readme (void)
   g_assert_true (g_file_get_contents (README, &text, NULL, NULL));
   pieces = g_strsplit (text, "```\n", 3);
   g_assert_cmpuint (g_strv_length (pieces), ==, 3);
-  errors = harness_load_errors ("\"viruses\"", pieces[1]);
+  errors = weir_test_load_errors ("\"viruses\"", pieces[1]);
   g_assert_cmpstr (errors, ==, NULL);
 }
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "harness.h"
+#include <mailweir/test.h>
 
 #define MESSAGE "From: a@b\r\nSubject: x\r\n\r\nbody\r\n"
 
@@ -25,29 +25,29 @@ write_program (const char *script)
   return path;
 }
 
-static HarnessResult *
+static WeirTestResult *
 run_message (const char *script, const char *options, const char *message, gsize length)
 {
   g_autofree char *path = write_program (script);
   g_autofree char *filter = g_strdup_printf (
       "filter \"f\" { module = \"exec\" command = [\"%s\", \"$HOME; 'x'\"] %s }", path, options);
-  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
-  HarnessResult *result = harness_run (harness, message, length);
+  g_autoptr (WeirTest) harness = weir_test_new ("\"f\"", filter);
+  WeirTestResult *result = weir_test_run (harness, message, length);
 
   g_assert_cmpint (g_remove (path), ==, 0);
   return result;
 }
 
-static HarnessResult *
+static WeirTestResult *
 run (const char *script, const char *options)
 {
   return run_message (script, options, MESSAGE, strlen (MESSAGE));
 }
 
 static void
-expect (const char *script, const char *options, HarnessVerdict verdict, const char *reply)
+expect (const char *script, const char *options, WeirTestVerdict verdict, const char *reply)
 {
-  g_autoptr (HarnessResult) result = run (script, options);
+  g_autoptr (WeirTestResult) result = run (script, options);
 
   g_assert_cmpstr (result->reply, ==, reply);
   g_assert_cmpint (result->verdict, ==, verdict);
@@ -56,9 +56,9 @@ expect (const char *script, const char *options, HarnessVerdict verdict, const c
 static void
 expect_failure (const char *script, const char *options, const char *reason)
 {
-  g_autoptr (HarnessResult) result = run (script, options);
+  g_autoptr (WeirTestResult) result = run (script, options);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_FAILED);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_FAILED);
   if (strstr (result->reply, reason) == NULL)
     g_error ("no \"%s\" in: %s", reason, result->reply);
 }
@@ -66,11 +66,11 @@ expect_failure (const char *script, const char *options, const char *reason)
 static void
 expect_message (const char *script, const char *options, const char *message, guint edits)
 {
-  g_autoptr (HarnessResult) result = run (script, options);
+  g_autoptr (WeirTestResult) result = run (script, options);
 
   g_assert_cmpstr (result->reply, ==, NULL);
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
-  harness_assert_message (result, message, strlen (message));
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
+  weir_test_assert_message (result, message, strlen (message));
   g_assert_cmpuint (result->n_edits, ==, edits);
 }
 
@@ -81,15 +81,15 @@ test_status (void)
 {
   static const guint failures[] = { 1, 64, 66, 70, 71, 74, 76, 78, 97, 100, 126, 127, 255 };
 
-  expect ("exit 0", "", HARNESS_PASS, NULL);
-  expect ("exit 65", "", HARNESS_REFUSED, "550 5.6.0 Message content refused");
-  expect ("exit 67", "", HARNESS_REFUSED, "550 5.1.1 User unknown");
-  expect ("exit 68", "", HARNESS_REFUSED, "550 5.1.2 Host unknown");
-  expect ("exit 69", "", HARNESS_REFUSED, "550 5.7.1 Message refused");
-  expect ("exit 75", "", HARNESS_REFUSED, "451 4.7.1 Try again later");
-  expect ("exit 77", "", HARNESS_REFUSED, "550 5.7.0 Not permitted");
-  expect ("echo odd; exit 98", "", HARNESS_QUARANTINED, "odd");
-  expect ("exit 99", "", HARNESS_DISCARDED, NULL);
+  expect ("exit 0", "", WEIR_TEST_PASS, NULL);
+  expect ("exit 65", "", WEIR_TEST_REFUSED, "550 5.6.0 Message content refused");
+  expect ("exit 67", "", WEIR_TEST_REFUSED, "550 5.1.1 User unknown");
+  expect ("exit 68", "", WEIR_TEST_REFUSED, "550 5.1.2 Host unknown");
+  expect ("exit 69", "", WEIR_TEST_REFUSED, "550 5.7.1 Message refused");
+  expect ("exit 75", "", WEIR_TEST_REFUSED, "451 4.7.1 Try again later");
+  expect ("exit 77", "", WEIR_TEST_REFUSED, "550 5.7.0 Not permitted");
+  expect ("echo odd; exit 98", "", WEIR_TEST_QUARANTINED, "odd");
+  expect ("exit 99", "", WEIR_TEST_DISCARDED, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (failures); i++)
     {
       g_autofree char *script = g_strdup_printf ("echo why >&2; exit %u", failures[i]);
@@ -102,14 +102,14 @@ test_status (void)
 static void
 test_text (void)
 {
-  expect ("echo No way >&2; exit 69", "", HARNESS_REFUSED, "550 5.7.1 No way");
-  expect ("echo No way; exit 69", "", HARNESS_REFUSED, "550 5.7.1 No way");
-  expect ("echo; echo '5.9.99 No' way; echo more; exit 69", "", HARNESS_REFUSED,
+  expect ("echo No way >&2; exit 69", "", WEIR_TEST_REFUSED, "550 5.7.1 No way");
+  expect ("echo No way; exit 69", "", WEIR_TEST_REFUSED, "550 5.7.1 No way");
+  expect ("echo; echo '5.9.99 No' way; echo more; exit 69", "", WEIR_TEST_REFUSED,
           "550 5.9.99 No way");
-  expect ("echo 4.0.0 No way; exit 69", "", HARNESS_REFUSED, "550 5.7.1 4.0.0 No way");
-  expect ("echo 5.1000.0 No way; exit 69", "", HARNESS_REFUSED, "550 5.7.1 5.1000.0 No way");
-  expect ("printf 'a\\tb\\033\\377 \\r\\nc'; exit 75", "", HARNESS_REFUSED, "451 4.7.1 a?b??");
-  expect ("echo unseen; echo said >&2; exit 69", "output = \"headers\"", HARNESS_REFUSED,
+  expect ("echo 4.0.0 No way; exit 69", "", WEIR_TEST_REFUSED, "550 5.7.1 4.0.0 No way");
+  expect ("echo 5.1000.0 No way; exit 69", "", WEIR_TEST_REFUSED, "550 5.7.1 5.1000.0 No way");
+  expect ("printf 'a\\tb\\033\\377 \\r\\nc'; exit 75", "", WEIR_TEST_REFUSED, "451 4.7.1 a?b??");
+  expect ("echo unseen; echo said >&2; exit 69", "output = \"headers\"", WEIR_TEST_REFUSED,
           "550 5.7.1 said");
 }
 
@@ -119,12 +119,12 @@ static void
 test_input (void)
 {
   expect ("test \"$(od -An -c | tr -d ' \\n')\" = 'From:a@b\\nSubject:x\\n\\nbody\\n' || exit 1",
-          "", HARNESS_PASS, NULL);
-  expect ("test \"$(wc -c | tr -d ' ')\" = 31 || exit 1", "crlf = true", HARNESS_PASS, NULL);
-  expect ("exec <&-; exit 0", "", HARNESS_PASS, NULL);
-  expect ("test \"$#\" = 1 && test \"$1\" = \"\\$HOME; 'x'\" || exit 1", "", HARNESS_PASS, NULL);
-  expect ("test \"$(pwd)\" = /tmp || exit 1", "directory = \"/tmp\"", HARNESS_PASS, NULL);
-  expect ("test \"$(ls -m /proc/self/fd)\" = '0, 1, 2, 3' || exit 1", "", HARNESS_PASS, NULL);
+          "", WEIR_TEST_PASS, NULL);
+  expect ("test \"$(wc -c | tr -d ' ')\" = 31 || exit 1", "crlf = true", WEIR_TEST_PASS, NULL);
+  expect ("exec <&-; exit 0", "", WEIR_TEST_PASS, NULL);
+  expect ("test \"$#\" = 1 && test \"$1\" = \"\\$HOME; 'x'\" || exit 1", "", WEIR_TEST_PASS, NULL);
+  expect ("test \"$(pwd)\" = /tmp || exit 1", "directory = \"/tmp\"", WEIR_TEST_PASS, NULL);
+  expect ("test \"$(ls -m /proc/self/fd)\" = '0, 1, 2, 3' || exit 1", "", WEIR_TEST_PASS, NULL);
 }
 
 static void
@@ -133,7 +133,7 @@ test_environment (void)
   g_setenv ("MAILWEIR_SECRET", "x", TRUE);
   expect (
       "env | grep -v '^\\(PATH\\|PWD\\|OLDPWD\\|SHLVL\\|_\\)=' | sort | tr '\\n' ' ' >&2; exit 69",
-      "environment = [\"HOME=/nowhere\"]", HARNESS_REFUSED,
+      "environment = [\"HOME=/nowhere\"]", WEIR_TEST_REFUSED,
       "550 5.7.1 HOME=/nowhere LANG=C MAILWEIR_CLIENT_ADDRESS=192.0.2.1 "
       "MAILWEIR_CLIENT_NAME=client.example MAILWEIR_CLIENT_PORT=0 MAILWEIR_FILTER=f "
       "MAILWEIR_HELO=client.example MAILWEIR_HOSTNAME=mx.example.org MAILWEIR_LISTENER=l "
@@ -141,7 +141,7 @@ test_environment (void)
       "MAILWEIR_SENDER=a@example.org "
       "MAILWEIR_SESSION=TEST MAILWEIR_SIZE=31");
   expect ("test \"$PATH\" = /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin || exit 1",
-          "", HARNESS_PASS, NULL);
+          "", WEIR_TEST_PASS, NULL);
 }
 
 /* What a stranger says stays text. */
@@ -153,8 +153,8 @@ test_hostile_envelope (void)
   g_autofree char *filter
       = g_strdup_printf ("filter \"f\" { module = \"exec\" command = [\"%s\"] }", path);
   const char *const recipients[] = { "b@c", "`id`$(id)\x1b;x=1@c", NULL };
-  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
-  g_autoptr (HarnessResult) result = harness_run_envelope (
+  g_autoptr (WeirTest) harness = weir_test_new ("\"f\"", filter);
+  g_autoptr (WeirTestResult) result = weir_test_run_envelope (
       harness, MESSAGE, strlen (MESSAGE), "() { :;}; echo vulnerable\n@d", recipients);
 
   g_assert_cmpint (g_remove (path), ==, 0);
@@ -171,7 +171,7 @@ test_new_message (void)
   expect_message ("sed s/body/new/", "output = \"message\"",
                   "From: a@b\r\nSubject: x\r\n\r\nnew\r\n", 1);
   expect_message ("printf 'A: 1\\n\\nnew\\r\\n'", "output = \"message\"", "A: 1\r\n\r\nnew\r\n", 1);
-  expect ("cat; exit 65", "output = \"message\"", HARNESS_REFUSED,
+  expect ("cat; exit 65", "output = \"message\"", WEIR_TEST_REFUSED,
           "550 5.6.0 Message content refused");
 }
 
@@ -229,13 +229,13 @@ test_large (void)
     g_string_append (text, "0123456789abcdef0123456789abcdef0123456789abcdef\r\n");
   for (guint i = 0; i < G_N_ELEMENTS (scripts); i++)
     {
-      g_autoptr (HarnessResult) result
+      g_autoptr (WeirTestResult) result
           = run_message (scripts[i], "output = \"message\"", text->str, text->len);
 
       g_assert_cmpstr (result->reply, ==, NULL);
-      g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+      g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
       if (i < 2)
-        harness_assert_message (result, text->str, text->len);
+        weir_test_assert_message (result, text->str, text->len);
     }
 }
 
@@ -261,7 +261,7 @@ check_left_behind (const char *how, const char *end, const char *options, const 
   g_autofree char *script = g_strdup_printf ("%s sh -c 'echo $$ >%s; exec sleep 300' &\n"
                                              "while ! test -s %s; do sleep 0.02; done\n%s",
                                              how, file, file, end);
-  g_autoptr (HarnessResult) result = run (script, options);
+  g_autoptr (WeirTestResult) result = run (script, options);
 
   g_assert_cmpstr (reason == NULL ? result->reply : NULL, ==, NULL);
   if (reason != NULL && (result->reply == NULL || strstr (result->reply, reason) == NULL))
@@ -285,9 +285,9 @@ test_left_behind (void)
 static void
 test_background_noise (void)
 {
-  expect ("(exec yes) & exit 0", "", HARNESS_PASS, NULL);
-  expect ("(exec sleep 300) & exit 69", "", HARNESS_REFUSED, "550 5.7.1 Message refused");
-  expect ("exec >&- 2>&-; sleep 0.2; exit 99", "", HARNESS_DISCARDED, NULL);
+  expect ("(exec yes) & exit 0", "", WEIR_TEST_PASS, NULL);
+  expect ("(exec sleep 300) & exit 69", "", WEIR_TEST_REFUSED, "550 5.7.1 Message refused");
+  expect ("exec >&- 2>&-; sleep 0.2; exit 99", "", WEIR_TEST_DISCARDED, NULL);
 }
 
 /* Forks without end, to a depth that is harmless when the test fails. */
@@ -296,7 +296,7 @@ test_many_children (void)
 {
   expect ("fork () { test $1 = 0 || { fork $(($1 - 1)) & fork $(($1 - 1)) & }; sleep 300; }\n"
           "fork 5 & sleep 0.3; exit 0",
-          "", HARNESS_PASS, NULL);
+          "", WEIR_TEST_PASS, NULL);
   if (getuid () != 0) /* whom the limit does not hold */
     expect_failure ("sleep 1 & sleep 1 & exit 0", "processes = 1", "ended with status");
 }
@@ -307,7 +307,7 @@ static void
 expect_load_error (const char *options, const char *part)
 {
   g_autofree char *filter = g_strdup_printf ("filter \"f\" { module = \"exec\"\n%s }", options);
-  g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+  g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
 
   if (errors == NULL || strstr (errors, part) == NULL)
     g_error ("no \"%s\" in: %s", part, errors);
@@ -336,12 +336,12 @@ test_not_to_be_run (void)
   g_autofree char *path = write_program ("exit 0");
   g_autofree char *filter
       = g_strdup_printf ("filter \"f\" { module = \"exec\" command = [\"%s\"] }", path);
-  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
-  g_autoptr (HarnessResult) result = NULL;
+  g_autoptr (WeirTest) harness = weir_test_new ("\"f\"", filter);
+  g_autoptr (WeirTestResult) result = NULL;
 
   g_assert_cmpint (g_remove (path), ==, 0);
-  result = harness_run (harness, MESSAGE, strlen (MESSAGE));
-  g_assert_cmpint (result->verdict, ==, HARNESS_FAILED);
+  result = weir_test_run (harness, MESSAGE, strlen (MESSAGE));
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_FAILED);
   g_assert_nonnull (strstr (result->reply, ": No such file or directory"));
 }
 
@@ -354,18 +354,18 @@ test_readme (void)
   g_autofree char *script = NULL;
   const char *at = NULL;
   const char *lottery = "From: a@b\r\nSubject: The Lottery\r\n\r\n";
-  g_autoptr (HarnessResult) refused = NULL;
-  g_autoptr (HarnessResult) passed = NULL;
+  g_autoptr (WeirTestResult) refused = NULL;
+  g_autoptr (WeirTestResult) passed = NULL;
 
   g_assert_true (g_file_get_contents (FILTER_SOURCE "/README.md", &page, NULL, NULL));
   at = strstr (page, "```\n") + 4;
   filter = g_strndup (at, strstr (at, "```") - at);
-  g_autoptr (Harness) harness = harness_new ("\"ask\"", filter);
-  passed = harness_run (harness, lottery, strlen (lottery));
-  g_assert_cmpint (passed->verdict, ==, HARNESS_PASS);
+  g_autoptr (WeirTest) harness = weir_test_new ("\"ask\"", filter);
+  passed = weir_test_run (harness, lottery, strlen (lottery));
+  g_assert_cmpint (passed->verdict, ==, WEIR_TEST_PASS);
   at = strstr (page, "#!/bin/sh\n") + strlen ("#!/bin/sh\n");
   script = g_strndup (at, strstr (at, "```") - at);
-  expect (script, "", HARNESS_PASS, NULL);
+  expect (script, "", WEIR_TEST_PASS, NULL);
   refused = run_message (script, "", lottery, strlen (lottery));
   g_assert_cmpstr (refused->reply, ==, "550 5.7.1 No lotteries, please");
 }

@@ -4,7 +4,9 @@
 
 #include <glib/gstdio.h>
 
-#include "harness.h"
+#include <mailweir/test.h>
+
+#include "pages.h"
 #include "entity.h"
 #include "part.h"
 #include "text.h"
@@ -106,35 +108,35 @@ test_entity (void)
 #define ASCII "text = \"\\n-- \\nOurs & yours\\n\"\n"
 #define UMLAUT "text = \"F\xc3\xbc\xc3\x9f\x65\"\n"
 
-static HarnessResult *
+static WeirTestResult *
 run_bytes (const char *options, const char *message, gsize length)
 {
   g_autofree char *filter = g_strdup_printf ("filter \"f\" { module = \"footer\"\n%s\n}", options);
-  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
+  g_autoptr (WeirTest) harness = weir_test_new ("\"f\"", filter);
 
-  return harness_run (harness, message, length);
+  return weir_test_run (harness, message, length);
 }
 
 static void
 check (const char *options, const char *message, const char *expected)
 {
-  g_autofree char *wire = harness_crlf (message);
-  g_autofree char *wanted = harness_crlf (expected);
-  g_autoptr (HarnessResult) result = run_bytes (options, wire, strlen (wire));
+  g_autofree char *wire = weir_test_crlf (message);
+  g_autofree char *wanted = weir_test_crlf (expected);
+  g_autoptr (WeirTestResult) result = run_bytes (options, wire, strlen (wire));
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_test_message ("%.*s", (int) g_bytes_get_size (result->message),
                   (const char *) g_bytes_get_data (result->message, NULL));
-  harness_assert_message (result, wanted, strlen (wanted));
+  weir_test_assert_message (result, wanted, strlen (wanted));
 }
 
 static void
 check_alone (const char *options, const char *message, const char *why)
 {
-  g_autofree char *wire = harness_crlf (message);
-  g_autoptr (HarnessResult) result = run_bytes (options, wire, strlen (wire));
+  g_autofree char *wire = weir_test_crlf (message);
+  g_autoptr (WeirTestResult) result = run_bytes (options, wire, strlen (wire));
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_cmpuint (result->n_edits, ==, 0);
   g_assert_nonnull (strstr (result->notes, why));
 }
@@ -256,7 +258,7 @@ test_nul (void)
                              "Content-Transfer-Encoding: 8bit\r\n\r\n";
   static const char body[] = "a\0\xe4\r\nb\r\n";
   g_autoptr (GString) message = g_string_new (head);
-  g_autoptr (HarnessResult) result = NULL;
+  g_autoptr (WeirTestResult) result = NULL;
   g_autofree char *text = NULL;
 
   g_string_append_len (message, body, sizeof body - 1);
@@ -301,15 +303,16 @@ static void
 test_wrap (void)
 {
 #define SIGNED "--a\nX :  y\n\ntext \n--a\nContent-Type: application/pgp-signature\n\nz\n--a--\n"
-  g_autofree char *wire = harness_crlf ("Subject: x\nContent-Type: multipart/signed; boundary=a;\n"
-                                        "\tmicalg=x\nTo: y\n\n" SIGNED);
-  g_autofree char *inner = harness_crlf (
+  g_autofree char *wire
+      = weir_test_crlf ("Subject: x\nContent-Type: multipart/signed; boundary=a;\n"
+                        "\tmicalg=x\nTo: y\n\n" SIGNED);
+  g_autofree char *inner = weir_test_crlf (
       "\nContent-Type: multipart/signed; boundary=a;\n\tmicalg=x\n\n" SIGNED "\n--");
-  g_autoptr (HarnessResult) result = run_bytes ("signed = \"wrap\"\n" ASCII, wire, strlen (wire));
+  g_autoptr (WeirTestResult) result = run_bytes ("signed = \"wrap\"\n" ASCII, wire, strlen (wire));
   g_autofree char *text
       = g_strndup (g_bytes_get_data (result->message, NULL), g_bytes_get_size (result->message));
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_true (g_str_has_prefix (text, "Subject: x\r\nContent-Type: multipart/mixed; boundary="));
   g_assert_nonnull (strstr (text, "\r\nTo: y\r\n\r\n--"));
   if (strstr (text, inner) == NULL)
@@ -341,7 +344,7 @@ test_load_errors (void)
     {
       g_autofree char *filter
           = g_strdup_printf ("filter \"f\" { module = \"footer\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
 
       g_assert_nonnull (errors);
       if (strstr (errors, bad[i][1]) == NULL)
@@ -368,34 +371,34 @@ test_files (void)
 static void
 test_page (void)
 {
-  g_autofree char *config = harness_page_config (FILTER_SOURCE "/README.md");
-  g_autoptr (Harness) harness = harness_new ("\"disclaimer\"", config);
-  g_autoptr (HarnessResult) result = harness_run (harness, "A: b\r\n\r\nx\r\n", 11);
+  g_autofree char *config = pages_config (FILTER_SOURCE "/README.md");
+  g_autoptr (WeirTest) harness = weir_test_new ("\"disclaimer\"", config);
+  g_autoptr (WeirTestResult) result = weir_test_run (harness, "A: b\r\n\r\nx\r\n", 11);
 
   g_assert_cmpstr (result->notes, ==, "footer=added\n");
 }
 
 /* ---- Everything else ---- */
 
-static Harness *everything;
+static WeirTest *everything;
 
 /* Whatever it is, it passes; and what has the footer does not gain a second one. */
 static void
 check_twice (const char *path, const char *message, gsize length, gpointer data)
 {
-  g_autoptr (HarnessResult) once = harness_run (everything, message, length);
+  g_autoptr (WeirTestResult) once = weir_test_run (everything, message, length);
   gsize size;
   const char *bytes = g_bytes_get_data (once->message, &size);
-  g_autoptr (HarnessResult) twice = harness_run (everything, bytes, size);
+  g_autoptr (WeirTestResult) twice = weir_test_run (everything, bytes, size);
 
   g_test_message ("%s: %s", path, once->notes);
-  if (once->verdict == HARNESS_REFUSED) /* the host's own limits */
+  if (once->verdict == WEIR_TEST_REFUSED) /* the host's own limits */
     return;
-  g_assert_cmpint (once->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (once->verdict, ==, WEIR_TEST_PASS);
   if (strstr (once->notes, "footer=added\n") == NULL)
     return;
-  g_assert_cmpint (twice->verdict, ==, HARNESS_PASS);
-  harness_assert_message (twice, bytes, size);
+  g_assert_cmpint (twice->verdict, ==, WEIR_TEST_PASS);
+  weir_test_assert_message (twice, bytes, size);
 }
 
 static void
@@ -421,23 +424,23 @@ test_hostile (void)
     "Content-Type: text/html\n\n&#;&<\n",
   };
 
-  everything = harness_new ("\"f\"", "filter \"f\" { module = \"footer\"\n" UMLAUT "}");
+  everything = weir_test_new ("\"f\"", "filter \"f\" { module = \"footer\"\n" UMLAUT "}");
   for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
     {
-      g_autofree char *wire = harness_crlf (messages[i]);
+      g_autofree char *wire = weir_test_crlf (messages[i]);
 
       check_twice (messages[i], wire, strlen (wire), NULL);
     }
-  harness_free (everything);
+  weir_test_free (everything);
 }
 
 static void
 test_corpus (void)
 {
-  everything = harness_new ("\"f\"", "filter \"f\" { module = \"footer\"\n" UMLAUT "}");
-  if (!harness_corpus (check_twice, NULL))
+  everything = weir_test_new ("\"f\"", "filter \"f\" { module = \"footer\"\n" UMLAUT "}");
+  if (!pages_corpus (check_twice, NULL))
     g_test_skip ("MAILWEIR_CORPUS names no folder with messages");
-  harness_free (everything);
+  weir_test_free (everything);
 }
 
 int

@@ -4,6 +4,7 @@
 
 #include <glib/gstdio.h>
 
+#include "pages.h"
 #include "test-header_checks.h"
 
 static char *folder;
@@ -30,22 +31,22 @@ filter_text (const char *options, const char *path)
   return g_strdup_printf ("filter \"f\" { module = \"header_checks\"\n%s\n}", filled);
 }
 
-Harness *
+WeirTest *
 make_filter (const char *options, const char *path)
 {
   g_autofree char *filter = filter_text (options, path);
 
-  return harness_new ("\"f\"", filter);
+  return weir_test_new ("\"f\"", filter);
 }
 
-static HarnessResult *
+static WeirTestResult *
 run (const char *options, const char *table, const char *message)
 {
   g_autofree char *path = write_table (table);
-  g_autofree char *wire = harness_crlf (message);
-  g_autoptr (Harness) harness = make_filter (options, path);
+  g_autofree char *wire = weir_test_crlf (message);
+  g_autoptr (WeirTest) harness = make_filter (options, path);
 
-  return harness_run (harness, wire, strlen (wire));
+  return weir_test_run (harness, wire, strlen (wire));
 }
 
 #define HEADER "header-checks = [\"pcre:%s\"]\n"
@@ -54,19 +55,19 @@ run (const char *options, const char *table, const char *message)
 static void
 check (const char *options, const char *table, const char *message, const char *expected)
 {
-  g_autoptr (HarnessResult) result = run (options, table, message);
-  g_autofree char *wanted = harness_crlf (expected);
+  g_autoptr (WeirTestResult) result = run (options, table, message);
+  g_autofree char *wanted = weir_test_crlf (expected);
 
   g_assert_cmpstr (result->reply, ==, NULL);
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
-  harness_assert_message (result, wanted, strlen (wanted));
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
+  weir_test_assert_message (result, wanted, strlen (wanted));
 }
 
 static void
-check_verdict (const char *options, const char *table, const char *message, HarnessVerdict verdict,
+check_verdict (const char *options, const char *table, const char *message, WeirTestVerdict verdict,
                const char *reply)
 {
-  g_autoptr (HarnessResult) result = run (options, table, message);
+  g_autoptr (WeirTestResult) result = run (options, table, message);
 
   g_assert_cmpint (result->verdict, ==, verdict);
   g_assert_cmpstr (result->reply, ==, reply);
@@ -133,28 +134,28 @@ test_parts (void)
 static void
 test_refusals (void)
 {
-  check_verdict (HEADER, "/^Subject/ REJECT", MESSAGE, HARNESS_REFUSED,
+  check_verdict (HEADER, "/^Subject/ REJECT", MESSAGE, WEIR_TEST_REFUSED,
                  "550 5.7.1 message content rejected");
-  check_verdict (HEADER, "/^Subject: (\\w+)/ reject no $1 here", MESSAGE, HARNESS_REFUSED,
+  check_verdict (HEADER, "/^Subject: (\\w+)/ reject no $1 here", MESSAGE, WEIR_TEST_REFUSED,
                  "550 5.7.1 no old here");
-  check_verdict (HEADER, "/^Subject/ REJECT 5.6.0 spam", MESSAGE, HARNESS_REFUSED,
+  check_verdict (HEADER, "/^Subject/ REJECT 5.6.0 spam", MESSAGE, WEIR_TEST_REFUSED,
                  "550 5.6.0 spam");
-  check_verdict (HEADER, "/^Subject/ REJECT 4.7.1 later", MESSAGE, HARNESS_REFUSED,
+  check_verdict (HEADER, "/^Subject/ REJECT 4.7.1 later", MESSAGE, WEIR_TEST_REFUSED,
                  "451 4.7.1 later");
-  check_verdict (HEADER, "/^Subject/ REJECT 5 reasons", MESSAGE, HARNESS_REFUSED,
+  check_verdict (HEADER, "/^Subject/ REJECT 5 reasons", MESSAGE, WEIR_TEST_REFUSED,
                  "550 5.7.1 5 reasons");
-  check_verdict (BODY, "/two/ REJECT", MESSAGE, HARNESS_REFUSED,
+  check_verdict (BODY, "/two/ REJECT", MESSAGE, WEIR_TEST_REFUSED,
                  "550 5.7.1 message content rejected");
-  check_verdict (HEADER, "/^Subject/ DISCARD", MESSAGE, HARNESS_DISCARDED, NULL);
-  check_verdict (HEADER, "/^Subject/ HOLD look at this", MESSAGE, HARNESS_QUARANTINED,
+  check_verdict (HEADER, "/^Subject/ DISCARD", MESSAGE, WEIR_TEST_DISCARDED, NULL);
+  check_verdict (HEADER, "/^Subject/ HOLD look at this", MESSAGE, WEIR_TEST_QUARANTINED,
                  "look at this");
   /* what comes later: HOLD goes on, REJECT, DISCARD and PASS end it */
-  check_verdict (HEADER, "/^From/ HOLD\n/^To/ REJECT", MESSAGE, HARNESS_REFUSED,
+  check_verdict (HEADER, "/^From/ HOLD\n/^To/ REJECT", MESSAGE, WEIR_TEST_REFUSED,
                  "550 5.7.1 message content rejected");
-  check_verdict (HEADER, "/^From/ DISCARD\n/^To/ REJECT", MESSAGE, HARNESS_DISCARDED, NULL);
-  check_verdict (HEADER, "/^From/ PASS\n/^To/ REJECT", MESSAGE, HARNESS_PASS, NULL);
+  check_verdict (HEADER, "/^From/ DISCARD\n/^To/ REJECT", MESSAGE, WEIR_TEST_DISCARDED, NULL);
+  check_verdict (HEADER, "/^From/ PASS\n/^To/ REJECT", MESSAGE, WEIR_TEST_PASS, NULL);
   check_verdict (HEADER, "/^From/ HOLD\n/^Subject/ PASS\n/^To/ REJECT", MESSAGE,
-                 HARNESS_QUARANTINED, "a header or body check");
+                 WEIR_TEST_QUARANTINED, "a header or body check");
 }
 
 static void
@@ -162,11 +163,11 @@ check_recipients (const char *table, const char *before, const char *after)
 {
   g_auto (GStrv) recipients = g_strsplit (before, " ", -1);
   g_autofree char *path = write_table (table);
-  g_autoptr (Harness) harness = make_filter (HEADER, path);
-  g_autoptr (HarnessResult) result = harness_run_envelope (
+  g_autoptr (WeirTest) harness = make_filter (HEADER, path);
+  g_autoptr (WeirTestResult) result = weir_test_run_envelope (
       harness, "From: x@y\r\nTo: z\r\n\r\n", 20, "a@b", (const char *const *) recipients);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_cmpstr (result->recipients, ==, after);
 }
 
@@ -184,9 +185,9 @@ test_recipients (void)
 static void
 test_bad_target (void)
 {
-  g_autoptr (HarnessResult) result = run (HEADER, "/^From: (.*)/ REDIRECT <$1>", MESSAGE);
+  g_autoptr (WeirTestResult) result = run (HEADER, "/^From: (.*)/ REDIRECT <$1>", MESSAGE);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_FAILED);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_FAILED);
 }
 
 static void
@@ -221,7 +222,7 @@ test_too_deep (void)
   for (guint i = 0; i < 102; i++)
     g_string_append_printf (text, "; boundary=b%u", i);
   g_string_append (text, "\n\nx\n");
-  check_verdict (HEADER, "/nothing/ WARN", text->str, HARNESS_REFUSED,
+  check_verdict (HEADER, "/nothing/ WARN", text->str, WEIR_TEST_REFUSED,
                  "550 5.6.0 MIME nesting exceeds the safety limit");
 }
 
@@ -231,12 +232,12 @@ test_several_tables (void)
   g_autofree char *one = write_table ("/^Subject/ DUNNO\n/^To/ REPLACE To: one\n");
   g_autofree char *two = write_table ("/^Subject/ REJECT\n/^(To|From)/ REPLACE $1: two\n");
   g_autofree char *options = g_strdup_printf ("header-checks = [\"pcre:%s, regexp:%s\"]", one, two);
-  g_autoptr (Harness) harness = make_filter (options, "");
+  g_autoptr (WeirTest) harness = make_filter (options, "");
   const char *wanted = "From: two\r\nSubject: s\r\nTo: one\r\n\r\n";
   const char *message = "From: f\r\nSubject: s\r\nTo: t\r\n\r\n";
-  g_autoptr (HarnessResult) result = harness_run (harness, message, strlen (message));
+  g_autoptr (WeirTestResult) result = weir_test_run (harness, message, strlen (message));
 
-  harness_assert_message (result, wanted, strlen (wanted));
+  weir_test_assert_message (result, wanted, strlen (wanted));
   g_assert_nonnull (strstr (result->notes, "header-checks=REPLACE "));
 }
 
@@ -244,11 +245,11 @@ test_several_tables (void)
 static void
 test_bomb (void)
 {
-  g_autoptr (HarnessResult) result
+  g_autoptr (WeirTestResult) result
       = run (HEADER "match-limit = 1000", "/^X: (a+)+$/ REJECT",
              "X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\n\n");
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_FAILED);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_FAILED);
 }
 
 /* Only a chain that looks at the body keeps the message. */
@@ -256,12 +257,12 @@ static void
 test_streaming (void)
 {
   g_autofree char *path = write_table ("/x/ REJECT");
-  g_autoptr (Harness) streams
+  g_autoptr (WeirTest) streams
       = make_filter (HEADER "mime-header-checks = []\nnested-header-checks = []", path);
-  g_autoptr (Harness) stores = make_filter (HEADER, path);
+  g_autoptr (WeirTest) stores = make_filter (HEADER, path);
 
-  g_assert_false (harness_needs_body (streams));
-  g_assert_true (harness_needs_body (stores));
+  g_assert_false (weir_test_needs_body (streams));
+  g_assert_true (weir_test_needs_body (stores));
 }
 
 static void
@@ -286,15 +287,15 @@ test_hostile (void)
     "Content-Type: message/rfc822\n\nContent-Type: message/rfc822\n\nContent-Type: message/rfc822",
   };
   g_autofree char *path = write_table ("/never there/ REJECT\n!/./ REJECT\n");
-  g_autoptr (Harness) harness = make_filter (HEADER BODY, path);
+  g_autoptr (WeirTest) harness = make_filter (HEADER BODY, path);
 
   for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
     {
-      g_autofree char *wire = harness_crlf (messages[i]);
-      g_autoptr (HarnessResult) result = harness_run (harness, wire, strlen (wire));
+      g_autofree char *wire = weir_test_crlf (messages[i]);
+      g_autoptr (WeirTestResult) result = weir_test_run (harness, wire, strlen (wire));
 
-      g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
-      harness_assert_message (result, wire, strlen (wire));
+      g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
+      weir_test_assert_message (result, wire, strlen (wire));
     }
 }
 
@@ -316,7 +317,7 @@ test_load_errors (void)
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
       g_autofree char *filter = filter_text (bad[i][0], path);
-      g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
 
       g_assert_nonnull (errors);
       if (strstr (errors, bad[i][1]) == NULL)
@@ -328,15 +329,15 @@ test_load_errors (void)
 static void
 test_page (void)
 {
-  g_autofree char *page = harness_page_config (FILTER_SOURCE "/README.md");
+  g_autofree char *page = pages_config (FILTER_SOURCE "/README.md");
   g_autofree char *table = write_table ("/^X:/ REJECT\n");
   g_autoptr (GString) config = g_string_new (page);
 
   g_string_replace (config, "/etc/postfix/header_checks", table, 0);
   g_string_replace (config, "/etc/postfix/body_checks", table, 0);
-  g_autoptr (Harness) harness = harness_new ("\"rules\"", config->str);
-  g_autoptr (HarnessResult) result = harness_run (harness, "A: b\r\n\r\nX: c\r\n", 14);
-  g_assert_cmpint (result->verdict, ==, HARNESS_REFUSED);
+  g_autoptr (WeirTest) harness = weir_test_new ("\"rules\"", config->str);
+  g_autoptr (WeirTestResult) result = weir_test_run (harness, "A: b\r\n\r\nX: c\r\n", 14);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_REFUSED);
 }
 
 int

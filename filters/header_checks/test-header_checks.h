@@ -1,12 +1,12 @@
 /* What the tests of the filter "header_checks" share. */
 #pragma once
 
-#include "harness.h"
+#include <mailweir/test.h>
 
 /* Writes a table into a folder of the test's own. Returns its path; caller frees. */
 char *write_table (const char *text);
 /* A harness whose filter has `options`, in which each "%s" is `path`. Caller frees. */
-Harness *make_filter (const char *options, const char *path);
+WeirTest *make_filter (const char *options, const char *path);
 
 /* The tests in test-walk.c. */
 void test_walk (void);

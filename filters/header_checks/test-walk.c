@@ -24,7 +24,7 @@ write_item (const WalkItem *item, gpointer data)
 static char *
 walk_text (const char *message, gboolean *deep)
 {
-  g_autofree char *wire = harness_crlf (message);
+  g_autofree char *wire = weir_test_crlf (message);
   GString *out = g_string_new (NULL);
   Walk *walk = walk_new (header_size, write_item, out);
   gsize body;

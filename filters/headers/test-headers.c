@@ -1,7 +1,7 @@
 /* The filter "headers": its rules on addresses and fields as text, then on whole messages. */
 #include <string.h>
 
-#include "harness.h"
+#include <mailweir/test.h>
 #include "rewrite.h"
 
 #define FILTER(options) "filter \"f\" { module = \"headers\"\n" options "\n}"
@@ -101,14 +101,14 @@ static void
 check (const char *options, const char *message, const char *expected)
 {
   g_autofree char *filter = g_strdup_printf ("filter \"f\" { module = \"headers\"\n%s\n}", options);
-  g_autofree char *wire = harness_crlf (message);
-  g_autofree char *wanted = harness_crlf (expected);
-  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
-  g_autoptr (HarnessResult) result = harness_run (harness, wire, strlen (wire));
+  g_autofree char *wire = weir_test_crlf (message);
+  g_autofree char *wanted = weir_test_crlf (expected);
+  g_autoptr (WeirTest) harness = weir_test_new ("\"f\"", filter);
+  g_autoptr (WeirTestResult) result = weir_test_run (harness, wire, strlen (wire));
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_cmpstr (g_bytes_get_data (result->message, NULL), !=, NULL);
-  harness_assert_message (result, wanted, strlen (wanted));
+  weir_test_assert_message (result, wanted, strlen (wanted));
 }
 
 static void
@@ -158,16 +158,16 @@ test_envelope (void)
 {
   static const char *const recipients[] = { "a@old", "b@other", "A@OLD.", "c@old", "c@new", NULL };
   const char *message = "From: a@old\r\n\r\n";
-  g_autoptr (Harness) harness
-      = harness_new ("\"f\"", FILTER ("rewrite-sender = [\"*@old => *+x@new\"]\n"
-                                      "rewrite-recipients = [\"*@old => *@new\"]"));
-  g_autoptr (HarnessResult) result
-      = harness_run_envelope (harness, message, strlen (message), "s@old", recipients);
+  g_autoptr (WeirTest) harness
+      = weir_test_new ("\"f\"", FILTER ("rewrite-sender = [\"*@old => *+x@new\"]\n"
+                                        "rewrite-recipients = [\"*@old => *@new\"]"));
+  g_autoptr (WeirTestResult) result
+      = weir_test_run_envelope (harness, message, strlen (message), "s@old", recipients);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_cmpstr (result->sender, ==, "s+x@new");
   g_assert_cmpstr (result->recipients, ==, "b@other A@OLD. c@new a@new");
-  harness_assert_message (result, message, strlen (message));
+  weir_test_assert_message (result, message, strlen (message));
 }
 
 static void
@@ -175,11 +175,11 @@ check_recipients (const char *rules, const char *before, const char *after)
 {
   g_auto (GStrv) recipients = g_strsplit (before, " ", -1);
   g_autofree char *filter = g_strdup_printf (FILTER ("rewrite-recipients = [%s]"), rules);
-  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
-  g_autoptr (HarnessResult) result
-      = harness_run_envelope (harness, "A: b\r\n\r\n", 8, "a@b", (const char *const *) recipients);
+  g_autoptr (WeirTest) harness = weir_test_new ("\"f\"", filter);
+  g_autoptr (WeirTestResult) result = weir_test_run_envelope (harness, "A: b\r\n\r\n", 8, "a@b",
+                                                              (const char *const *) recipients);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_cmpstr (result->recipients, ==, after);
 }
 
@@ -199,10 +199,10 @@ test_null_sender (void)
 {
   static const char *const recipients[] = { "b@other", NULL };
   const char *message = "From: a@old\r\n\r\n";
-  g_autoptr (Harness) harness
-      = harness_new ("\"f\"", FILTER ("rewrite-sender = [\"*@* => x@new\"]"));
-  g_autoptr (HarnessResult) result
-      = harness_run_envelope (harness, message, strlen (message), "", recipients);
+  g_autoptr (WeirTest) harness
+      = weir_test_new ("\"f\"", FILTER ("rewrite-sender = [\"*@* => x@new\"]"));
+  g_autoptr (WeirTestResult) result
+      = weir_test_run_envelope (harness, message, strlen (message), "", recipients);
 
   g_assert_cmpstr (result->sender, ==, "");
   g_assert_cmpstr (result->recipients, ==, "b@other");
@@ -231,7 +231,7 @@ test_load_errors (void)
     {
       g_autofree char *filter
           = g_strdup_printf ("filter \"f\" { module = \"headers\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
 
       g_assert_nonnull (errors);
       if (strstr (errors, bad[i][1]) == NULL)
@@ -245,8 +245,8 @@ test_longest_value (void)
   g_autofree char *value = g_strnfill (998 - strlen ("X-A: "), 'x');
   g_autofree char *fits = g_strdup_printf (FILTER ("add = [\"X-A: %s\"]"), value);
   g_autofree char *over = g_strdup_printf (FILTER ("add = [\"X-AB: %s\"]"), value);
-  g_autofree char *none = harness_load_errors ("\"f\"", fits);
-  g_autofree char *one = harness_load_errors ("\"f\"", over);
+  g_autofree char *none = weir_test_load_errors ("\"f\"", fits);
+  g_autofree char *one = weir_test_load_errors ("\"f\"", over);
 
   g_assert_null (none);
   g_assert_nonnull (strstr (one, "998"));

@@ -62,13 +62,13 @@ test_greedy (void)
 static void
 test_nothing_repeated (void)
 {
-  g_autoptr (Harness) harness
+  g_autoptr (WeirTest) harness
       = lua_harness ("function mail ()\n"
                      "  assert ((''):rep (1 << 60) == '' and (''):rep (1 << 60, '') == '')\n"
                      "  assert (('ab'):rep (2, ',') == 'ab,ab' and ('x'):rep (-1) == '')\n"
                      "end",
                      "");
-  g_autoptr (HarnessResult) result = harness_run_hook (harness, "mail", NULL, 0);
+  g_autoptr (WeirTestResult) result = weir_test_run_hook (harness, "mail", NULL, 0);
 
   g_assert_cmpstr (result->reply, ==, NULL);
 }
@@ -76,7 +76,7 @@ test_nothing_repeated (void)
 static void
 test_escapes (void)
 {
-  g_autoptr (Harness) harness = lua_harness (
+  g_autoptr (WeirTest) harness = lua_harness (
       "function mail ()\n"
       "  for _, name in ipairs { 'io', 'os', 'package', 'debug', 'coroutine', 'load',\n"
       "      'loadfile', 'dofile', 'require', 'xpcall', 'collectgarbage' } do\n"
@@ -90,15 +90,15 @@ test_escapes (void)
       "  assert (select ('#', pcall (error)) == 2 and not pcall (pcall))\n"
       "end",
       "");
-  g_autoptr (HarnessResult) result = harness_run_hook (harness, "mail", NULL, 0);
+  g_autoptr (WeirTestResult) result = weir_test_run_hook (harness, "mail", NULL, 0);
 
   g_assert_cmpstr (result->reply, ==, NULL);
 }
 
 static void
-expect_count (Harness *harness, const char *hook, const char *notes)
+expect_count (WeirTest *harness, const char *hook, const char *notes)
 {
-  g_autoptr (HarnessResult) result = harness_run_hook (harness, hook, NULL, 0);
+  g_autoptr (WeirTestResult) result = weir_test_run_hook (harness, hook, NULL, 0);
 
   g_assert_cmpstr (result->notes, ==, notes);
 }
@@ -106,7 +106,7 @@ expect_count (Harness *harness, const char *hook, const char *notes)
 static void
 test_fresh_after_failure (void)
 {
-  g_autoptr (Harness) harness
+  g_autoptr (WeirTest) harness
       = lua_harness ("local calls = 0\n"
                      "function mail () calls = calls + 1 weir.set_note ('calls', calls) end\n"
                      "function rcpt () error ('x') end",
@@ -122,15 +122,15 @@ static void
 test_state_limits (void)
 {
   /* Two octets for the length of all; a key of one letter and a value are 3 + 1 and 3 + n. */
-  g_autoptr (Harness) harness
+  g_autoptr (WeirTest) harness
       = lua_harness ("function mail () weir.state = { a = ('x'):rep (4096 - 2 - 4 - 3) } end\n"
                      "function rcpt () weir.state.b = true end",
                      "");
 
   expect_count (harness, "mail", "");
   expect_count (harness, "mail", "");
-  g_autoptr (HarnessResult) more = harness_run_hook (harness, "rcpt", NULL, 0);
-  g_assert_cmpint (more->verdict, ==, HARNESS_FAILED);
+  g_autoptr (WeirTestResult) more = weir_test_run_hook (harness, "rcpt", NULL, 0);
+  g_assert_cmpint (more->verdict, ==, WEIR_TEST_FAILED);
   lua_assert_has (more->reply, "weir.state does not fit into 4094 octets");
   lua_expect_failure ("function mail () weir.state.a = ('x'):rep (70000) end", "does not fit");
   lua_expect_failure ("function mail () weir.state.a = {} end", "can not keep a table");
@@ -144,9 +144,9 @@ test_options (void)
   g_autofree char *little = lua_load_errors ("function mail () end", "memory = 100K");
   g_autofree char *few = lua_load_errors ("function mail () end", "instructions = 10");
   g_autofree char *enough = lua_load_errors ("function mail () end", "memory = 256K");
-  g_autoptr (Harness) harness
+  g_autoptr (WeirTest) harness
       = lua_harness ("function mail () for i = 1, 20000 do end end", "instructions = 10000");
-  g_autoptr (HarnessResult) result = harness_run_hook (harness, "mail", NULL, 0);
+  g_autoptr (WeirTestResult) result = weir_test_run_hook (harness, "mail", NULL, 0);
 
   lua_assert_has (little, "memory");
   lua_assert_has (few, "instructions");
@@ -160,13 +160,14 @@ test_big_message (void)
 {
   g_autofree char *body = g_strnfill (400 * 1024, 'x');
   g_autofree char *message = g_strconcat ("From: a@b\r\n\r\n", body, "\r\n", NULL);
-  g_autoptr (Harness) harness
+  g_autoptr (WeirTest) harness
       = lua_harness ("function end_of_message () return weir.message_read () end", "memory = 256K");
-  g_autoptr (HarnessResult) read = harness_run (harness, message, strlen (message));
-  g_autoptr (Harness) chunks = lua_harness ("local n = 0 function body (chunk) n = n + #chunk end\n"
-                                            "function end_of_message () weir.set_note ('n', n) end",
-                                            "memory = 512K");
-  g_autoptr (HarnessResult) counted = harness_run (chunks, message, strlen (message));
+  g_autoptr (WeirTestResult) read = weir_test_run (harness, message, strlen (message));
+  g_autoptr (WeirTest) chunks
+      = lua_harness ("local n = 0 function body (chunk) n = n + #chunk end\n"
+                     "function end_of_message () weir.set_note ('n', n) end",
+                     "memory = 512K");
+  g_autoptr (WeirTestResult) counted = weir_test_run (chunks, message, strlen (message));
 
   lua_assert_has (read->reply, "not enough memory");
   g_assert_cmpstr (counted->notes, ==, "n=409602\n");
@@ -175,7 +176,7 @@ test_big_message (void)
 static void
 test_stale_part (void)
 {
-  g_autoptr (HarnessResult) result
+  g_autoptr (WeirTestResult) result
       = lua_run ("local part function body () part = part or weir.parts ()[1] end\n"
                  "function end_of_message () return part.type end",
                  "From: a@b\r\n\r\nbody\r\n");

@@ -31,23 +31,23 @@ filter_text (const char *path, const char *options)
   return g_strdup_printf ("filter \"f\" { module = \"lua\" script = \"%s\" %s }", path, options);
 }
 
-Harness *
+WeirTest *
 lua_harness (const char *script, const char *options)
 {
   g_autofree char *path = write_script (script);
   g_autofree char *text = filter_text (path, options);
-  Harness *harness = harness_new ("\"f\"", text);
+  WeirTest *harness = weir_test_new ("\"f\"", text);
 
   g_assert_cmpint (g_remove (path), ==, 0);
   return harness;
 }
 
-HarnessResult *
+WeirTestResult *
 lua_run (const char *script, const char *message)
 {
-  g_autoptr (Harness) harness = lua_harness (script, "");
+  g_autoptr (WeirTest) harness = lua_harness (script, "");
 
-  return harness_run (harness, message, strlen (message));
+  return weir_test_run (harness, message, strlen (message));
 }
 
 char *
@@ -55,7 +55,7 @@ lua_load_errors (const char *script, const char *options)
 {
   g_autofree char *path = write_script (script);
   g_autofree char *text = filter_text (path, options);
-  char *errors = harness_load_errors ("\"f\"", text);
+  char *errors = weir_test_load_errors ("\"f\"", text);
 
   g_assert_cmpint (g_remove (path), ==, 0);
   return errors == NULL ? g_strdup ("") : errors;
@@ -71,10 +71,10 @@ lua_assert_has (const char *text, const char *part)
 void
 lua_expect_failure (const char *script, const char *reason)
 {
-  g_autoptr (Harness) harness = lua_harness (script, "");
-  g_autoptr (HarnessResult) result = harness_run_hook (harness, "mail", NULL, 0);
+  g_autoptr (WeirTest) harness = lua_harness (script, "");
+  g_autoptr (WeirTestResult) result = weir_test_run_hook (harness, "mail", NULL, 0);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_FAILED);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_FAILED);
   lua_assert_has (result->reply, reason);
 }
 
@@ -101,10 +101,10 @@ test_readme (void)
   g_autofree char *filter = NULL;
   g_autofree char *path = NULL;
   g_autoptr (GString) text = NULL;
-  g_autoptr (Harness) harness = NULL;
+  g_autoptr (WeirTest) harness = NULL;
   const char *noisy = "From: a@b\r\nX-NOISE: yes\r\n\r\n";
-  g_autoptr (HarnessResult) refused = NULL;
-  g_autoptr (HarnessResult) passed = NULL;
+  g_autoptr (WeirTestResult) refused = NULL;
+  g_autoptr (WeirTestResult) passed = NULL;
 
   g_assert_true (g_file_get_contents (FILTER_SOURCE "/README.md", &page, NULL, NULL));
   g_assert_true (
@@ -115,32 +115,32 @@ test_readme (void)
   path = write_script (script);
   text = g_string_new (filter);
   g_assert_cmpuint (g_string_replace (text, "/etc/mailweir/no-noise.lua", path, 0), ==, 1);
-  harness = harness_new ("\"no-noise\"", text->str);
+  harness = weir_test_new ("\"no-noise\"", text->str);
   g_assert_cmpint (g_remove (path), ==, 0);
-  refused = harness_run (harness, noisy, strlen (noisy));
-  passed = harness_run (harness, MESSAGE, strlen (MESSAGE));
+  refused = weir_test_run (harness, noisy, strlen (noisy));
+  passed = weir_test_run (harness, MESSAGE, strlen (MESSAGE));
   g_assert_cmpstr (refused->reply, ==, "550 5.7.1 No noise, please");
-  g_assert_cmpint (passed->verdict, ==, HARNESS_PASS);
-  harness_assert_message (passed, MESSAGE, strlen (MESSAGE));
-  g_assert_false (harness_needs_body (harness));
+  g_assert_cmpint (passed->verdict, ==, WEIR_TEST_PASS);
+  weir_test_assert_message (passed, MESSAGE, strlen (MESSAGE));
+  g_assert_false (weir_test_needs_body (harness));
 }
 
 /* ---- Hooks ---- */
 
 static void
-expect_call (Harness *harness, const char *hook, const char *argument, const char *call)
+expect_call (WeirTest *harness, const char *hook, const char *argument, const char *call)
 {
-  g_autoptr (HarnessResult) result = harness_run_hook (harness, hook, argument, 250);
+  g_autoptr (WeirTestResult) result = weir_test_run_hook (harness, hook, argument, 250);
   g_autofree char *notes = g_strdup_printf ("call=%s\n", call);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   g_assert_cmpstr (result->notes, ==, notes);
 }
 
 static void
 test_hooks (void)
 {
-  g_autoptr (Harness) harness = lua_harness (
+  g_autoptr (WeirTest) harness = lua_harness (
       "for _, hook in ipairs { 'connect', 'helo', 'ehlo', 'mail', 'rcpt', 'data', 'rset', 'noop',\n"
       "    'vrfy', 'expn', 'help', 'quit', 'unknown', 'message_over', 'session_over' } do\n"
       "  _G[hook] = function (...)\n"
@@ -164,13 +164,13 @@ test_hooks (void)
   expect_call (harness, "unknown", "FOO bar", "unknown(FOO bar)");
   expect_call (harness, "message_over", "2.0.0 Ok", "message_over(250,2.0.0 Ok)");
   expect_call (harness, "session_over", NULL, "session_over()");
-  g_assert_false (harness_needs_body (harness));
+  g_assert_false (weir_test_needs_body (harness));
 }
 
 static void
 test_message_hooks (void)
 {
-  g_autoptr (HarnessResult) result
+  g_autoptr (WeirTestResult) result
       = lua_run ("local calls = {}\n"
                  "local function add (text) calls[#calls + 1] = text end\n"
                  "function header (name, value)\n"
@@ -186,7 +186,7 @@ test_message_hooks (void)
 static void
 test_questions (void)
 {
-  g_autoptr (HarnessResult) result = lua_run (
+  g_autoptr (WeirTestResult) result = lua_run (
       "function end_of_message ()\n"
       "  local w = weir\n"
       "  w.set_note ('a', table.concat ({ w.filter_name, w.listener, w.hostname, w.session_id,\n"
@@ -216,10 +216,10 @@ test_questions (void)
 static void
 test_arguments (void)
 {
-  g_autoptr (Harness) harness = lua_harness (
+  g_autoptr (WeirTest) harness = lua_harness (
       "function mail () return weir.reply (550, weir.arguments[1] .. weir.arguments[2]) end",
       "arguments = [\"a\", \"b\"]");
-  g_autoptr (HarnessResult) result = harness_run_hook (harness, "mail", NULL, 0);
+  g_autoptr (WeirTestResult) result = weir_test_run_hook (harness, "mail", NULL, 0);
 
   g_assert_cmpstr (result->reply, ==, "550 ab");
 }
@@ -227,11 +227,11 @@ test_arguments (void)
 /* ---- Verdicts ---- */
 
 static void
-expect_verdict (const char *answer, HarnessVerdict verdict, const char *reply)
+expect_verdict (const char *answer, WeirTestVerdict verdict, const char *reply)
 {
   g_autofree char *script = g_strdup_printf ("function mail () return %s end", answer);
-  g_autoptr (Harness) harness = lua_harness (script, "");
-  g_autoptr (HarnessResult) result = harness_run_hook (harness, "mail", NULL, 0);
+  g_autoptr (WeirTest) harness = lua_harness (script, "");
+  g_autoptr (WeirTestResult) result = weir_test_run_hook (harness, "mail", NULL, 0);
 
   g_assert_cmpint (result->verdict, ==, verdict);
   g_assert_cmpstr (result->reply, ==, reply);
@@ -240,23 +240,24 @@ expect_verdict (const char *answer, HarnessVerdict verdict, const char *reply)
 static void
 test_verdicts (void)
 {
-  expect_verdict ("", HARNESS_PASS, NULL);
-  expect_verdict ("nil", HARNESS_PASS, NULL);
-  expect_verdict ("weir.pass", HARNESS_PASS, NULL);
-  expect_verdict ("weir.skip", HARNESS_PASS, NULL);
-  expect_verdict ("weir.discard", HARNESS_DISCARDED, NULL);
-  expect_verdict ("weir.reply (550, '5.7.1', 'no %s')", HARNESS_REFUSED, "550 5.7.1 no %s");
-  expect_verdict ("weir.reply (450, 'later')", HARNESS_REFUSED, "450 later");
-  expect_verdict ("weir.close (421, nil, 'go')", HARNESS_REFUSED, "421 go");
-  expect_verdict ("weir.quarantine ('odd\\n')", HARNESS_QUARANTINED, "odd ");
+  expect_verdict ("", WEIR_TEST_PASS, NULL);
+  expect_verdict ("nil", WEIR_TEST_PASS, NULL);
+  expect_verdict ("weir.pass", WEIR_TEST_PASS, NULL);
+  expect_verdict ("weir.skip", WEIR_TEST_PASS, NULL);
+  expect_verdict ("weir.discard", WEIR_TEST_DISCARDED, NULL);
+  expect_verdict ("weir.reply (550, '5.7.1', 'no %s')", WEIR_TEST_REFUSED, "550 5.7.1 no %s");
+  expect_verdict ("weir.reply (450, 'later')", WEIR_TEST_REFUSED, "450 later");
+  expect_verdict ("weir.close (421, nil, 'go')", WEIR_TEST_REFUSED, "421 go");
+  expect_verdict ("weir.quarantine ('odd\\n')", WEIR_TEST_QUARANTINED, "odd ");
 }
 
 static void
 test_bad_verdicts (void)
 {
-  expect_verdict ("1", HARNESS_FAILED, "mail: mail returns number, which is no verdict");
-  expect_verdict ("'nonsense'", HARNESS_FAILED, "mail: mail returns nonsense, which is no verdict");
-  expect_verdict ("'reply'", HARNESS_FAILED, "gives a reply without having set one");
+  expect_verdict ("1", WEIR_TEST_FAILED, "mail: mail returns number, which is no verdict");
+  expect_verdict ("'nonsense'", WEIR_TEST_FAILED,
+                  "mail: mail returns nonsense, which is no verdict");
+  expect_verdict ("'reply'", WEIR_TEST_FAILED, "gives a reply without having set one");
   lua_expect_failure ("function mail () weir.reply (550, 'no') end", "does not return it");
   lua_expect_failure ("\nfunction mail () return weir.reply (99, 'no') end",
                       ".lua:2: bad argument #1");
@@ -273,9 +274,9 @@ test_bad_verdicts (void)
 /* ---- Commands, pieces, recipients ---- */
 
 static void
-expect_command (Harness *harness, const char *line, HarnessVerdict verdict, const char *reply)
+expect_command (WeirTest *harness, const char *line, WeirTestVerdict verdict, const char *reply)
 {
-  g_autoptr (HarnessResult) result = harness_run_hook (harness, "command", line, 0);
+  g_autoptr (WeirTestResult) result = weir_test_run_hook (harness, "command", line, 0);
 
   g_assert_cmpint (result->verdict, ==, verdict);
   g_assert_cmpstr (result->reply, ==, reply);
@@ -284,16 +285,16 @@ expect_command (Harness *harness, const char *line, HarnessVerdict verdict, cons
 static void
 test_commands (void)
 {
-  g_autoptr (Harness) harness
+  g_autoptr (WeirTest) harness
       = lua_harness ("commands = {\n"
                      "  XADD = function (text) return weir.reply (550, 'got ' .. text) end,\n"
                      "  ['x-two'] = { announce = true, greeted = true, run = function ()\n"
                      "    return weir.reply (551, weir.helo or 'nobody') end } }\n",
                      "");
 
-  expect_command (harness, "XADD one two", HARNESS_REFUSED, "550 got one two");
-  expect_command (harness, "X-TWO", HARNESS_REFUSED, "551 client.example");
-  expect_command (harness, "XADD", HARNESS_REFUSED, "550 got");
+  expect_command (harness, "XADD one two", WEIR_TEST_REFUSED, "550 got one two");
+  expect_command (harness, "X-TWO", WEIR_TEST_REFUSED, "551 client.example");
+  expect_command (harness, "XADD", WEIR_TEST_REFUSED, "550 got");
 }
 
 static void
@@ -331,9 +332,9 @@ expect_pieces (const char *size, const char *pieces)
       "local all = ''\nfunction end_of_headers () all = '' weir.set_body_chunk (%s) end\n"
       "function body (chunk) all = all .. #chunk .. ' ' weir.set_note ('pieces', all) end",
       size);
-  g_autoptr (HarnessResult) result = lua_run (script, "A: b\r\n\r\n1\r\n\r\n12345\r\n");
+  g_autoptr (WeirTestResult) result = lua_run (script, "A: b\r\n\r\n1\r\n\r\n12345\r\n");
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   lua_assert_has (result->notes, pieces);
 }
 
@@ -354,11 +355,11 @@ static void
 expect_edit (const char *statements, const char *message, const char *expected)
 {
   g_autofree char *script = g_strdup_printf ("function end_of_message () %s end", statements);
-  g_autoptr (HarnessResult) result = lua_run (script, message);
+  g_autoptr (WeirTestResult) result = lua_run (script, message);
 
   g_assert_cmpstr (result->reply, ==, NULL);
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
-  harness_assert_message (result, expected, strlen (expected));
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
+  weir_test_assert_message (result, expected, strlen (expected));
 }
 
 static void
@@ -380,7 +381,7 @@ test_edits (void)
 static void
 test_envelope (void)
 {
-  g_autoptr (HarnessResult) result
+  g_autoptr (WeirTestResult) result
       = lua_run ("function data () end\n"
                  "function end_of_headers ()\n"
                  "  weir.set_sender ('new@example.org', { 'SIZE=5' })\n"
@@ -436,7 +437,7 @@ test_parts (void)
 static void
 test_state (void)
 {
-  g_autoptr (Harness) harness = lua_harness (
+  g_autoptr (WeirTest) harness = lua_harness (
       "function mail ()\n"
       "  weir.state = { text = 'a\\0b', [7] = 2.5, yes = true, no = false, deep = -3 }\n"
       "end\n"
@@ -451,8 +452,9 @@ test_state (void)
 
   for (guint i = 0; i < 3; i++)
     {
-      g_autoptr (HarnessResult) mail = i == 0 ? harness_run_hook (harness, "mail", NULL, 0) : NULL;
-      g_autoptr (HarnessResult) rcpt = harness_run_hook (harness, "rcpt", NULL, 0);
+      g_autoptr (WeirTestResult) mail
+          = i == 0 ? weir_test_run_hook (harness, "mail", NULL, 0) : NULL;
+      g_autoptr (WeirTestResult) rcpt = weir_test_run_hook (harness, "rcpt", NULL, 0);
       g_autofree char *notes = g_strdup_printf ("count=%u\n", i + 1);
 
       g_assert_cmpstr (rcpt->reply, ==, NULL);
@@ -465,12 +467,12 @@ test_state (void)
 static void
 test_load_errors (void)
 {
-  g_autofree char *missing = harness_load_errors (
+  g_autofree char *missing = weir_test_load_errors (
       "\"f\"", "filter \"f\" { module = \"lua\" script = \"/nowhere.lua\" }");
   g_autofree char *folder
-      = harness_load_errors ("\"f\"", "filter \"f\" { module = \"lua\" script = \"/\" }");
+      = weir_test_load_errors ("\"f\"", "filter \"f\" { module = \"lua\" script = \"/\" }");
   g_autofree char *endless
-      = harness_load_errors ("\"f\"", "filter \"f\" { module = \"lua\" script = \"/dev/zero\" }");
+      = weir_test_load_errors ("\"f\"", "filter \"f\" { module = \"lua\" script = \"/dev/zero\" }");
   g_autofree char *spaces = g_strnfill (1024 * 1024 + 1, ' ');
 
   lua_assert_has (missing, "test.conf:5:38: filter \"f\": /nowhere.lua: No such file");

@@ -1,12 +1,12 @@
 /* What the tests of the filter "lua" share: a script from text, and what became of a message. */
 #pragma once
 
-#include "harness.h"
+#include <mailweir/test.h>
 
 /* A harness with one filter "f" that runs this script; `options` are more of its options. */
-Harness *lua_harness (const char *script, const char *options);
+WeirTest *lua_harness (const char *script, const char *options);
 /* The same, and the message that is run; all in one. */
-HarnessResult *lua_run (const char *script, const char *message);
+WeirTestResult *lua_run (const char *script, const char *message);
 /* Runs `mail` of the script, and checks that the filter fails with a reason that has this. */
 void lua_expect_failure (const char *script, const char *reason);
 /* What is wrong with loading it; "" when nothing is. Caller frees. */

@@ -2,7 +2,7 @@
  * order, what it is told anew after it died, what becomes of each answer, and of nonsense, silence
  * and more than is allowed. */
 #include "fake.h"
-#include "harness.h"
+#include <mailweir/test.h>
 #include "kit.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@
 typedef struct
 {
   Fake *fake;
-  Harness *harness;
+  WeirTest *harness;
 } Bench;
 
 static void
@@ -24,24 +24,24 @@ bench_open (Bench *bench, const FakeRow *rows, const char *options)
       "filter \"f\" { module = \"milter\" socket = \"unix:%s\"\n%s }", path, options);
 
   bench->fake = fake_new (path, rows);
-  bench->harness = harness_new ("\"f\"", filter);
+  bench->harness = weir_test_new ("\"f\"", filter);
 }
 
 static void
 bench_close (Bench *bench)
 {
-  harness_free (bench->harness);
+  weir_test_free (bench->harness);
   fake_free (bench->fake);
 }
 
 /* "connect", "rcpt", …; "message" is the whole of one. What is to be remembered comes from
  * `verdict`, `reply` is part of the reply or the reason, or NULL. */
 static void
-expect (Bench *bench, const char *hook, HarnessVerdict verdict, const char *reply)
+expect (Bench *bench, const char *hook, WeirTestVerdict verdict, const char *reply)
 {
-  g_autoptr (HarnessResult) result = g_str_equal (hook, "message")
-                                         ? harness_run (bench->harness, MESSAGE, strlen (MESSAGE))
-                                         : harness_run_hook (bench->harness, hook, NULL, 0);
+  g_autoptr (WeirTestResult) result
+      = g_str_equal (hook, "message") ? weir_test_run (bench->harness, MESSAGE, strlen (MESSAGE))
+                                      : weir_test_run_hook (bench->harness, hook, NULL, 0);
 
   if (result->verdict != verdict
       || (reply != NULL && (result->reply == NULL || strstr (result->reply, reply) == NULL)))
@@ -56,7 +56,7 @@ pass (Bench *bench, const char *hooks)
   g_auto (GStrv) names = g_strsplit (hooks, " ", -1);
 
   for (guint i = 0; names[i] != NULL; i++)
-    expect (bench, names[i], HARNESS_PASS, NULL);
+    expect (bench, names[i], WEIR_TEST_PASS, NULL);
 }
 
 static void
@@ -204,12 +204,12 @@ expect_body (guint size, const char *heard)
 {
   g_autofree char *body = g_strnfill (size, 'x');
   g_autofree char *message = g_strconcat ("X: y\r\n\r\n", body, NULL);
-  g_autoptr (HarnessResult) result = NULL;
+  g_autoptr (WeirTestResult) result = NULL;
   Bench bench;
 
   bench_open (&bench, NULL, "");
-  result = harness_run (bench.harness, message, strlen (message));
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  result = weir_test_run (bench.harness, message, strlen (message));
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   fake_expect (bench.fake, heard);
   bench_close (&bench);
 }
@@ -231,7 +231,7 @@ test_body_pieces (void)
 }
 
 static void
-expect_field (guint size, HarnessVerdict verdict)
+expect_field (guint size, WeirTestVerdict verdict)
 {
   g_autofree char *value = g_strnfill (size - 3, 'x');
   g_autofree char *message = g_strconcat ("X: ", value, "\r\n\r\nbody\r\n", NULL);
@@ -240,13 +240,13 @@ expect_field (guint size, HarnessVerdict verdict)
       = g_strdup_printf ("limits { header-field = 1M }\n"
                          "filter \"f\" { module = \"milter\" socket = \"unix:%s\" }",
                          path);
-  Bench bench = { fake_new (path, NULL), harness_new ("\"f\"", filter) };
-  g_autoptr (HarnessResult) result = harness_run (bench.harness, message, strlen (message));
+  Bench bench = { fake_new (path, NULL), weir_test_new ("\"f\"", filter) };
+  g_autoptr (WeirTestResult) result = weir_test_run (bench.harness, message, strlen (message));
 
   g_assert_cmpint (result->verdict, ==, verdict);
-  if (verdict == HARNESS_REFUSED)
+  if (verdict == WEIR_TEST_REFUSED)
     g_assert_true (g_str_has_prefix (result->reply, "552 5.3.4 A header field is too long"));
-  fake_expect (bench.fake, verdict == HARNESS_PASS ? "|OCHMRTLNBE" : "|OCHMRTA");
+  fake_expect (bench.fake, verdict == WEIR_TEST_PASS ? "|OCHMRTLNBE" : "|OCHMRTA");
   bench_close (&bench);
 }
 
@@ -254,8 +254,8 @@ expect_field (guint size, HarnessVerdict verdict)
 static void
 test_longest_field (void)
 {
-  expect_field (65535, HARNESS_PASS);
-  expect_field (65536, HARNESS_REFUSED);
+  expect_field (65535, WEIR_TEST_PASS);
+  expect_field (65536, WEIR_TEST_REFUSED);
 }
 
 /* ---- Deaths ---- */
@@ -287,9 +287,9 @@ test_died_inside (void)
 
   bench_open (&bench, rows, "");
   pass (&bench, "connect ehlo mail");
-  expect (&bench, "rcpt", HARNESS_FAILED, "it closed the connection without an answer");
+  expect (&bench, "rcpt", WEIR_TEST_FAILED, "it closed the connection without an answer");
   pass (&bench, "rcpt data");
-  expect (&bench, "message", HARNESS_FAILED, "it closed the connection without an answer");
+  expect (&bench, "message", WEIR_TEST_FAILED, "it closed the connection without an answer");
   pass (&bench, "message_over mail");
   fake_expect (bench.fake, "|OCHMR.|OCHMRTLLNBE.|OCHM");
   bench_close (&bench);
@@ -303,9 +303,9 @@ test_cut_off (void)
 
   bench_open (&bench, NULL, "");
   pass (&bench, "connect ehlo mail");
-  harness_lose_records (bench.harness, TRUE);
+  weir_test_lose_state (bench.harness, TRUE);
   pass (&bench, "rcpt");
-  harness_lose_records (bench.harness, FALSE);
+  weir_test_lose_state (bench.harness, FALSE);
   pass (&bench, "rcpt message");
   fake_expect (bench.fake, "|OCHMR.|OCHMRTLLNBE");
   bench_close (&bench);
@@ -324,10 +324,10 @@ test_silent (void)
 
       bench_open (&bench, rows, limits[i]);
       pass (&bench, "connect ehlo");
-      expect (&bench, "mail", HARNESS_FAILED, "no answer in time");
+      expect (&bench, "mail", WEIR_TEST_FAILED, "no answer in time");
       fake_expect (bench.fake, "|OCHM.");
       pass (&bench, "mail rcpt data");
-      expect (&bench, "message", HARNESS_FAILED, "no answer in time");
+      expect (&bench, "message", WEIR_TEST_FAILED, "no answer in time");
       fake_expect (bench.fake, "|OCHM.|OCHMRTLLNBE.");
       pass (&bench, "message_over mail");
       bench_close (&bench);
@@ -345,7 +345,7 @@ test_changed_its_mind (void)
   pass (&bench, "connect ehlo mail rcpt");
   fake_drop (bench.fake);
   fake_expect (bench.fake, "|OCHMR.");
-  expect (&bench, "message", HARNESS_FAILED, "does not take a recipient any more");
+  expect (&bench, "message", WEIR_TEST_FAILED, "does not take a recipient any more");
   pass (&bench, "message");
   bench_close (&bench);
 }
@@ -353,13 +353,13 @@ test_changed_its_mind (void)
 static void
 test_nobody_there (void)
 {
-  Harness *harness = harness_new (
+  WeirTest *harness = weir_test_new (
       "\"f\"", "filter \"f\" { module = \"milter\" socket = \"unix:/nonexistent/milter\" }");
-  g_autoptr (HarnessResult) result = harness_run_hook (harness, "connect", NULL, 0);
+  g_autoptr (WeirTestResult) result = weir_test_run_hook (harness, "connect", NULL, 0);
 
-  g_assert_cmpint (result->verdict, ==, HARNESS_FAILED);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_FAILED);
   g_assert_nonnull (strstr (result->reply, "milter at /nonexistent/milter: can not connect"));
-  harness_free (harness);
+  weir_test_free (harness);
 }
 
 /* ---- Answers ---- */
@@ -371,48 +371,49 @@ static const struct
   gsize length;
   const char *hooks; /* that pass before … */
   const char *hook;  /* … this one */
-  HarnessVerdict verdict;
+  WeirTestVerdict verdict;
   const char *reply;
 } answers[] = {
-  { 'C', PACKET ("\0\0\0\1r"), "", "connect", HARNESS_REFUSED, "550 5.7.1 Command rejected" },
-  { 'C', PACKET ("\0\0\0\13y554 5.7.0\0"), "", "connect", HARNESS_REFUSED, "554 5.7.0" },
-  { 'H', PACKET ("\0\0\0\1t"), "connect", "ehlo", HARNESS_REFUSED, "451 4.7.1 Service" },
-  { 'M', PACKET ("\0\0\0\14y450-a\n450 b\0"), "", "mail", HARNESS_FAILED,
+  { 'C', PACKET ("\0\0\0\1r"), "", "connect", WEIR_TEST_REFUSED, "550 5.7.1 Command rejected" },
+  { 'C', PACKET ("\0\0\0\13y554 5.7.0\0"), "", "connect", WEIR_TEST_REFUSED, "554 5.7.0" },
+  { 'H', PACKET ("\0\0\0\1t"), "connect", "ehlo", WEIR_TEST_REFUSED, "451 4.7.1 Service" },
+  { 'M', PACKET ("\0\0\0\14y450-a\n450 b\0"), "", "mail", WEIR_TEST_FAILED,
     "11 octets make no sense" },
-  { 'M', PACKET ("\0\0\0\15y450-a\n450 b\0"), "", "mail", HARNESS_REFUSED, "450" },
-  { 'M', PACKET ("\0\0\0\1d"), "", "mail", HARNESS_DISCARDED, NULL },
-  { 'R', PACKET ("\0\0\0\1r"), "mail", "rcpt", HARNESS_REFUSED, "550 5.7.1" },
-  { 'R', PACKET ("\0\0\0\0014"), "mail", "rcpt", HARNESS_REFUSED, "421 4.7.0" },
-  { 'T', PACKET ("\0\0\0\1t"), "mail rcpt", "data", HARNESS_REFUSED, "451 4.7.1" },
-  { 'L', PACKET ("\0\0\0\1r"), "mail", "message", HARNESS_REFUSED, "550 5.7.1" },
-  { 'N', PACKET ("\0\0\0\1d"), "mail", "message", HARNESS_DISCARDED, NULL },
-  { 'B', PACKET ("\0\0\0\1t"), "mail", "message", HARNESS_REFUSED, "451 4.7.1" },
-  { 'E', PACKET ("\0\0\0\1d"), "mail", "message", HARNESS_DISCARDED, NULL },
-  { 'E', PACKET ("\0\0\0\5qwhy\0\0\0\0\1c"), "mail", "message", HARNESS_QUARANTINED, "why" },
-  { 'E', PACKET ("\0\0\0\5qwhy\0\0\0\0\1r"), "mail", "message", HARNESS_REFUSED, "550" },
-  { 'E', PACKET ("\0\0\0\17-b@example.net\0\0\0\0\1a"), "", "message", HARNESS_DISCARDED, NULL },
-  { 'U', PACKET ("\0\0\0\7y500 no\0"), "", "unknown", HARNESS_FAILED, "make no sense" },
-  { 'U', PACKET ("\0\0\0\10y500 no\0"), "", "unknown", HARNESS_REFUSED, "500 no" },
+  { 'M', PACKET ("\0\0\0\15y450-a\n450 b\0"), "", "mail", WEIR_TEST_REFUSED, "450" },
+  { 'M', PACKET ("\0\0\0\1d"), "", "mail", WEIR_TEST_DISCARDED, NULL },
+  { 'R', PACKET ("\0\0\0\1r"), "mail", "rcpt", WEIR_TEST_REFUSED, "550 5.7.1" },
+  { 'R', PACKET ("\0\0\0\0014"), "mail", "rcpt", WEIR_TEST_REFUSED, "421 4.7.0" },
+  { 'T', PACKET ("\0\0\0\1t"), "mail rcpt", "data", WEIR_TEST_REFUSED, "451 4.7.1" },
+  { 'L', PACKET ("\0\0\0\1r"), "mail", "message", WEIR_TEST_REFUSED, "550 5.7.1" },
+  { 'N', PACKET ("\0\0\0\1d"), "mail", "message", WEIR_TEST_DISCARDED, NULL },
+  { 'B', PACKET ("\0\0\0\1t"), "mail", "message", WEIR_TEST_REFUSED, "451 4.7.1" },
+  { 'E', PACKET ("\0\0\0\1d"), "mail", "message", WEIR_TEST_DISCARDED, NULL },
+  { 'E', PACKET ("\0\0\0\5qwhy\0\0\0\0\1c"), "mail", "message", WEIR_TEST_QUARANTINED, "why" },
+  { 'E', PACKET ("\0\0\0\5qwhy\0\0\0\0\1r"), "mail", "message", WEIR_TEST_REFUSED, "550" },
+  { 'E', PACKET ("\0\0\0\17-b@example.net\0\0\0\0\1a"), "", "message", WEIR_TEST_DISCARDED, NULL },
+  { 'U', PACKET ("\0\0\0\7y500 no\0"), "", "unknown", WEIR_TEST_FAILED, "make no sense" },
+  { 'U', PACKET ("\0\0\0\10y500 no\0"), "", "unknown", WEIR_TEST_REFUSED, "500 no" },
 
-  { 'O', PACKET ("\0\0\0\15O\0\0\0\7\0\0\0\0\0\0\0\0"), "", "connect", HARNESS_FAILED,
+  { 'O', PACKET ("\0\0\0\15O\0\0\0\7\0\0\0\0\0\0\0\0"), "", "connect", WEIR_TEST_FAILED,
     "speaks version 7" },
-  { 'O', PACKET ("\0\0\0\1c"), "", "connect", HARNESS_FAILED, "answer to our offer" },
-  { 'O', PACKET ("220 mx ESMTP\r\n"), "", "connect", HARNESS_FAILED, "octets, where 1 to" },
-  { 'C', PACKET ("\0\0\0\0"), "", "connect", HARNESS_FAILED, "an answer of 0 octets" },
-  { 'C', PACKET ("\0\x10\0\1c"), "", "connect", HARNESS_FAILED, "an answer of 1048577 octets" },
-  { 'C', PACKET ("\0\0\0\1z"), "", "connect", HARNESS_FAILED, "an unknown answer (0x7a)" },
-  { 'C', PACKET ("\0\0\0\1d"), "", "connect", HARNESS_FAILED, "can not be given there" },
-  { 'C', PACKET ("\0\0\0\1f"), "", "connect", HARNESS_FAILED, "can not go on" },
-  { 'M', PACKET ("\0\0\0\5hX\0y\0"), "", "mail", HARNESS_FAILED, "changes the message before" },
-  { 'M', PACKET ("\0\0\0\1c\0\0\0\1c"), "", "mail", HARNESS_FAILED, "more than it was asked" },
-  { 'M', PACKET ("\0\0\0\10y250 ok\0"), "", "mail", HARNESS_FAILED, "can not be given: \"250 ok" },
-  { 'E', PACKET ("\0\0\0\7hX Y\0z\0\0\0\0\1c"), "", "message", HARNESS_FAILED,
+  { 'O', PACKET ("\0\0\0\1c"), "", "connect", WEIR_TEST_FAILED, "answer to our offer" },
+  { 'O', PACKET ("220 mx ESMTP\r\n"), "", "connect", WEIR_TEST_FAILED, "octets, where 1 to" },
+  { 'C', PACKET ("\0\0\0\0"), "", "connect", WEIR_TEST_FAILED, "an answer of 0 octets" },
+  { 'C', PACKET ("\0\x10\0\1c"), "", "connect", WEIR_TEST_FAILED, "an answer of 1048577 octets" },
+  { 'C', PACKET ("\0\0\0\1z"), "", "connect", WEIR_TEST_FAILED, "an unknown answer (0x7a)" },
+  { 'C', PACKET ("\0\0\0\1d"), "", "connect", WEIR_TEST_FAILED, "can not be given there" },
+  { 'C', PACKET ("\0\0\0\1f"), "", "connect", WEIR_TEST_FAILED, "can not go on" },
+  { 'M', PACKET ("\0\0\0\5hX\0y\0"), "", "mail", WEIR_TEST_FAILED, "changes the message before" },
+  { 'M', PACKET ("\0\0\0\1c\0\0\0\1c"), "", "mail", WEIR_TEST_FAILED, "more than it was asked" },
+  { 'M', PACKET ("\0\0\0\10y250 ok\0"), "", "mail", WEIR_TEST_FAILED,
+    "can not be given: \"250 ok" },
+  { 'E', PACKET ("\0\0\0\7hX Y\0z\0\0\0\0\1c"), "", "message", WEIR_TEST_FAILED,
     "asks for what can not be done: no header name" },
-  { 'E', PACKET ("\0\0\0\7+a b@c\0\0\0\0\1c"), "", "message", HARNESS_FAILED,
+  { 'E', PACKET ("\0\0\0\7+a b@c\0\0\0\0\1c"), "", "message", WEIR_TEST_FAILED,
     "asks for what can not be done" },
-  { 'E', PACKET ("\0\0\0\7ea b@c\0\0\0\0\1c"), "", "message", HARNESS_FAILED,
+  { 'E', PACKET ("\0\0\0\7ea b@c\0\0\0\0\1c"), "", "message", WEIR_TEST_FAILED,
     "asks for what can not be done" },
-  { 'E', PACKET ("\0\0\0\4ba\rb\0\0\0\1c"), "", "message", HARNESS_FAILED, "a CR without LF" },
+  { 'E', PACKET ("\0\0\0\4ba\rb\0\0\0\1c"), "", "message", WEIR_TEST_FAILED, "a CR without LF" },
 };
 
 static void
@@ -440,7 +441,7 @@ append (GByteArray *out, const char *packet, gsize length, guint times)
 }
 
 static void
-expect_many (const char *packet, gsize length, guint times, HarnessVerdict verdict,
+expect_many (const char *packet, gsize length, guint times, WeirTestVerdict verdict,
              const char *reply)
 {
   g_autoptr (GByteArray) all = g_byte_array_new ();
@@ -459,10 +460,10 @@ expect_many (const char *packet, gsize length, guint times, HarnessVerdict verdi
 static void
 test_many_changes (void)
 {
-  expect_many (PACKET ("\0\0\0\5hX\0y\0"), 1000, HARNESS_PASS, NULL);
-  expect_many (PACKET ("\0\0\0\5hX\0y\0"), 1001, HARNESS_FAILED, "makes more than 1000 changes");
-  expect_many (PACKET ("\0\0\0\4bnew"), 3, HARNESS_PASS, NULL);
-  expect_many (PACKET ("\0\0\0\4bnew"), 4, HARNESS_FAILED, "more than 9 octets of a new body");
+  expect_many (PACKET ("\0\0\0\5hX\0y\0"), 1000, WEIR_TEST_PASS, NULL);
+  expect_many (PACKET ("\0\0\0\5hX\0y\0"), 1001, WEIR_TEST_FAILED, "makes more than 1000 changes");
+  expect_many (PACKET ("\0\0\0\4bnew"), 3, WEIR_TEST_PASS, NULL);
+  expect_many (PACKET ("\0\0\0\4bnew"), 4, WEIR_TEST_FAILED, "more than 9 octets of a new body");
 }
 
 /* ---- Loading ---- */
@@ -482,7 +483,7 @@ test_load_errors (void)
     {
       g_autofree char *filter
           = g_strdup_printf ("filter \"f\" { module = \"milter\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
 
       g_assert_nonnull (errors);
       if (strstr (errors, bad[i][1]) == NULL)
@@ -503,8 +504,8 @@ test_macros_limit (void)
   over = g_strdup_printf (
       "filter \"f\" { module = \"milter\" socket = \"unix:/a\" macros = [%s, \"{b}=c\"] }",
       list->str);
-  fine = harness_load_errors ("\"f\"", fits);
-  errors = harness_load_errors ("\"f\"", over);
+  fine = weir_test_load_errors ("\"f\"", fits);
+  errors = weir_test_load_errors ("\"f\"", over);
   g_assert_cmpstr (fine, ==, NULL);
   g_assert_nonnull (strstr (errors, "\"{b}=c\" is one too many"));
 }
@@ -520,7 +521,7 @@ test_readme (void)
   g_assert_true (g_file_get_contents (README, &text, NULL, NULL));
   pieces = g_strsplit (text, "```\n", 3);
   g_assert_cmpuint (g_strv_length (pieces), ==, 3);
-  errors = harness_load_errors ("\"dkim\"", pieces[1]);
+  errors = weir_test_load_errors ("\"dkim\"", pieces[1]);
   g_assert_cmpstr (errors, ==, NULL);
 }
 

@@ -5,7 +5,7 @@
 
 #include "answer.h"
 #include "fake.h"
-#include "harness.h"
+#include <mailweir/test.h>
 #include "scanners.h"
 
 #define HAM "Subject: x\r\n\r\nhello\r\n"
@@ -175,17 +175,17 @@ have_spamd (void)
   return TRUE;
 }
 
-static HarnessResult *
+static WeirTestResult *
 run_at (const char *path, const char *options, const char *message)
 {
   g_autofree char *filter = g_strdup_printf (
       "filter \"f\" { module = \"spamassassin\"\nsocket = \"%s\"\n%s\n}", path, options);
-  g_autoptr (Harness) harness = harness_new ("\"f\"", filter);
+  g_autoptr (WeirTest) harness = weir_test_new ("\"f\"", filter);
 
-  return harness_run (harness, message, strlen (message));
+  return weir_test_run (harness, message, strlen (message));
 }
 
-static HarnessResult *
+static WeirTestResult *
 run (const char *options, const char *message)
 {
   g_autofree gchar *path = kit_path ("spamd.sock");
@@ -196,23 +196,23 @@ run (const char *options, const char *message)
 static void
 expect_message (const char *options, const char *message, const char *expected)
 {
-  g_autoptr (HarnessResult) result = run (options, message);
+  g_autoptr (WeirTestResult) result = run (options, message);
 
-  if (result->verdict != HARNESS_PASS)
+  if (result->verdict != WEIR_TEST_PASS)
     g_error ("verdict %d: %s", result->verdict, result->reply);
-  harness_assert_message (result, expected, strlen (expected));
+  weir_test_assert_message (result, expected, strlen (expected));
 }
 
 static void
-expect (const char *options, const char *message, HarnessVerdict verdict, const char *reply,
+expect (const char *options, const char *message, WeirTestVerdict verdict, const char *reply,
         const char *notes)
 {
-  g_autoptr (HarnessResult) result = run (options, message);
+  g_autoptr (WeirTestResult) result = run (options, message);
 
   if (result->verdict != verdict || (reply != NULL && strstr (result->reply, reply) == NULL))
     g_error ("verdict %d instead of %d, \"%s\" instead of \"%s\"", result->verdict, verdict,
              result->reply, reply);
-  if (verdict != HARNESS_FAILED)
+  if (verdict != WEIR_TEST_FAILED)
     g_assert_cmpstr (result->notes, ==, notes);
 }
 
@@ -255,13 +255,13 @@ test_spoofed_fields (void)
 static void
 test_fields_of_spamd (void)
 {
-  g_autoptr (HarnessResult) result = NULL;
+  g_autoptr (WeirTestResult) result = NULL;
   g_autofree char *text = NULL;
 
   if (!have_spamd ())
     return;
   result = run ("headers = \"spamd\" user = \"nobody\"", SPOOFED SPAM);
-  g_assert_cmpint (result->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
   text = g_strndup (g_bytes_get_data (result->message, NULL), g_bytes_get_size (result->message));
   g_assert_true (g_str_has_prefix (text, "X-Spam-"));
   g_assert_nonnull (strstr (text, "\r\nX-Spam-Status: Yes, score=13.5 required=5.0 tests="));
@@ -280,12 +280,13 @@ test_thresholds (void)
 
   if (!have_spamd ())
     return;
-  expect (both, SPAM, HARNESS_REFUSED, "550 5.7.1 The message looks like spam",
+  expect (both, SPAM, WEIR_TEST_REFUSED, "550 5.7.1 The message looks like spam",
           "spam-score=13.5\nspam=yes\n");
-  expect ("reject-above = \"13.501\"", SPAM, HARNESS_PASS, NULL, "spam-score=13.5\nspam=yes\n");
-  expect (both, HINT, HARNESS_QUARANTINED, "spamassassin: score 4.0", "spam-score=4.0\nspam=no\n");
-  expect (both, HAM, HARNESS_PASS, NULL, "spam-score=1.0\nspam=no\n");
-  expect ("reject-above = \"5\" reply = \"%s points\"", SPAM, HARNESS_REFUSED, "13.5 points",
+  expect ("reject-above = \"13.501\"", SPAM, WEIR_TEST_PASS, NULL, "spam-score=13.5\nspam=yes\n");
+  expect (both, HINT, WEIR_TEST_QUARANTINED, "spamassassin: score 4.0",
+          "spam-score=4.0\nspam=no\n");
+  expect (both, HAM, WEIR_TEST_PASS, NULL, "spam-score=1.0\nspam=no\n");
+  expect ("reject-above = \"5\" reply = \"%s points\"", SPAM, WEIR_TEST_REFUSED, "13.5 points",
           "spam-score=13.5\nspam=yes\n");
 }
 
@@ -297,9 +298,9 @@ test_max_size (void)
 
   if (!have_spamd ())
     return;
-  expect ("max-size = 1000 reject-above = \"5\"", fits, HARNESS_REFUSED, NULL,
+  expect ("max-size = 1000 reject-above = \"5\"", fits, WEIR_TEST_REFUSED, NULL,
           "spam-score=13.5\nspam=yes\n");
-  expect ("max-size = 1000 reject-above = \"5\"", over, HARNESS_PASS, NULL,
+  expect ("max-size = 1000 reject-above = \"5\"", over, WEIR_TEST_PASS, NULL,
           "spam=not scanned, too large\n");
 }
 
@@ -320,21 +321,21 @@ test_stopped (void)
   if (!have_spamd ())
     return;
   signal_all (SIGSTOP);
-  expect ("timeout = 300ms", HAM, HARNESS_FAILED, "no answer in time", NULL);
+  expect ("timeout = 300ms", HAM, WEIR_TEST_FAILED, "no answer in time", NULL);
   signal_all (SIGCONT);
-  expect ("", HAM, HARNESS_PASS, NULL, "spam-score=1.0\nspam=no\n");
+  expect ("", HAM, WEIR_TEST_PASS, NULL, "spam-score=1.0\nspam=no\n");
 }
 
 static void
 test_down (void)
 {
-  g_autoptr (HarnessResult) nobody = run_at ("/nonexistent/spamd.sock", "", HAM);
+  g_autoptr (WeirTestResult) nobody = run_at ("/nonexistent/spamd.sock", "", HAM);
   g_autofree char *closed = g_strdup_printf ("127.0.0.1:%u", kit_port ());
-  g_autoptr (HarnessResult) refused = run_at (closed, "", HAM);
+  g_autoptr (WeirTestResult) refused = run_at (closed, "", HAM);
 
-  g_assert_cmpint (nobody->verdict, ==, HARNESS_FAILED);
+  g_assert_cmpint (nobody->verdict, ==, WEIR_TEST_FAILED);
   g_assert_nonnull (strstr (nobody->reply, "spamd at /nonexistent/spamd.sock: can not connect"));
-  g_assert_cmpint (refused->verdict, ==, HARNESS_FAILED);
+  g_assert_cmpint (refused->verdict, ==, WEIR_TEST_FAILED);
   g_assert_nonnull (strstr (refused->reply, "Connection refused"));
 }
 
@@ -352,9 +353,9 @@ expect_broken (const FakeStep *step, const char *options, const char *message, c
   g_autofree gchar *path = kit_path ("fake.sock");
   g_autofree char *all = g_strdup_printf ("timeout = 500ms %s", options);
   Fake *fake = fake_new (path, step, 1);
-  g_autoptr (HarnessResult) result = run_at (path, all, message);
+  g_autoptr (WeirTestResult) result = run_at (path, all, message);
 
-  if (result->verdict != HARNESS_FAILED || strstr (result->reply, reason) == NULL)
+  if (result->verdict != WEIR_TEST_FAILED || strstr (result->reply, reason) == NULL)
     g_error ("verdict %d, \"%s\" instead of \"%s\"", result->verdict, result->reply, reason);
   g_assert_cmpuint (result->n_edits, ==, 0);
   if (step->stall)
@@ -411,7 +412,7 @@ test_load_errors (void)
     {
       g_autofree char *filter
           = g_strdup_printf ("filter \"f\" { module = \"spamassassin\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = harness_load_errors ("\"f\"", filter);
+      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
 
       g_assert_nonnull (errors);
       if (strstr (errors, bad[i][1]) == NULL)
@@ -430,7 +431,7 @@ test_readme (void)
   g_assert_true (g_file_get_contents (README, &text, NULL, NULL));
   pieces = g_strsplit (text, "```\n", 3);
   g_assert_cmpuint (g_strv_length (pieces), ==, 3);
-  errors = harness_load_errors ("\"spam\"", pieces[1]);
+  errors = weir_test_load_errors ("\"spam\"", pieces[1]);
   g_assert_cmpstr (errors, ==, NULL);
 }
 

@@ -1,7 +1,7 @@
 /* The example of docs/writing-filters.md: the same text that is compiled here, and what it does. */
 #include <string.h>
 
-#include "harness.h"
+#include <mailweir/test.h>
 
 static void
 test_text (void)
@@ -19,17 +19,17 @@ test_text (void)
 static void
 test_run (void)
 {
-  g_autoptr (Harness) harness
-      = harness_new ("\"f\"", "filter \"f\" { module = \"" EXAMPLE_MODULE "\" }");
+  g_autoptr (WeirTest) harness
+      = weir_test_new ("\"f\"", "filter \"f\" { module = \"" EXAMPLE_MODULE "\" }");
   const char *noisy = "From: a@b\r\nX-NOISE: yes\r\n\r\n";
   const char *quiet = "From: a@b\r\nTo: c@d\r\n\r\n";
-  g_autoptr (HarnessResult) refused = harness_run (harness, noisy, strlen (noisy));
-  g_autoptr (HarnessResult) passed = harness_run (harness, quiet, strlen (quiet));
+  g_autoptr (WeirTestResult) refused = weir_test_run (harness, noisy, strlen (noisy));
+  g_autoptr (WeirTestResult) passed = weir_test_run (harness, quiet, strlen (quiet));
 
   g_assert_cmpstr (refused->reply, ==, "550 5.7.1 No noise, please");
-  g_assert_cmpint (passed->verdict, ==, HARNESS_PASS);
+  g_assert_cmpint (passed->verdict, ==, WEIR_TEST_PASS);
   g_assert_cmpstr (passed->notes, ==, "fields=2\n");
-  harness_assert_message (passed, quiet, strlen (quiet));
+  weir_test_assert_message (passed, quiet, strlen (quiet));
 }
 
 int

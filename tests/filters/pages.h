@@ -1,0 +1,13 @@
+/* Texts for tests of filters that stand elsewhere. A page that is not as it should be ends the
+ * test. */
+#pragma once
+
+#include <glib.h>
+
+/* The first configuration that a page shows, between lines of "```". Caller frees. */
+char *pages_config (const char *path);
+/* Calls `func` with every file of the folder in MAILWEIR_CORPUS, in wire form (CRLF). FALSE: there
+ * is no such folder. */
+gboolean pages_corpus (void (*func) (const char *path, const char *message, gsize length,
+                                     gpointer data),
+                       gpointer data);
