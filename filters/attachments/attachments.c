@@ -388,41 +388,21 @@ judge (WeirContext *context, const Inspection *inspection)
 
 /* ---- The hook ---- */
 
-static guint8 *
-read_message (WeirContext *context, gsize size)
-{
-  guint8 *bytes = g_try_malloc (size + 1);
-
-  for (gsize at = 0; bytes != NULL && at < size;)
-    {
-      gssize got = weir_message_read (context, at, bytes + at, size - at);
-
-      if (got <= 0)
-        g_clear_pointer (&bytes, g_free);
-      else
-        at += (gsize) got;
-    }
-  return bytes;
-}
-
 static WeirVerdict
 end_of_message (WeirContext *context)
 {
   const Config *config = weir_config (context);
-  gsize size = (gsize) weir_message_size (context);
   struct _GMimeMessage *message = weir_message_mime (context);
-  const guint8 *bytes = walk_bytes (message, size);
-  g_autofree guint8 *copy = bytes == NULL ? read_message (context, size) : NULL;
+  gsize size = 0;
+  const guint8 *bytes = weir_message_bytes (context, &size);
   Inspection inspection;
   WeirVerdict verdict;
 
-  if (bytes == NULL)
-    bytes = copy;
-  if (bytes == NULL)
+  if (bytes == NULL && weir_message_size (context) > 0)
     return weir_reply (context, 451, "4.3.0", "The message could not be read, try again later");
   inspect_init (&inspection, config->rules, &config->limits, config->conditions, config->magic,
                 size);
-  walk_message (&inspection, message, bytes, size);
+  walk_message (&inspection, context, message, bytes, size);
   verdict = judge (context, &inspection);
   inspect_clear (&inspection);
   return verdict;

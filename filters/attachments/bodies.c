@@ -11,6 +11,7 @@
 
 #define MAX_DETECTED (256 * 1024) /* octets shown to libmagic */
 #define INLINE_COST 256           /* octets: that of a name in a text */
+#define STEP (64 * 1024)          /* octets between two words to the host of where we are */
 
 static const char *
 detect (Inspection *inspection, const guint8 *bytes, gsize length)
@@ -213,6 +214,16 @@ inspect_is_attachment (const Entity *entity)
          || !(entity->text || entity->nested || entity->n_types == 0);
 }
 
+static gboolean
+has_inner_padding (Inspection *inspection, const guint8 *bytes, gsize length)
+{
+  const guint8 *end = bytes + length;
+
+  while (end - bytes > STEP && memchr (bytes, '=', STEP) == NULL)
+    inspect_passed (inspection, bytes += STEP);
+  return decode_has_inner_padding (bytes, (gsize) (end - bytes));
+}
+
 void
 inspect_body (Inspection *inspection, const Entity *entity, const guint8 *bytes, gsize length,
               guint depth)
@@ -234,6 +245,6 @@ inspect_body (Inspection *inspection, const Entity *entity, const guint8 *bytes,
   for (guint bit = DECODE_BASE64; bit <= DECODE_UUENCODE; bit <<= 1)
     if ((encodings & bit) != 0)
       check_decoded (inspection, entity, bit, bytes, length, depth);
-  if ((encodings & DECODE_BASE64) != 0 && decode_has_inner_padding (bytes, length))
+  if ((encodings & DECODE_BASE64) != 0 && has_inner_padding (inspection, bytes, length))
     check_decoded (inspection, entity, DECODE_BASE64_JOINED, bytes, length, depth);
 }

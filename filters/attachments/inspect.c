@@ -53,6 +53,16 @@ inspect_clear (Inspection *inspection)
 }
 
 void
+inspect_passed (Inspection *inspection, const guint8 *at)
+{
+  guintptr start = (guintptr) inspection->message;
+
+  if (inspection->context != NULL && (guintptr) at >= start
+      && (guintptr) at - start <= inspection->length)
+    weir_message_passed (inspection->context, (guintptr) at - start);
+}
+
+void
 inspect_entity_clear (Entity *entity)
 {
   g_clear_pointer (&entity->name, g_free);

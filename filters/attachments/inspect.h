@@ -3,6 +3,7 @@
  * message that cannot be looked at whole is never taken for a harmless one. */
 #pragma once
 
+#include <mailweir/filter.h>
 #include <magic.h>
 
 #include "conditions.h"
@@ -29,6 +30,9 @@ typedef struct
 
 typedef struct
 {
+  WeirContext *context; /* NULL until walk_message() */
+  const guint8 *message;
+  gsize length; /* of it */
   const Rules *rules;
   const Limits *limits;
   guint conditions;    /* a bit for each Condition that is of interest */
@@ -69,6 +73,10 @@ void inspect_init (Inspection *inspection, const Rules *rules, const Limits *lim
                    guint conditions, magic_t magic, guint64 size);
 void inspect_clear (Inspection *inspection);
 void inspect_entity_clear (Entity *entity);
+
+/* A long look at bytes, of the message or not, has come to this place: see weir_message_passed().
+ */
+void inspect_passed (Inspection *inspection, const guint8 *at);
 
 /* One field: `value` is raw. Others than Content-Type, -Disposition and -Transfer-Encoding are
  * ignored. `known`: it belongs to a part of the parsed message, and is remembered as such. */

@@ -12,6 +12,8 @@
 
 #define MAX_BOUNDARIES 16 /* of the multiparts around a part: the nearest */
 
+#define TELL (64 * 1024) /* octets between two words to the host of where we are */
+
 typedef struct
 {
   GMimeObject *object;   /* borrowed */
@@ -147,9 +149,11 @@ find_range (Walk *walk, GMimePart *part, Range *range)
 
 /* A line in a part that begins like the delimiter of a multipart around it. */
 static gboolean
-holds_delimiter (const guint8 *bytes, gsize length, const GPtrArray *boundaries)
+holds_delimiter (Walk *walk, const Range *range, const GPtrArray *boundaries)
 {
-  const guint8 *end = bytes + length;
+  const guint8 *bytes = walk->bytes + range->start;
+  const guint8 *end = walk->bytes + range->end;
+  const guint8 *told = bytes;
 
   while (end - bytes > 2)
     {
@@ -165,6 +169,8 @@ holds_delimiter (const guint8 *bytes, gsize length, const GPtrArray *boundaries)
             return TRUE;
         }
       bytes = next == NULL ? end : next + 1;
+      if (bytes - told > TELL)
+        inspect_passed (walk->inspection, told = bytes);
     }
   return FALSE;
 }
@@ -179,8 +185,7 @@ inspect_leaf (Walk *walk, const Item *item, const Entity *entity)
     return;
   g_array_append_val (walk->ranges, range);
   inspect_body (walk->inspection, entity, walk->bytes + range.start, range.end - range.start, 0);
-  delimiter
-      = holds_delimiter (walk->bytes + range.start, range.end - range.start, item->boundaries);
+  delimiter = holds_delimiter (walk, &range, item->boundaries);
   if (delimiter)
     inspect_find (walk->inspection, CONDITION_AMBIGUOUS, entity->name,
                   "ambiguous: a line like a boundary in a part");
@@ -268,48 +273,16 @@ inspect_quoted (Walk *walk)
   inspect_loose (walk->inspection, decoded->data, decoded->len, 1);
 }
 
-/* The first leaf; NULL: there is none where the first ones are. */
-static GMimePart *
-first_leaf (GMimeObject *object)
-{
-  while (object != NULL && !GMIME_IS_PART (object))
-    {
-      if (GMIME_IS_MULTIPART (object))
-        object = g_mime_multipart_get_count (GMIME_MULTIPART (object)) == 0
-                     ? NULL
-                     : g_mime_multipart_get_part (GMIME_MULTIPART (object), 0);
-      else if (GMIME_IS_MESSAGE_PART (object))
-        {
-          GMimeMessage *inner = g_mime_message_part_get_message (GMIME_MESSAGE_PART (object));
-
-          object = inner == NULL ? NULL : g_mime_message_get_mime_part (inner);
-        }
-      else
-        object = NULL;
-    }
-  return object == NULL ? NULL : GMIME_PART (object);
-}
-
-/* A leaf's stream is a window on the bytes of the whole. */
-const guint8 *
-walk_bytes (GMimeMessage *message, gsize length)
-{
-  GMimePart *leaf = message == NULL ? NULL : first_leaf (g_mime_message_get_mime_part (message));
-  GMimeDataWrapper *content = leaf == NULL ? NULL : g_mime_part_get_content (leaf);
-  GMimeStream *stream = content == NULL ? NULL : g_mime_data_wrapper_get_stream (content);
-  GByteArray *array = NULL;
-
-  if (stream != NULL && GMIME_IS_STREAM_MEM (stream))
-    array = g_mime_stream_mem_get_byte_array (GMIME_STREAM_MEM (stream));
-  return array != NULL && array->len == length ? array->data : NULL;
-}
-
 void
-walk_message (Inspection *inspection, GMimeMessage *message, const guint8 *bytes, gsize length)
+walk_message (Inspection *inspection, WeirContext *context, GMimeMessage *message,
+              const guint8 *bytes, gsize length)
 {
   g_autoptr (GPtrArray) none = g_ptr_array_new ();
   Walk walk = { .inspection = inspection, .bytes = bytes, .length = length };
 
+  inspection->context = context;
+  inspection->message = bytes;
+  inspection->length = length;
   walk.items = g_array_new (FALSE, FALSE, sizeof (Item));
   walk.ranges = g_array_new (FALSE, FALSE, sizeof (Range));
   if (message != NULL)

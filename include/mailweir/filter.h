@@ -328,6 +328,12 @@ WEIR_API guint weir_header_find (WeirContext *context, const char *name,
 WEIR_API guint64 weir_message_size (WeirContext *context);
 WEIR_API gssize weir_message_read (WeirContext *context, guint64 offset, gpointer buffer,
                                    gsize length);
+/* Those same bytes where they stand, all `*length` of them. NULL: they can not be had. */
+WEIR_API const guint8 *weir_message_bytes (WeirContext *context, gsize *length);
+/* The filter reads them in order and has come to `offset`: what lies behind it may leave memory,
+ * and comes back if somebody reads it again. Costs next to nothing; to be called now and then by
+ * whoever walks through all of a message, so that many big ones at once do not fill the memory. */
+WEIR_API void weir_message_passed (WeirContext *context, gsize offset);
 /* A descriptor of those same bytes, from offset 0, to be passed to another program: read-only or
  * sealed against writing, closed on exec. The filter closes it. -1 with errno: there is none. */
 WEIR_API int weir_message_descriptor (WeirContext *context);

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "message/headers.h"
+#include "mime/pages.h"
 
 struct _WorkerMessage
 {
   GBytes *original;
   gboolean mapped;     /* `original` is the bytes of a file */
+  MimePages pages;     /* of it */
   MessageEdits *edits; /* NULL: none yet */
   guint64 size;        /* of the current bytes */
   GBytes *block;       /* current header block; NULL: not asked for */
@@ -40,6 +42,8 @@ worker_message_new (const IpcRequest *request, GError **error)
   if (message->original == NULL)
     return NULL;
   message->size = g_bytes_get_size (message->original);
+  message->pages
+      = mime_pages_new (g_bytes_get_data (message->original, NULL), message->size, message->mapped);
   if (request->edits != NULL && !worker_message_apply (message, request->edits))
     {
       g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
@@ -79,6 +83,13 @@ gboolean
 worker_message_is_mapped (const WorkerMessage *message)
 {
   return message->mapped && message->edits == NULL;
+}
+
+void
+worker_message_passed (WorkerMessage *message, gsize offset)
+{
+  if (worker_message_is_mapped (message) && offset <= message->size)
+    mime_pages_read (&message->pages, offset);
 }
 
 static MessageSource

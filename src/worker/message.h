@@ -19,6 +19,8 @@ guint64 worker_message_size (const WorkerMessage *message);
 /* The current bytes; header edits alone do not copy the body until this is called. NULL: error.
  * Borrowed. */
 GBytes *worker_message_bytes (WorkerMessage *message, GError **error);
+/* Somebody reads the current bytes in order, and has come to `offset`. */
+void worker_message_passed (WorkerMessage *message, gsize offset);
 /* The current bytes are a mapping of the file that came with the request. */
 gboolean worker_message_is_mapped (const WorkerMessage *message);
 /* A descriptor of the current bytes with an offset of its own, read-only or sealed; the caller

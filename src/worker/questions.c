@@ -335,6 +335,23 @@ weir_message_read (WeirContext *context, guint64 offset, gpointer buffer, gsize 
   return (gssize) got;
 }
 
+const guint8 *
+weir_message_bytes (WeirContext *context, gsize *length)
+{
+  GBytes *bytes
+      = worker_context_sees_body (context) ? worker_message_bytes (context->message, NULL) : NULL;
+
+  *length = 0;
+  return bytes == NULL ? NULL : g_bytes_get_data (bytes, length);
+}
+
+void
+weir_message_passed (WeirContext *context, gsize offset)
+{
+  if (worker_context_sees_body (context))
+    worker_message_passed (context->message, offset);
+}
+
 int
 weir_message_descriptor (WeirContext *context)
 {
