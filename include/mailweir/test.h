@@ -20,11 +20,11 @@ G_BEGIN_DECLS
 /* A chain of loaded filters, and one session that they see. */
 typedef struct _WeirTest WeirTest;
 
-/* Loads one filter, named "test", of the module at this path ("./no-noise.so"; without a '/' it is
- * the name of an installed one). `options` is what stands in its block beside `module`, the common
- * ones (`only-if`, `on-failure`, `enforce`) included; NULL: nothing. When it does not load: NULL
- * and every error in `errors`, as `mailweir check` prints them (caller frees); with `errors` NULL
- * the test ends with them. Free with weir_test_free(). */
+/* Loads one filter, named "test", of the module at this path ("no-noise.so"; with neither '/' nor
+ * ".so" it is the name of an installed one). `options` is what stands in its block beside `module`,
+ * the common ones (`only-if`, `on-failure`, `enforce`) included; NULL: nothing. When it does not
+ * load: NULL and every error in `errors`, as `mailweir check` prints them (caller frees); with
+ * `errors` NULL the test ends with them. Free with weir_test_free(). */
 WEIR_API WeirTest *weir_test_load (const char *module, const char *options, char **errors);
 /* Several: `filters` are blocks as in a configuration, `chain` is the listener's list of them
  * ("\"one\", \"two\""). `module-directory = "…"` in front of the blocks is looked into first.

@@ -115,8 +115,10 @@ weir_test_new (const char *chain, const char *filters)
 WeirTest *
 weir_test_load (const char *module, const char *options, char **errors)
 {
-  g_autofree gchar *filter = g_strdup_printf ("filter \"test\" {\nmodule = \"%s\"\n%s\n}", module,
-                                              options == NULL ? "" : options);
+  const gboolean beside = strchr (module, '/') == NULL && g_str_has_suffix (module, ".so");
+  g_autofree gchar *filter
+      = g_strdup_printf ("filter \"test\" {\nmodule = \"%s%s\"\n%s\n}", beside ? "./" : "", module,
+                         options == NULL ? "" : options);
   g_autofree gchar *own = NULL;
   WeirTest *test = load_chain ("\"test\"", filter, &own);
 

@@ -219,6 +219,10 @@ weir_test_assert_message (const WeirTestResult *result, const char *expected, gs
 {
   gsize size;
   const char *bytes = g_bytes_get_data (result->message, &size);
+  g_autofree gchar *is = g_strndup (bytes, size);
+  g_autofree gchar *should_be = g_strndup (expected, length);
 
+  /* First as text, which says more; NULs end it. */
+  g_assert_cmpstr (is, ==, should_be);
   g_assert_cmpmem (bytes, size, expected, length);
 }
