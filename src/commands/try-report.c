@@ -198,7 +198,8 @@ print_edits (const ChainOutcome *outcome, const GPtrArray *signatures, const Bas
             ((BasePath *) g_ptr_array_index (outcome->recipients, i))->address);
   for (guint i = 0; i < signatures->len; i++)
     print_signature (signatures->pdata[i]);
-  fwrite (base_buffer_bytes (diff), 1, base_buffer_length (diff), stdout);
+  if (base_buffer_length (diff) > 0)
+    fwrite (base_buffer_bytes (diff), 1, base_buffer_length (diff), stdout);
 }
 
 /* ---- The report ---- */
