@@ -18,7 +18,7 @@ net_client_await_header (NetClient *client)
 {
   client->state = NET_CLIENT_PROXY;
   net_timer_set (&client->timer, g_get_monotonic_time () + HEADER_WAIT);
-  net_watch_set (&client->watch, UV_READABLE);
+  net_watch_set (&client->watch, NET_READABLE);
 }
 
 static void

@@ -25,25 +25,13 @@ static void after (NetClient *client);
 /* ---- the end ---- */
 
 static void
-unref_handle (NetClient *client)
+free_client (NetLoop *loop, gpointer data)
 {
-  if (--client->open > 0)
-    return;
+  NetClient *client = data;
+
   base_buffer_clear (&client->header);
   g_free (client->name);
   g_free (client);
-}
-
-static void
-on_watch_closed (uv_handle_t *handle)
-{
-  unref_handle (NET_OWNER (handle, NetClient, watch.poll));
-}
-
-static void
-on_timer_closed (uv_handle_t *handle)
-{
-  unref_handle (NET_OWNER (handle, NetClient, timer.handle));
 }
 
 static void
@@ -70,13 +58,14 @@ net_client_destroy (NetClient *client)
   client->state = NET_CLIENT_CLOSED;
   net_names_cancel (&client->name_wait);
   free_session (client);
-  net_watch_close (&client->watch, on_watch_closed);
-  net_timer_close (&client->timer, on_timer_closed);
+  net_watch_close (&client->watch);
+  net_timer_close (&client->timer);
   net_stream_close (&client->stream);
   net_admission_leave (loop->service->admission, client->listener->listener,
                        client->counted ? &client->endpoint : NULL);
   g_queue_unlink (&loop->clients, &client->link);
   NET_UNCOUNT (loop, sessions_now);
+  net_loop_defer (loop, free_client, client);
   if (loop->draining && loop->clients.length == 0)
     net_service_loop_is_empty (loop);
 }
@@ -105,7 +94,7 @@ hang_up (NetClient *client)
   client->state = NET_CLIENT_LINGER;
   client->lingered = (gsize) got;
   net_timer_set (&client->timer, g_get_monotonic_time () + LINGER_WAIT);
-  net_watch_set (&client->watch, UV_READABLE);
+  net_watch_set (&client->watch, NET_READABLE);
 }
 
 static void
@@ -298,7 +287,7 @@ handshake (NetClient *client)
 
   if (status == -EAGAIN)
     {
-      net_watch_set (&client->watch, client->stream.wants_write ? UV_WRITABLE : UV_READABLE);
+      net_watch_set (&client->watch, client->stream.wants_write ? NET_WRITABLE : NET_READABLE);
       return;
     }
   if (status != 0)
@@ -337,7 +326,7 @@ start_handshake (NetClient *client)
     }
   client->state = NET_CLIENT_HANDSHAKE;
   net_timer_set (&client->timer, g_get_monotonic_time () + HANDSHAKE_WAIT);
-  net_watch_set (&client->watch, UV_READABLE);
+  net_watch_set (&client->watch, NET_READABLE);
 }
 
 /* ---- what the loop is asked for next ---- */
@@ -354,7 +343,7 @@ end_session (NetClient *client)
     }
   client->state = NET_CLIENT_FLUSH;
   net_timer_set (&client->timer, g_get_monotonic_time () + FLUSH_WAIT);
-  net_watch_set (&client->watch, UV_WRITABLE);
+  net_watch_set (&client->watch, NET_WRITABLE);
 }
 
 static int
@@ -362,13 +351,13 @@ wanted_events (NetClient *client)
 {
   gboolean write = smtp_server_output (gateway_session_server (client->session))->length > 0
                    || client->stream.wants_write || client->unfinished;
-  int mask = write && !client->gone ? UV_WRITABLE : 0;
+  int mask = write && !client->gone ? NET_WRITABLE : 0;
 
   if (client->eof)
     return mask;
   if (gateway_session_wants_input (client->session))
-    return mask | UV_READABLE;
-  return client->leaving ? mask : mask | UV_DISCONNECT;
+    return mask | NET_READABLE;
+  return client->leaving ? mask : mask | NET_DISCONNECT;
 }
 
 static void
@@ -411,9 +400,9 @@ flush_rest (NetClient *client)
 static void
 session_event (NetClient *client, int events)
 {
-  if ((events & UV_READABLE) != 0 && !client->eof && gateway_session_wants_input (client->session))
+  if ((events & NET_READABLE) != 0 && !client->eof && gateway_session_wants_input (client->session))
     read_input (client);
-  else if ((events & UV_DISCONNECT) != 0 && !client->eof)
+  else if ((events & NET_DISCONNECT) != 0 && !client->eof)
     look_at_end (client);
   else
     net_client_step (client);
@@ -473,7 +462,7 @@ net_client_on_upstream (NetUpstream *upstream, int events)
 
   if (client->session == NULL)
     return;
-  if ((events & UV_READABLE) != 0 && net_upstream_receive (upstream))
+  if ((events & NET_READABLE) != 0 && net_upstream_receive (upstream))
     {
       gateway_session_pump (client->session);
       write_and_pump (client);
@@ -555,11 +544,9 @@ net_client_accept (NetLoop *loop, const GatewayListener *listener, gint fd,
   client->endpoint = *endpoint;
   client->counted = !proxied;
   client->link.data = client;
-  client->open = 2;
   net_stream_init (&client->stream, fd);
-  net_timer_init (&client->timer, &loop->uv, on_timer);
-  if (!net_watch_init (&client->watch, &loop->uv, fd, on_watch))
-    g_error ("an accepted socket cannot be polled");
+  net_timer_init (&client->timer, &loop->timers, on_timer);
+  net_watch_init (&client->watch, &loop->poller, fd, on_watch);
   g_queue_push_tail_link (&loop->clients, &client->link);
   NET_COUNT (loop, sessions);
   NET_COUNT (loop, sessions_now);

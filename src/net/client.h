@@ -29,7 +29,6 @@ typedef struct
   NetStream stream;
   NetWatch watch;
   NetTimer timer;
-  guint open;            /* handles that are not closed yet */
   GList link;            /* in the loop's clients */
   BaseEndpoint endpoint; /* the client's, who need not be the peer */
   BaseEndpoint server;   /* our end, as the client sees it; length 0: unknown */

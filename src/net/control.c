@@ -133,22 +133,16 @@ net_control_new (NetService *service, gint fd)
 
   control->service = service;
   control->fd = fd;
-  if (!net_watch_init (&control->watch, &service->main->uv, fd, on_watch))
-    g_error ("the control channel cannot be watched");
-  net_watch_set (&control->watch, UV_READABLE);
+  net_watch_init (&control->watch, &service->main->poller, fd, on_watch);
+  net_watch_set (&control->watch, NET_READABLE);
   return control;
-}
-
-static void
-on_closed (uv_handle_t *handle)
-{
-  g_free (NET_OWNER (handle, NetControl, watch.poll));
 }
 
 void
 net_control_close (NetControl *control)
 {
-  net_watch_close (&control->watch, on_closed);
+  net_watch_close (&control->watch);
+  net_loop_defer (control->service->main, net_loop_free_later, control);
 }
 
 GArray *

@@ -28,7 +28,6 @@ struct _NetListener
   gint64 complained;
   gint64 told;    /* when the last turned away client was logged */
   guint silenced; /* clients that were turned away since without a line */
-  guint open;
   GList link;
 };
 
@@ -128,7 +127,7 @@ on_timer (NetTimer *timer)
 
   if (listener->spare < 0)
     listener->spare = open_spare ();
-  net_watch_set (&listener->watch, UV_READABLE);
+  net_watch_set (&listener->watch, NET_READABLE);
 }
 
 static void
@@ -196,7 +195,8 @@ net_listener_add (NetLoop *loop, const GatewayListener *source, gint fd, GError 
   listener->listener = source;
   listener->link.data = listener;
   listener->fd = fcntl (fd, F_DUPFD_CLOEXEC, 3);
-  if (listener->fd < 0 || !net_watch_init (&listener->watch, &loop->uv, listener->fd, on_watch))
+  if (listener->fd < 0
+      || fcntl (listener->fd, F_SETFL, fcntl (listener->fd, F_GETFL) | O_NONBLOCK) != 0)
     {
       g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),
                    "listener %s cannot be watched: %s", source->listener->name, g_strerror (errno));
@@ -205,31 +205,12 @@ net_listener_add (NetLoop *loop, const GatewayListener *source, gint fd, GError 
       g_free (listener);
       return FALSE;
     }
-  listener->open = 2;
+  net_watch_init (&listener->watch, &loop->poller, listener->fd, on_watch);
   listener->spare = open_spare ();
-  net_timer_init (&listener->timer, &loop->uv, on_timer);
-  net_watch_set (&listener->watch, UV_READABLE);
+  net_timer_init (&listener->timer, &loop->timers, on_timer);
+  net_watch_set (&listener->watch, NET_READABLE);
   g_queue_push_tail_link (&loop->listeners, &listener->link);
   return TRUE;
-}
-
-static void
-unref_handle (NetListener *listener)
-{
-  if (--listener->open == 0)
-    g_free (listener);
-}
-
-static void
-on_watch_closed (uv_handle_t *handle)
-{
-  unref_handle (NET_OWNER (handle, NetListener, watch.poll));
-}
-
-static void
-on_timer_closed (uv_handle_t *handle)
-{
-  unref_handle (NET_OWNER (handle, NetListener, timer.handle));
 }
 
 void
@@ -239,10 +220,11 @@ net_listener_close_all (NetLoop *loop)
     {
       NetListener *listener = loop->listeners.head->data;
       g_queue_unlink (&loop->listeners, &listener->link);
-      net_watch_close (&listener->watch, on_watch_closed);
-      net_timer_close (&listener->timer, on_timer_closed);
+      net_watch_close (&listener->watch);
+      net_timer_close (&listener->timer);
       close (listener->fd);
       if (listener->spare >= 0)
         close (listener->spare);
+      net_loop_defer (loop, net_loop_free_later, listener);
     }
 }

@@ -1,6 +1,10 @@
 /* A loop and its mailbox. Fails only at start, for want of a descriptor or a thread. */
 #include "net/loop.h"
 
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "net/pool.h"
 #include "net/workers.h"
 
@@ -11,15 +15,8 @@ typedef struct
 } Posted;
 
 static void
-on_async (uv_async_t *async)
+run_tasks (NetLoop *loop, GArray *tasks)
 {
-  NetLoop *loop = NET_OWNER (async, NetLoop, async);
-  GArray *tasks;
-
-  g_mutex_lock (&loop->mutex);
-  tasks = loop->tasks;
-  loop->tasks = g_array_new (FALSE, FALSE, sizeof (Posted));
-  g_mutex_unlock (&loop->mutex);
   for (guint i = 0; i < tasks->len; i++)
     {
       const Posted *posted = &g_array_index (tasks, Posted, i);
@@ -28,17 +25,37 @@ on_async (uv_async_t *async)
   g_array_unref (tasks);
 }
 
-/* Before the loop may sleep: what could not be done from inside a session's own call is done now.
- */
-static void
-on_prepare (uv_prepare_t *prepare)
+static GArray *
+new_tasks (void)
 {
-  NetLoop *loop = NET_OWNER (prepare, NetLoop, prepare);
+  return g_array_new (FALSE, FALSE, sizeof (Posted));
+}
 
-  if (loop->workers != NULL)
-    net_workers_run (loop->workers);
-  if (loop->pool != NULL)
-    net_pool_run (loop->pool);
+static void
+run_posted (NetLoop *loop)
+{
+  GArray *tasks;
+
+  g_mutex_lock (&loop->mutex);
+  tasks = g_steal_pointer (&loop->tasks);
+  loop->tasks = new_tasks ();
+  g_mutex_unlock (&loop->mutex);
+  run_tasks (loop, tasks);
+}
+
+static void
+on_bell (NetWatch *watch, int events)
+{
+  guint64 rung;
+
+  (void) !read (watch->fd, &rung, sizeof rung);
+  run_posted (NET_OWNER (watch, NetLoop, bell_watch));
+}
+
+static void
+on_uv (NetWatch *watch, int events)
+{
+  uv_run (&NET_OWNER (watch, NetLoop, uv_watch)->uv, UV_RUN_NOWAIT);
 }
 
 NetLoop *
@@ -48,15 +65,106 @@ net_loop_new (guint index)
 
   loop->index = index;
   g_mutex_init (&loop->mutex);
-  loop->tasks = g_array_new (FALSE, FALSE, sizeof (Posted));
+  loop->tasks = new_tasks ();
+  loop->deferred = new_tasks ();
   loop->receive = g_malloc (NET_LOOP_RECEIVE);
-  if (uv_loop_init (&loop->uv) != 0 || uv_async_init (&loop->uv, &loop->async, on_async) != 0)
+  net_timers_init (&loop->timers);
+  loop->bell = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (loop->bell < 0 || !net_poller_init (&loop->poller) || uv_loop_init (&loop->uv) != 0)
     g_error ("no event loop: %s",
              g_strerror (errno)); /* at start, before anything is promised to anybody */
-  uv_prepare_init (&loop->uv, &loop->prepare);
-  uv_prepare_start (&loop->prepare, on_prepare);
+  net_watch_init (&loop->bell_watch, &loop->poller, loop->bell, on_bell);
+  net_watch_set (&loop->bell_watch, NET_READABLE);
+  net_watch_init (&loop->uv_watch, &loop->poller, uv_backend_fd (&loop->uv), on_uv);
+  net_watch_set (&loop->uv_watch, NET_READABLE);
   return loop;
 }
+
+/* ---- a turn ---- */
+
+/* Before the loop may sleep: what could not be done from inside a session's own call is done now.
+ */
+static void
+prepare (NetLoop *loop)
+{
+  if (loop->workers != NULL)
+    net_workers_run (loop->workers);
+  if (loop->pool != NULL)
+    net_pool_run (loop->pool);
+}
+
+/* Milliseconds until a timer is due; -1: none is. */
+static gint
+time_to_sleep (const NetLoop *loop)
+{
+  gint64 next = net_timers_next (&loop->timers), wait;
+
+  if (loop->deferred->len > 0)
+    return 0;
+  if (next == 0)
+    return -1;
+  wait = (next - g_get_monotonic_time () + 999) / 1000;
+  return (gint) CLAMP (wait, 0, G_MAXINT);
+}
+
+static void
+run_deferred (NetLoop *loop)
+{
+  GArray *tasks;
+
+  if (loop->deferred->len == 0)
+    return;
+  tasks = g_steal_pointer (&loop->deferred);
+  loop->deferred = new_tasks ();
+  run_tasks (loop, tasks);
+}
+
+static gboolean
+is_alive (NetLoop *loop)
+{
+  /* The one for libuv is the loop's own and goes last. */
+  return loop->poller.open > 1 || loop->timers.open > 0 || loop->deferred->len > 0
+         || uv_loop_alive (&loop->uv);
+}
+
+gboolean
+net_loop_turn (NetLoop *loop, gboolean wait)
+{
+  gboolean uv_is_due;
+
+  prepare (loop);
+  /* A request that was begun in this turn: libuv looks at its own descriptors only when it runs. */
+  uv_is_due = uv_loop_alive (&loop->uv) && uv_backend_timeout (&loop->uv) == 0;
+  net_poller_run (&loop->poller, wait && !uv_is_due && is_alive (loop) ? time_to_sleep (loop) : 0);
+  if (uv_is_due)
+    uv_run (&loop->uv, UV_RUN_NOWAIT);
+  net_timers_run (&loop->timers, g_get_monotonic_time ());
+  run_deferred (loop);
+  return is_alive (loop);
+}
+
+void
+net_loop_run (NetLoop *loop)
+{
+  while (net_loop_turn (loop, TRUE))
+    ;
+}
+
+void
+net_loop_defer (NetLoop *loop, NetTask task, gpointer data)
+{
+  Posted posted = { task, data };
+
+  g_array_append_val (loop->deferred, posted);
+}
+
+void
+net_loop_free_later (NetLoop *loop, gpointer data)
+{
+  g_free (data);
+}
+
+/* ---- threads ---- */
 
 static void
 thread_main (void *data)
@@ -77,19 +185,15 @@ net_loop_start (NetLoop *loop, GError **error)
 }
 
 void
-net_loop_run (NetLoop *loop)
-{
-  uv_run (&loop->uv, UV_RUN_DEFAULT);
-}
-
-void
 net_loop_post (NetLoop *loop, NetTask task, gpointer data)
 {
   Posted posted = { task, data };
+  const guint64 ring = 1;
 
   g_mutex_lock (&loop->mutex);
   g_array_append_val (loop->tasks, posted);
-  uv_async_send (&loop->async);
+  if (loop->tasks->len == 1)
+    (void) !write (loop->bell, &ring, sizeof ring);
   g_mutex_unlock (&loop->mutex);
 }
 
@@ -105,19 +209,23 @@ net_loop_broadcast (NetLoop *loop, NetTask task, gpointer data)
 void
 net_loop_stop (NetLoop *loop)
 {
-  if (uv_is_closing ((uv_handle_t *) &loop->async))
-    return;
-  uv_close ((uv_handle_t *) &loop->async, NULL);
-  uv_close ((uv_handle_t *) &loop->prepare, NULL);
+  net_watch_close (&loop->bell_watch);
 }
 
 void
 net_loop_join (NetLoop *loop)
 {
-  if (loop == NULL)
-    return;
   uv_thread_join (&loop->thread);
-  net_loop_free (loop);
+}
+
+gboolean
+net_loop_run_late (NetLoop *loop)
+{
+  if (loop->tasks->len == 0)
+    return FALSE;
+  run_posted (loop);
+  net_loop_run (loop);
+  return TRUE;
 }
 
 void
@@ -125,9 +233,14 @@ net_loop_free (NetLoop *loop)
 {
   if (loop == NULL)
     return;
+  net_watch_close (&loop->uv_watch);
   if (uv_loop_close (&loop->uv) != 0)
     g_error ("an event loop was closed with handles open");
+  net_poller_finish (&loop->poller);
+  net_timers_finish (&loop->timers);
+  close (loop->bell);
   g_array_unref (loop->tasks);
+  g_array_unref (loop->deferred);
   g_mutex_clear (&loop->mutex);
   g_free (loop->receive);
   g_free (loop);

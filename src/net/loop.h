@@ -1,9 +1,12 @@
-/* One event-loop thread: its libuv loop, the work that others post to it, its shared receive buffer
- * and the parts that live on it.
+/* One event-loop thread: its descriptors and timers, libuv's loop within it for what needs libuv's
+ * threads (names, the disk), the work that others post to it, its shared receive buffer and the
+ * parts that live on it.
  *
  * Everything of a loop is touched by its own thread alone; other threads post tasks. Counters are
  * read by anybody. */
 #pragma once
+
+#include <uv.h>
 
 #include "net/timer.h"
 
@@ -30,6 +33,8 @@ typedef struct
 
 struct _NetLoop
 {
+  NetPoller poller;
+  NetTimers timers;
   uv_loop_t uv;
   guint index;
   NetLoop **peers; /* all loops, this one included; borrowed */
@@ -45,11 +50,14 @@ struct _NetLoop
   GQueue listeners; /* of NetListener */
   gboolean draining, hurry;
 
+  GArray *deferred; /* tasks for the end of this turn */
+  NetWatch uv_watch;
+
   uv_thread_t thread;
-  uv_async_t async;
-  uv_prepare_t prepare;
-  GMutex mutex;
-  GArray *tasks;
+  gint bell; /* an eventfd: tasks were posted */
+  NetWatch bell_watch;
+  GMutex mutex;  /* of what follows */
+  GArray *tasks; /* that were posted */
 };
 
 #define NET_COUNT(loop, field) net_counter_add (&(loop)->counters.field, 1)
@@ -75,13 +83,25 @@ NetLoop *net_loop_new (guint index);
 gboolean net_loop_start (NetLoop *loop, GError **error);
 /* Runs in the calling thread. */
 void net_loop_run (NetLoop *loop);
+/* One turn of it; `wait`: sleeps when there is nothing to do. FALSE: it was stopped and nothing is
+ * left on it. */
+gboolean net_loop_turn (NetLoop *loop, gboolean wait);
+/* From its own thread: `task` runs at the end of this turn. So goes memory that callers may still
+ * look at. */
+void net_loop_defer (NetLoop *loop, NetTask task, gpointer data);
+/* As a task: frees `data`. */
+void net_loop_free_later (NetLoop *loop, gpointer data);
 /* From any thread: `task` runs in the loop's thread. Tasks of one poster keep their order. */
 void net_loop_post (NetLoop *loop, NetTask task, gpointer data);
 /* To all loops, this one included. */
 void net_loop_broadcast (NetLoop *loop, NetTask task, gpointer data);
-/* In the loop's own thread: closes its handles (the parts on it must have been closed);
- * net_loop_run() returns once all are. */
+/* In the loop's own thread (the parts on it must have been closed): net_loop_run() returns once no
+ * watch, timer or request of libuv's is open. */
 void net_loop_stop (NetLoop *loop);
-/* Waits for the thread, then frees. NULL is fine. */
+/* Waits for the thread. */
 void net_loop_join (NetLoop *loop);
+/* Of a loop that has ended: runs what was posted too late, which may post to others. FALSE: nothing
+ * was. */
+gboolean net_loop_run_late (NetLoop *loop);
+/* Of one that has ended, and nobody posts to it any more. NULL is fine. */
 void net_loop_free (NetLoop *loop);

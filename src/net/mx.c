@@ -169,9 +169,9 @@ net_mx_close (NetMx *mx)
 /* ---- The end of a lookup ---- */
 
 static void
-on_timer_closed (uv_handle_t *handle)
+free_lookup (NetLoop *loop, gpointer data)
 {
-  NetMxLookup *lookup = NET_OWNER (handle, NetMxLookup, timer.handle);
+  NetMxLookup *lookup = data;
 
   g_array_unref (lookup->list);
   g_array_unref (lookup->found);
@@ -189,7 +189,8 @@ net_mx_cancel (NetMxLookup *lookup)
   net_resolver_cancel (&lookup->query);
   for (guint i = 0; i < G_N_ELEMENTS (lookup->questions); i++)
     net_resolver_cancel (&lookup->questions[i].query);
-  net_timer_close (&lookup->timer, on_timer_closed);
+  net_timer_close (&lookup->timer);
+  net_loop_defer (lookup->mx->loop, free_lookup, lookup);
 }
 
 static void
@@ -486,7 +487,7 @@ net_mx_look_up (NetMx *mx, const ConfigRoute *route, const gchar *domain, gint64
   lookup->owner = owner;
   lookup->list = base_mx_list_new ();
   lookup->found = g_array_new (FALSE, FALSE, sizeof (NetMxAddress));
-  net_timer_init (&lookup->timer, &mx->loop->uv, on_timer);
+  net_timer_init (&lookup->timer, &mx->loop->timers, on_timer);
   net_timer_set (&lookup->timer, deadline);
   lookup->query.answered = on_records;
   if (base_mx_literal (domain, &address) && address == NULL)

@@ -23,13 +23,12 @@ typedef struct
 
 struct _NetNames
 {
-  uv_loop_t *loop;
+  NetLoop *loop;
   GHashTable *cache; /* of Lookup, by key */
   guint running;
   guint64 made;
   NetTimer timer;
   gboolean closed;
-  gboolean timer_closed;
 };
 
 static void
@@ -45,19 +44,10 @@ lookup_free (gpointer data)
 static void
 free_if_done (NetNames *names)
 {
-  if (!names->closed || !names->timer_closed || names->running > 0)
+  if (!names->closed || names->running > 0)
     return;
   g_hash_table_unref (names->cache);
   g_free (names);
-}
-
-static void
-on_timer_closed (uv_handle_t *handle)
-{
-  NetNames *names = NET_OWNER (handle, NetNames, timer.handle);
-
-  names->timer_closed = TRUE;
-  free_if_done (names);
 }
 
 static NetNameWait *
@@ -100,13 +90,13 @@ on_timer (NetTimer *timer)
 }
 
 NetNames *
-net_names_new (uv_loop_t *loop)
+net_names_new (NetLoop *loop)
 {
   NetNames *names = g_new0 (NetNames, 1);
 
   names->loop = loop;
   names->cache = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, lookup_free);
-  net_timer_init (&names->timer, loop, on_timer);
+  net_timer_init (&names->timer, &loop->timers, on_timer);
   return names;
 }
 
@@ -126,7 +116,8 @@ net_names_close (NetNames *names)
       if (lookup->until == 0)
         uv_cancel ((uv_req_t *) &lookup->request); /* one that runs already cannot be cancelled */
     }
-  net_timer_close (&names->timer, on_timer_closed);
+  net_timer_close (&names->timer);
+  free_if_done (names);
 }
 
 static void
@@ -192,8 +183,8 @@ on_reverse (uv_getnameinfo_t *request, int status, const char *host, const char 
       return;
     }
   lookup->name = g_strdup (host);
-  if (uv_getaddrinfo (lookup->names->loop, &lookup->request.forward, on_forward, lookup->name, NULL,
-                      &hints)
+  if (uv_getaddrinfo (&lookup->names->loop->uv, &lookup->request.forward, on_forward, lookup->name,
+                      NULL, &hints)
       != 0)
     finish (lookup, NULL);
 }
@@ -218,7 +209,7 @@ ask (NetNames *names, const BaseEndpoint *client, const gchar *key)
   lookup->names = names;
   lookup->client = *client;
   lookup->key = g_strdup (key);
-  if (uv_getnameinfo (names->loop, &lookup->request.reverse, on_reverse, &client->address.any,
+  if (uv_getnameinfo (&names->loop->uv, &lookup->request.reverse, on_reverse, &client->address.any,
                       NI_NAMEREQD)
       != 0)
     {

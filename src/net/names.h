@@ -5,7 +5,7 @@
 
 #include "base/address.h"
 #include "base/network.h"
-#include "net/timer.h"
+#include "net/loop.h"
 
 #define NET_NAMES_TIMEOUT (5 * G_TIME_SPAN_SECOND)
 #define NET_NAMES_TTL (60 * G_TIME_SPAN_SECOND)
@@ -27,7 +27,7 @@ struct _NetNameWait
   gpointer lookup; /* NULL: not waiting */
 };
 
-NetNames *net_names_new (uv_loop_t *loop);
+NetNames *net_names_new (NetLoop *loop);
 /* Answers nobody any more; the memory goes once the lookups under way have returned. */
 void net_names_close (NetNames *names);
 

@@ -492,19 +492,9 @@ net_pool_new (NetLoop *loop, NetHosts *hosts, const gchar *hello, NetMx *mx)
   pool->mx = mx;
   pool->mx_hosts = net_mx_hosts_new (hosts, loop->n_peers);
   pool->idle = g_new0 (GQueue, MAX (hosts->all->len, 1));
-  net_timer_init (&pool->timer, &loop->uv, on_timer);
+  net_timer_init (&pool->timer, &loop->timers, on_timer);
   loop->pool = pool;
   return pool;
-}
-
-static void
-on_closed (uv_handle_t *handle)
-{
-  NetPool *pool = NET_OWNER (handle, NetPool, timer.handle);
-
-  g_free (pool->idle);
-  net_mx_hosts_free (pool->mx_hosts);
-  g_free (pool);
 }
 
 void
@@ -532,5 +522,8 @@ net_pool_close (NetPool *pool)
     }
   net_mx_close (pool->mx);
   pool->loop->pool = NULL;
-  net_timer_close (&pool->timer, on_closed);
+  net_timer_close (&pool->timer);
+  g_free (pool->idle);
+  net_mx_hosts_free (pool->mx_hosts);
+  g_free (pool);
 }

@@ -50,7 +50,7 @@ struct _NetCapabilityWait
  */
 NetPool *net_pool_new (NetLoop *loop, NetHosts *hosts, const gchar *hello, NetMx *mx);
 /* Retires idle connections and gives up attempts; nobody may be waiting. Those on lease must have
- * been given back. The memory goes from the loop. */
+ * been given back. */
 void net_pool_close (NetPool *pool);
 
 /* An idle connection to lease, or NULL: `ready` or `failed` follows, within route->connect.

@@ -127,29 +127,21 @@ net_resolver_new (NetLoop *loop, const Config *config, GError **error)
                            "looking names up: no memory or random numbers");
       return NULL;
     }
-  if (!set_up (resolver->context, config, error)
-      || !net_watch_init (&resolver->watch, &loop->uv, ub_fd (resolver->context), on_readable))
+  if (!set_up (resolver->context, config, error))
     {
-      if (error != NULL && *error == NULL)
-        g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-                             "looking names up: no descriptor to wait on");
       ub_ctx_delete (resolver->context);
       return NULL;
     }
-  net_watch_set (&resolver->watch, UV_READABLE);
+  net_watch_init (&resolver->watch, &loop->poller, ub_fd (resolver->context), on_readable);
+  net_watch_set (&resolver->watch, NET_READABLE);
   return g_steal_pointer (&resolver);
-}
-
-static void
-on_closed (uv_handle_t *handle)
-{
-  g_free (NET_OWNER (handle, NetResolver, watch.poll));
 }
 
 void
 net_resolver_close (NetResolver *resolver)
 {
   g_assert (resolver->queries.length == 0);
-  net_watch_close (&resolver->watch, on_closed);
+  net_watch_close (&resolver->watch);
   ub_ctx_delete (resolver->context);
+  g_free (resolver);
 }

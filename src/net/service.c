@@ -66,7 +66,7 @@ make_loops (NetService *service)
       loop->service = service;
       loop->peers = service->loops;
       loop->n_peers = service->n_loops;
-      loop->names = net_names_new (&loop->uv);
+      loop->names = net_names_new (loop);
       net_workers_new (loop, &service->workers);
       net_pool_new (loop, service->hosts, service->config->hostname,
                     net_mx_new (loop, service->config));
@@ -95,7 +95,7 @@ net_service_new (Config *config, const IpcHandoff *handoff, ConfigSources *secre
   make_listeners (service, facts);
   make_workers_shared (service);
   make_loops (service);
-  net_timer_init (&service->drain, &service->main->uv, on_drain_timer);
+  net_timer_init (&service->drain, &service->main->timers, on_drain_timer);
   service->control = net_control_new (service, handoff->control);
   service->status = handoff->status >= 0 ? net_status_new (service, handoff->status) : NULL;
   return service;
@@ -258,7 +258,7 @@ end_main (NetService *service)
     return;
   g_clear_pointer (&service->control, net_control_close);
   g_clear_pointer (&service->status, net_status_close);
-  net_timer_close (&service->drain, NULL);
+  net_timer_close (&service->drain);
   net_loop_stop (service->main);
 }
 
@@ -266,10 +266,9 @@ static void
 task_empty (NetLoop *loop, gpointer data)
 {
   NetService *service = loop->service;
-  NetLoop *empty = data;
 
-  /* A loop says so each time; what counts is what it has now. */
-  if (net_counter_get (&empty->counters.sessions_now) > 0 || !service->draining)
+  /* A loop says so each time; what counts is what all have now. */
+  if (!service->draining)
     return;
   for (guint i = 0; i < service->n_loops; i++)
     if (net_counter_get (&service->loops[i]->counters.sessions_now) > 0
@@ -281,7 +280,18 @@ task_empty (NetLoop *loop, gpointer data)
 void
 net_service_loop_is_empty (NetLoop *loop)
 {
-  net_loop_post (loop->service->main, task_empty, loop);
+  net_loop_post (loop->service->main, task_empty, NULL);
+}
+
+/* What one loop has posted to another that had ended already. */
+static gboolean
+run_late (NetService *service)
+{
+  gboolean any = FALSE;
+
+  for (guint i = 0; i < service->n_loops; i++)
+    any = net_loop_run_late (service->loops[i]) || any;
+  return any;
 }
 
 void
@@ -291,6 +301,10 @@ net_service_run (NetService *service)
   broadcast (service, task_end, NULL);
   for (guint i = 0; i < service->n_loops; i++)
     net_loop_join (service->loops[i]);
+  while (run_late (service))
+    ;
+  for (guint i = 0; i < service->n_loops; i++)
+    net_loop_free (service->loops[i]);
   service->n_loops = 0;
 }
 

@@ -144,23 +144,14 @@ net_status_new (NetService *service, gint fd)
 
   status->service = service;
   status->fd = fd;
-  if (!net_watch_init (&status->watch, &service->main->uv, fd, on_watch))
-    {
-      g_free (status);
-      return NULL;
-    }
-  net_watch_set (&status->watch, UV_READABLE);
+  net_watch_init (&status->watch, &service->main->poller, fd, on_watch);
+  net_watch_set (&status->watch, NET_READABLE);
   return status;
-}
-
-static void
-on_closed (uv_handle_t *handle)
-{
-  g_free (NET_OWNER (handle, NetStatus, watch.poll));
 }
 
 void
 net_status_close (NetStatus *status)
 {
-  net_watch_close (&status->watch, on_closed);
+  net_watch_close (&status->watch);
+  g_free (status);
 }

@@ -1,5 +1,5 @@
-/* A deadline that may be moved often and rarely comes: moving it later only stores the new moment,
- * the handle is re-armed when it fires early. */
+/* Deadlines that may be moved often and rarely come: moving one later only stores the new moment,
+ * and its place in the loop's queue is looked at again when it comes up. Cannot fail. */
 #pragma once
 
 #include "net/watch.h"
@@ -7,16 +7,32 @@
 typedef struct _NetTimer NetTimer;
 typedef void (*NetTimerFunc) (NetTimer *timer);
 
+/* Of one thread: a binary heap, the next one first. */
+typedef struct
+{
+  GPtrArray *heap; /* of NetTimer, by `armed` */
+  guint open;      /* timers that are not closed */
+} NetTimers;
+
 struct _NetTimer
 {
-  uv_timer_t handle;
+  NetTimers *timers; /* NULL: closed */
   NetTimerFunc func;
   gint64 deadline; /* monotonic microseconds; 0: none */
-  gint64 armed;    /* when the handle will fire; 0: not running */
+  gint64 armed;    /* the moment by which it stands in the heap; 0: it does not */
+  guint place;     /* there */
 };
 
-void net_timer_init (NetTimer *timer, uv_loop_t *loop, NetTimerFunc func);
-/* `deadline` 0: never. A moment that has passed fires from the loop, not from here. */
+void net_timers_init (NetTimers *timers);
+void net_timers_finish (NetTimers *timers);
+/* When net_timers_run() is due; 0: never. */
+gint64 net_timers_next (const NetTimers *timers);
+/* Fires what is due at `now`. What is set meanwhile waits for the next call. */
+void net_timers_run (NetTimers *timers, gint64 now);
+
+void net_timer_init (NetTimer *timer, NetTimers *timers, NetTimerFunc func);
+/* `deadline` 0: never. A moment that has passed fires from the loop, not from here. Does nothing
+ * once closed. */
 void net_timer_set (NetTimer *timer, gint64 deadline);
-/* `closed` is called from the loop, and the memory must live until then. */
-void net_timer_close (NetTimer *timer, uv_close_cb closed);
+/* Fires no more; its memory may go at once, even from inside `func`. */
+void net_timer_close (NetTimer *timer);

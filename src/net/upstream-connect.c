@@ -55,21 +55,9 @@ name_address (NetUpstream *upstream, const struct addrinfo *address)
 static void
 hang_up (NetUpstream *upstream)
 {
+  net_watch_close (&upstream->watch);
   net_stream_close (&upstream->stream);
   upstream->stream = (NetStream) NET_STREAM_INIT;
-}
-
-/* A poll handle belongs to one descriptor: the next address gets a new one. Its memory is the
- * struct's, so the old one must be gone first. */
-static void
-on_watch_closed_for_next (uv_handle_t *handle)
-{
-  NetUpstream *upstream = NET_OWNER (handle, NetUpstream, watch.poll);
-  gboolean closed = upstream->state == NET_UPSTREAM_CLOSED;
-
-  if (!closed)
-    net_upstream_try_address (upstream);
-  net_upstream_unref (upstream);
 }
 
 void
@@ -78,23 +66,13 @@ net_upstream_try_address (NetUpstream *upstream)
   NetUpstreamSetup *setup = upstream->setup;
   gint fd, status = 0;
 
-  if (upstream->watching)
-    {
-      upstream->watching = FALSE;
-      upstream->state = NET_UPSTREAM_LOOKUP;
-      net_watch_close (&upstream->watch, on_watch_closed_for_next);
-      hang_up (upstream);
-      return;
-    }
+  hang_up (upstream);
   name_address (upstream, setup->present);
   fd = socket (setup->present->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0
       || (connect (fd, setup->present->ai_addr, setup->present->ai_addrlen) != 0
           && errno != EINPROGRESS))
     status = errno;
-  if (status == 0
-      && !net_watch_init (&upstream->watch, &upstream->loop->uv, fd, net_upstream_on_watch))
-    status = ENOTSOCK;
   if (status != 0)
     {
       if (fd >= 0)
@@ -104,12 +82,11 @@ net_upstream_try_address (NetUpstream *upstream)
                                                     upstream->base.name, g_strerror (status)));
       return;
     }
-  upstream->open++;
-  upstream->watching = TRUE;
+  net_watch_init (&upstream->watch, &upstream->loop->poller, fd, net_upstream_on_watch);
   net_stream_init (&upstream->stream, fd);
   upstream->state = NET_UPSTREAM_CONNECT;
   net_timer_set (&upstream->timer, share_of_time (setup));
-  net_watch_set (&upstream->watch, UV_WRITABLE);
+  net_watch_set (&upstream->watch, NET_WRITABLE);
 }
 
 void
@@ -213,7 +190,7 @@ net_upstream_connected (NetUpstream *upstream)
   if (upstream->host->destination->kind == CONFIG_DESTINATION_LMTP)
     smtp_client_set_lmtp (upstream->base.client);
   upstream->state = NET_UPSTREAM_GREET;
-  net_watch_set (&upstream->watch, UV_READABLE);
+  net_watch_set (&upstream->watch, NET_READABLE);
   if (net_upstream_is_implicit (upstream))
     net_upstream_start_tls (upstream);
 }
@@ -291,7 +268,7 @@ net_upstream_look_up (NetUpstream *upstream)
       == 0)
     {
       setup->resolving = TRUE;
-      upstream->open++;
+      upstream->references++;
       net_timer_set (&upstream->timer, setup->deadline);
     }
   else

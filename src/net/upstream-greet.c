@@ -112,7 +112,7 @@ net_upstream_start_tls (NetUpstream *upstream)
       return;
     }
   upstream->state = NET_UPSTREAM_HANDSHAKE;
-  net_watch_set (&upstream->watch, UV_READABLE | UV_WRITABLE);
+  net_watch_set (&upstream->watch, NET_READABLE | NET_WRITABLE);
 }
 
 /* One event, or none. FALSE: the machine has nothing to say any more. */
@@ -193,7 +193,7 @@ net_upstream_handshake (NetUpstream *upstream)
 
   if (status == -EAGAIN)
     {
-      net_watch_set (&upstream->watch, upstream->stream.wants_write ? UV_WRITABLE : UV_READABLE);
+      net_watch_set (&upstream->watch, upstream->stream.wants_write ? NET_WRITABLE : NET_READABLE);
       return;
     }
   if (status != 0)

@@ -22,7 +22,6 @@ typedef struct _NetUpstreamSetup
   BaseBuffer header;  /* of PROXY; empty: none */
 } NetUpstreamSetup;
 
-/* A handle or request is closed; with the last one the struct goes. */
 void net_upstream_unref (NetUpstream *upstream);
 /* The NetWatchFunc of every upstream socket. */
 void net_upstream_on_watch (NetWatch *watch, int events);

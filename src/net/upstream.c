@@ -11,7 +11,7 @@
 void
 net_upstream_unref (NetUpstream *upstream)
 {
-  if (--upstream->open > 0)
+  if (--upstream->references > 0)
     return;
   smtp_client_free (upstream->base.client);
   g_free (upstream->base.name);
@@ -21,15 +21,9 @@ net_upstream_unref (NetUpstream *upstream)
 }
 
 static void
-on_timer_closed (uv_handle_t *handle)
+task_unref (NetLoop *loop, gpointer data)
 {
-  net_upstream_unref (NET_OWNER (handle, NetUpstream, timer.handle));
-}
-
-static void
-on_watch_closed (uv_handle_t *handle)
-{
-  net_upstream_unref (NET_OWNER (handle, NetUpstream, watch.poll));
+  net_upstream_unref (data);
 }
 
 void
@@ -39,15 +33,14 @@ net_upstream_close (NetUpstream *upstream)
     return;
   upstream->state = NET_UPSTREAM_CLOSED;
   upstream->owner = NULL;
-  if (upstream->watching)
-    net_watch_close (&upstream->watch, on_watch_closed);
-  upstream->watching = FALSE;
+  net_watch_close (&upstream->watch);
   net_stream_close (&upstream->stream);
-  net_timer_close (&upstream->timer, on_timer_closed);
+  net_timer_close (&upstream->timer);
   if (upstream->setup != NULL && upstream->setup->resolving)
     uv_cancel ((uv_req_t *) &upstream->setup->resolver);
   net_host_free_slot (upstream->host);
   upstream->events->gone (upstream);
+  net_loop_defer (upstream->loop, task_unref, upstream);
 }
 
 static void
@@ -161,8 +154,8 @@ net_upstream_new (NetLoop *loop, NetHost *host, const gchar *hello, gint64 deadl
   upstream->setup = g_new0 (NetUpstreamSetup, 1);
   upstream->setup->hello = g_strdup (hello);
   upstream->setup->deadline = deadline;
-  upstream->open = 1;
-  net_timer_init (&upstream->timer, &loop->uv, on_timer);
+  upstream->references = 1;
+  net_timer_init (&upstream->timer, &loop->timers, on_timer);
   upstream->setup->starting = TRUE;
   net_upstream_look_up (upstream);
   upstream->setup->starting = FALSE;
@@ -184,7 +177,7 @@ net_upstream_rest (NetUpstream *upstream, gint64 until)
   upstream->state = NET_UPSTREAM_IDLE;
   upstream->owner = NULL;
   net_timer_set (&upstream->timer, until);
-  net_watch_set (&upstream->watch, UV_READABLE);
+  net_watch_set (&upstream->watch, NET_READABLE);
 }
 
 void
@@ -203,7 +196,7 @@ net_upstream_retire (NetUpstream *upstream)
   net_stream_flush (&upstream->stream, smtp_client_output (client));
   upstream->state = NET_UPSTREAM_QUIT;
   net_timer_set (&upstream->timer, g_get_monotonic_time () + QUIT_WAIT);
-  net_watch_set (&upstream->watch, UV_READABLE);
+  net_watch_set (&upstream->watch, NET_READABLE);
 }
 
 gboolean
@@ -278,5 +271,5 @@ net_upstream_watch (NetUpstream *upstream)
   gboolean write
       = smtp_client_output (upstream->base.client)->length > 0 || upstream->stream.wants_write;
 
-  net_watch_set (&upstream->watch, UV_READABLE | (write ? UV_WRITABLE : 0));
+  net_watch_set (&upstream->watch, NET_READABLE | (write ? NET_WRITABLE : 0));
 }

@@ -44,10 +44,9 @@ struct _NetUpstream
   NetStream stream;
   NetWatch watch;
   NetTimer timer;
-  guint open; /* handles and requests that are not closed yet */
-  gboolean watching;
-  GList link;     /* in the pool's idle list */
-  gpointer owner; /* the pool's: who waits for it; the lessee while leased */
+  guint references; /* its own until it is closed, and a request's to look its host up */
+  GList link;       /* in the pool's idle list */
+  gpointer owner;   /* the pool's: who waits for it; the lessee while leased */
   NetLeaseFunc lease;
   const NetUpstreamEvents *events;
   struct _NetUpstreamSetup *setup; /* what only the making needs; NULL later */

@@ -1,45 +1,90 @@
-/* A watched descriptor. Steady state makes no system call here: the mask is compared before libuv
- * hears of it. Fails only when a descriptor is of a kind that epoll does not take. */
+/* Watched descriptors. Steady state makes no system call here but the wait: the mask is compared
+ * before the kernel hears of it. */
 #include "net/watch.h"
 
-static void
-on_poll (uv_poll_t *poll, int status, int events)
-{
-  NetWatch *watch = NET_OWNER (poll, NetWatch, poll);
+#include <errno.h>
+#include <unistd.h>
 
-  if (status < 0)
-    {
-      /* libuv stopped the handle: it does that when the descriptor has an error to report. */
-      watch->mask = 0;
-      events = UV_READABLE | UV_WRITABLE | UV_DISCONNECT;
-    }
-  watch->func (watch, events);
-}
+#include "base/log.h"
 
 gboolean
-net_watch_init (NetWatch *watch, uv_loop_t *loop, gint fd, NetWatchFunc func)
+net_poller_init (NetPoller *poller)
 {
-  watch->func = func;
-  watch->mask = 0;
-  return uv_poll_init (loop, &watch->poll, fd) == 0;
+  poller->open = 0;
+  poller->ready = 0;
+  poller->fd = epoll_create1 (EPOLL_CLOEXEC);
+  return poller->fd >= 0;
+}
+
+void
+net_poller_finish (NetPoller *poller)
+{
+  close (poller->fd);
+  poller->fd = -1;
+}
+
+static void
+tell (NetWatch *watch, guint32 events)
+{
+  guint32 wanted = events & (guint32) watch->mask;
+
+  if ((events & EPOLLERR) != 0)
+    {
+      /* It would be reported until somebody has read it. */
+      net_watch_set (watch, 0);
+      wanted = NET_READABLE | NET_WRITABLE | NET_DISCONNECT;
+    }
+  else if (wanted == 0)
+    wanted = (guint32) watch->mask; /* hung up: whatever is asked for can be had */
+  if (wanted != 0)
+    watch->func (watch, (int) wanted);
+}
+
+void
+net_poller_run (NetPoller *poller, gint timeout)
+{
+  poller->ready = epoll_wait (poller->fd, poller->events, NET_POLLER_BATCH, timeout);
+  for (gint i = 0; i < poller->ready; i++)
+    if (poller->events[i].data.ptr != NULL)
+      tell (poller->events[i].data.ptr, poller->events[i].events);
+  poller->ready = 0;
+}
+
+void
+net_watch_init (NetWatch *watch, NetPoller *poller, gint fd, NetWatchFunc func)
+{
+  *watch = (NetWatch){ .poller = poller, .func = func, .fd = fd };
+  poller->open++;
 }
 
 void
 net_watch_set (NetWatch *watch, int mask)
 {
-  if (mask == watch->mask || uv_is_closing ((uv_handle_t *) &watch->poll))
+  struct epoll_event event = { .events = (guint32) mask, .data.ptr = watch };
+  int operation = mask == 0 ? EPOLL_CTL_DEL : watch->mask == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+
+  if (mask == watch->mask || watch->poller == NULL)
     return;
   watch->mask = mask;
-  if (mask == 0)
-    uv_poll_stop (&watch->poll);
-  else
-    uv_poll_start (&watch->poll, mask, on_poll);
+  if (epoll_ctl (watch->poller->fd, operation, watch->fd, &event) == 0)
+    return;
+  if (errno != ENOMEM && errno != ENOSPC)
+    g_error ("descriptor %d cannot be watched: %s", watch->fd, g_strerror (errno));
+  base_log (BASE_LOG_ERROR, "a connection cannot be watched: %s", g_strerror (errno));
+  watch->mask = 0;
 }
 
 void
-net_watch_close (NetWatch *watch, uv_close_cb closed)
+net_watch_close (NetWatch *watch)
 {
-  watch->mask = 0;
-  uv_poll_stop (&watch->poll);
-  uv_close ((uv_handle_t *) &watch->poll, closed);
+  NetPoller *poller = watch->poller;
+
+  if (poller == NULL)
+    return;
+  net_watch_set (watch, 0);
+  for (gint i = 0; i < poller->ready; i++)
+    if (poller->events[i].data.ptr == watch)
+      poller->events[i].data.ptr = NULL;
+  poller->open--;
+  watch->poller = NULL;
 }

@@ -1,31 +1,56 @@
-/* One descriptor watched by a loop. A watch remembers its mask, so that asking for what is asked
- * for already costs nothing; all that libuv's poll handle brings along stays behind it. */
+/* Descriptors watched by a loop's thread, over an epoll of their own: libuv's poll handles take two
+ * system calls for each change, seven times this memory, and a turn of the loop to go. Fails at
+ * start for want of a descriptor; later, what the kernel has no memory to watch is not reported
+ * about, and its owner's deadline ends it. */
 #pragma once
 
 #include <glib.h>
-#include <uv.h>
+#include <sys/epoll.h>
 
 /* The struct that contains `member`, from a pointer to the member. */
 #define NET_OWNER(pointer, type, member)                                                           \
   ((type *) (void *) (((gchar *) (pointer)) - G_STRUCT_OFFSET (type, member)))
 
+#define NET_READABLE EPOLLIN
+#define NET_WRITABLE EPOLLOUT
+#define NET_DISCONNECT EPOLLRDHUP
+
+#define NET_POLLER_BATCH 256 /* events taken from the kernel at a time */
+
 typedef struct _NetWatch NetWatch;
 
-/* `events`: UV_READABLE, UV_WRITABLE, UV_DISCONNECT. A fault of the descriptor shows as all of
- * them: the next read or write will name it. */
+/* Of one thread. */
+typedef struct
+{
+  gint fd;
+  guint open; /* watches that are not closed */
+  gint ready; /* events of this turn; those of watches that were closed since point nowhere */
+  struct epoll_event events[NET_POLLER_BATCH];
+} NetPoller;
+
+/* `events`: of NET_READABLE, NET_WRITABLE, NET_DISCONNECT. A fault of the descriptor shows as all
+ * of them: the next read or write will name it. */
 typedef void (*NetWatchFunc) (NetWatch *watch, int events);
 
 struct _NetWatch
 {
-  uv_poll_t poll;
+  NetPoller *poller;
   NetWatchFunc func;
+  gint fd;
   int mask; /* what is asked for now */
 };
 
-/* Begins with an empty mask. The descriptor stays the caller's and must be non-blocking. FALSE: not
- * a descriptor that can be polled. */
-gboolean net_watch_init (NetWatch *watch, uv_loop_t *loop, gint fd, NetWatchFunc func);
+/* FALSE: no descriptor. */
+gboolean net_poller_init (NetPoller *poller);
+void net_poller_finish (NetPoller *poller);
+/* Calls whoever's descriptor is ready, sleeping until one is: at most `timeout` ms, -1 for ever. */
+void net_poller_run (NetPoller *poller, gint timeout);
+
+/* Begins with an empty mask. The descriptor stays the caller's and must be non-blocking and of a
+ * kind that epoll takes. */
+void net_watch_init (NetWatch *watch, NetPoller *poller, gint fd, NetWatchFunc func);
+/* Asking for what is asked for already costs nothing. Does nothing once closed. */
 void net_watch_set (NetWatch *watch, int mask);
-/* Stops at once (the descriptor may be closed after it); `closed` is called from the loop, and the
- * memory must live until then. */
-void net_watch_close (NetWatch *watch, uv_close_cb closed);
+/* Nothing is reported any more; watch and descriptor may go at once, even from inside `func`, and
+ * the watch may begin anew, with any poller. */
+void net_watch_close (NetWatch *watch);

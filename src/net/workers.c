@@ -47,12 +47,6 @@ struct _NetWorkers
 
 /* ---- the end of a worker ---- */
 
-static void
-on_watch_closed (uv_handle_t *handle)
-{
-  g_free (NET_OWNER (handle, Worker, watch.poll));
-}
-
 /* The worker leads a process group, so that programs which a filter started go with it; the group
  * is only named while the pidfd proves that the number still is the worker's. */
 static void
@@ -92,7 +86,8 @@ remove_worker (Worker *worker)
     set_idle (worker, FALSE);
   worker->open = FALSE;
   g_queue_unlink (&workers->all, &worker->link);
-  net_watch_close (&worker->watch, on_watch_closed);
+  net_watch_close (&worker->watch);
+  net_loop_defer (workers->loop, net_loop_free_later, worker);
   close (worker->socket);
   if (worker->pidfd >= 0)
     close (worker->pidfd);
@@ -523,16 +518,9 @@ net_workers_add (NetWorkers *workers, gint socket, gint pidfd, guint32 pid)
   worker->pid = pid;
   worker->link.data = worker;
   worker->idle_link.data = worker;
-  if (!net_watch_init (&worker->watch, &workers->loop->uv, socket, on_worker))
-    {
-      kill_worker (worker);
-      close (socket);
-      close (pidfd);
-      g_free (worker);
-      return;
-    }
+  net_watch_init (&worker->watch, &workers->loop->poller, socket, on_worker);
   worker->open = TRUE;
-  net_watch_set (&worker->watch, UV_READABLE);
+  net_watch_set (&worker->watch, NET_READABLE);
   g_queue_push_tail_link (&workers->all, &worker->link);
   g_atomic_int_inc (&workers->shared->workers);
   NET_COUNT (workers->loop, workers_now);
@@ -556,16 +544,10 @@ net_workers_new (NetLoop *loop, NetWorkersShared *shared)
 
   workers->loop = loop;
   workers->shared = shared;
-  net_timer_init (&workers->timer, &loop->uv, on_timer);
+  net_timer_init (&workers->timer, &loop->timers, on_timer);
   workers->dirty = TRUE; /* its share of workers-min is wanted at once */
   loop->workers = workers;
   return workers;
-}
-
-static void
-on_closed (uv_handle_t *handle)
-{
-  g_free (NET_OWNER (handle, NetWorkers, timer.handle));
 }
 
 void
@@ -587,5 +569,6 @@ net_workers_close (NetWorkers *workers)
         net_request_unref (request);
     }
   workers->loop->workers = NULL;
-  net_timer_close (&workers->timer, on_closed);
+  net_timer_close (&workers->timer);
+  net_loop_defer (workers->loop, net_loop_free_later, workers);
 }

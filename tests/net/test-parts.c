@@ -186,7 +186,7 @@ static void
 test_names (void)
 {
   NetLoop *loop = net_loop_new (0);
-  NetNames *names = net_names_new (&loop->uv);
+  NetNames *names = net_names_new (loop);
   BaseEndpoint local = endpoint ("127.0.0.1:25"), unix_socket = endpoint ("/run/socket");
   NetNameWait waits[3] = { 0 };
   const gchar *name;
@@ -199,7 +199,7 @@ test_names (void)
   net_names_cancel (&waits[1]);
   for (guint i = 0; i < 2000 && named < 2; i++)
     {
-      uv_run (&loop->uv, UV_RUN_NOWAIT);
+      net_loop_turn (loop, FALSE);
       g_usleep (5000);
     }
   g_assert_cmpuint (named, ==, 2);

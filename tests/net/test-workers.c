@@ -84,7 +84,7 @@ turn_until (NetLoop *loop, const guint *counter, guint value)
 {
   for (guint i = 0; i < 2000 && *counter < value; i++)
     {
-      uv_run (&loop->uv, UV_RUN_NOWAIT);
+      net_loop_turn (loop, FALSE);
       g_usleep (1000);
     }
   g_assert_cmpuint (*counter, ==, value);
@@ -94,7 +94,7 @@ static void
 turn (NetLoop *loop)
 {
   for (guint i = 0; i < 5; i++)
-    uv_run (&loop->uv, UV_RUN_NOWAIT);
+    net_loop_turn (loop, FALSE);
 }
 
 static FakeWorker
