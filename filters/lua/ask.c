@@ -21,6 +21,7 @@ static const struct
   { "client_address", weir_client_address },
   { "client_name", weir_client_name },
   { "helo", weir_helo },
+  { "verb", weir_verb },
   { "user", weir_user },
   { "user_mechanism", weir_user_mechanism },
   { "tls_protocol", weir_tls_protocol },

@@ -512,5 +512,6 @@ main (int argc, char **argv)
   g_test_add_func ("/lua/state", test_state);
   g_test_add_func ("/lua/load-errors", test_load_errors);
   lua_add_limit_tests ();
+  lua_add_api_tests ();
   return g_test_run ();
 }

@@ -14,3 +14,4 @@ char *lua_load_errors (const char *script, const char *options);
 void lua_assert_has (const char *text, const char *part);
 
 void lua_add_limit_tests (void);
+void lua_add_api_tests (void);
