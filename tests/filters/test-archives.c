@@ -16,7 +16,7 @@ typedef struct
 static const Row rows[] = {
   { "a.zip", "python3 -m zipfile -c a.zip evil.exe", DENIED },
   { "b.tar.gz", "tar -czf b.tar.gz evil.exe", DENIED },
-  { "c.tar.xz", "tar -cJf c.tar.xz evil.exe", DENIED },
+  { "c.tar.xz", "bsdtar -cJf c.tar.xz evil.exe", DENIED },
   { "d.zip", "zip -q d.zip evil.exe", DENIED },
   { "e.zip", "zip -q -P secret e.zip good.txt", "encrypted: good.txt in it" },
   { "f.7z", "7z a -bd f.7z evil.exe", DENIED },
