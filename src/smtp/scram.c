@@ -172,7 +172,7 @@ smtp_scram_final (SmtpScram *scram, const gchar *server_first)
   g_auto (GStrv) parts = g_strsplit (server_first, ",", -1);
   Challenge challenge = { 0 };
   gboolean good = !scram->answered && read_challenge (scram, parts, &challenge);
-  g_autofree guint8 *salt = challenge.salt;
+  g_autofree guint8 *salt G_GNUC_UNUSED = challenge.salt; /* only to be freed */
 
   if (!good)
     return NULL;
