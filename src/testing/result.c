@@ -219,7 +219,7 @@ weir_test_assert_message (const WeirTestResult *result, const char *expected, gs
 {
   gsize size;
   const char *bytes = g_bytes_get_data (result->message, &size);
-  g_autofree gchar *is = g_strndup (bytes, size);
+  g_autofree gchar *is = g_strndup (size == 0 ? "" : bytes, size);
   g_autofree gchar *should_be = g_strndup (expected, length);
 
   /* First as text, which says more; NULs end it. */

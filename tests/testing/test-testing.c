@@ -281,6 +281,17 @@ test_unknown_hook (void)
   g_test_trap_assert_stderr ("*no hook \"body\"*");
 }
 
+/* Of no octets there is no address either. */
+static void
+test_empty_message (void)
+{
+  g_autoptr (WeirTest) test = load (NULL);
+  g_autoptr (WeirTestResult) result = weir_test_run (test, "", 0);
+
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
+  weir_test_assert_message (result, "", 0);
+}
+
 static void
 test_wire (void)
 {
@@ -308,6 +319,7 @@ main (int argc, char **argv)
   g_test_add_func ("/testing/refused-session", test_refused_session);
   g_test_add_func ("/testing/lost-state", test_lost_state);
   g_test_add_func ("/testing/unknown-hook", test_unknown_hook);
+  g_test_add_func ("/testing/empty-message", test_empty_message);
   g_test_add_func ("/testing/wire", test_wire);
   return g_test_run ();
 }
