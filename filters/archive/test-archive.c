@@ -340,16 +340,7 @@ test_load_errors (void)
     { "to-address = \"a@\"", "no address" },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
-    {
-      g_autofree char *filter
-          = g_strdup_printf ("filter \"f\" { module = \"archive\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
-
-      g_assert_nonnull (errors);
-      if (strstr (errors, bad[i][1]) == NULL)
-        g_error ("%s: %s", bad[i][0], errors);
-    }
+  pages_expect_load_errors ("archive", bad, G_N_ELEMENTS (bad));
 }
 
 /* The configuration that the page shows, in a folder of the test's own. */

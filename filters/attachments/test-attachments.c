@@ -409,16 +409,7 @@ test_load_errors (void)
     { DENY "denny = [\"x\"]", "deny" },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
-    {
-      g_autofree char *filter
-          = g_strdup_printf ("filter \"f\" { module = \"attachments\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
-
-      g_assert_nonnull (errors);
-      if (strstr (errors, bad[i][1]) == NULL)
-        g_error ("%s: %s", bad[i][0], errors);
-    }
+  pages_expect_load_errors ("attachments", bad, G_N_ELEMENTS (bad));
 }
 
 /* ---- Limits and bulk ---- */

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include <mailweir/test.h>
+
+#include "pages.h"
 #include "rewrite.h"
 
 #define FILTER(options) "filter \"f\" { module = \"headers\"\n" options "\n}"
@@ -227,16 +229,7 @@ test_load_errors (void)
     { "remov = [\"x\"]", "remove" },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
-    {
-      g_autofree char *filter
-          = g_strdup_printf ("filter \"f\" { module = \"headers\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
-
-      g_assert_nonnull (errors);
-      if (strstr (errors, bad[i][1]) == NULL)
-        g_error ("%s: %s", bad[i][0], errors);
-    }
+  pages_expect_load_errors ("headers", bad, G_N_ELEMENTS (bad));
 }
 
 static void

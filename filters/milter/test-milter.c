@@ -3,6 +3,8 @@
  * and more than is allowed. */
 #include "fake.h"
 #include <mailweir/test.h>
+
+#include "pages.h"
 #include "kit.h"
 
 #include <string.h>
@@ -479,16 +481,7 @@ test_load_errors (void)
     { "socket = \"unix:/a\" max-body = 0", "max-body" },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
-    {
-      g_autofree char *filter
-          = g_strdup_printf ("filter \"f\" { module = \"milter\"\n%s\n}", bad[i][0]);
-      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
-
-      g_assert_nonnull (errors);
-      if (strstr (errors, bad[i][1]) == NULL)
-        g_error ("%s: %s", bad[i][0], errors);
-    }
+  pages_expect_load_errors ("milter", bad, G_N_ELEMENTS (bad));
 }
 
 static void
@@ -514,14 +507,9 @@ test_macros_limit (void)
 static void
 test_readme (void)
 {
-  g_autofree char *text = NULL;
-  g_auto (GStrv) pieces = NULL;
-  g_autofree char *errors = NULL;
+  g_autofree char *config = pages_config (README);
+  g_autofree char *errors = weir_test_load_errors ("\"dkim\"", config);
 
-  g_assert_true (g_file_get_contents (README, &text, NULL, NULL));
-  pieces = g_strsplit (text, "```\n", 3);
-  g_assert_cmpuint (g_strv_length (pieces), ==, 3);
-  errors = weir_test_load_errors ("\"dkim\"", pieces[1]);
   g_assert_cmpstr (errors, ==, NULL);
 }
 

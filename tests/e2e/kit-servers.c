@@ -59,6 +59,22 @@ kit_gateway_stop (KitProcess *mailweir)
     g_error ("it did not end well (%d):\n%s", status, log);
 }
 
+void
+kit_check_shipped (const gchar *name)
+{
+  g_autofree gchar *shipped = g_build_filename (g_getenv ("MAILWEIR_SOURCE"), "config", name, NULL);
+  g_autofree gchar *text = kit_read (shipped);
+  g_autofree gchar *path = kit_path ("%s", name);
+  g_autofree gchar *output = NULL;
+  const gchar *argv[] = { kit_program ("src/mailweir"), "check", "-c", path, NULL };
+  g_autoptr (GString) here = g_string_new (text);
+
+  g_assert_cmpuint (g_string_replace (here, "\"mailweir\"", "\"nobody\"", 0), ==, 1);
+  kit_write (path, here->str);
+  if (kit_run (argv, &output) != 0)
+    g_error ("%s", output);
+}
+
 KitProcess *
 kit_sink (guint port, const gchar *folder, const gchar *const *options)
 {

@@ -74,6 +74,8 @@ KitProcess *kit_gateway (guint port, const gchar *to, const gchar *listener, con
                          const gchar *rest);
 /* SIGTERM, a clean end, and no sanitizer has said anything. */
 void kit_gateway_stop (KitProcess *mailweir);
+/* `mailweir check` takes this configuration that is shipped, but for its user, who is not here. */
+void kit_check_shipped (const gchar *name);
 const gchar *kit_program (const gchar *name); /* path of mailweir, or of a module of the build */
 
 /* ---- Upstreams ---- */

@@ -168,22 +168,10 @@ test_clamd_stopped (void)
   scanners_stop (&test);
 }
 
-/* The configuration that is shipped loads, with its modules; only the user is one who is here. */
 static void
 test_configuration (void)
 {
-  g_autofree gchar *shipped
-      = g_build_filename (g_getenv ("MAILWEIR_SOURCE"), "config", "scanners.conf", NULL);
-  g_autofree gchar *text = kit_read (shipped);
-  g_autofree gchar *path = kit_path ("scanners.conf");
-  g_autofree gchar *output = NULL;
-  const gchar *argv[] = { kit_program ("src/mailweir"), "check", "-c", path, NULL };
-  g_autoptr (GString) here = g_string_new (text);
-
-  g_assert_cmpuint (g_string_replace (here, "\"mailweir\"", "\"nobody\"", 0), ==, 1);
-  kit_write (path, here->str);
-  if (kit_run (argv, &output) != 0)
-    g_error ("%s", output);
+  kit_check_shipped ("scanners.conf");
 }
 
 int

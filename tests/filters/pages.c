@@ -3,6 +3,7 @@
 #include "pages.h"
 
 #include <mailweir/test.h>
+#include <string.h>
 
 #define MAX_CORPUS_FILE (2 * 1024 * 1024)
 
@@ -16,6 +17,21 @@ pages_config (const char *path)
   pieces = g_strsplit (page, "\n```\n", 3);
   g_assert_cmpuint (g_strv_length (pieces), ==, 3);
   return g_strdup (pieces[1]);
+}
+
+void
+pages_expect_load_errors (const char *module, const char *const (*bad)[2], guint count)
+{
+  for (guint i = 0; i < count; i++)
+    {
+      g_autofree char *filter
+          = g_strdup_printf ("filter \"f\" { module = \"%s\"\n%s\n}", module, bad[i][0]);
+      g_autofree char *errors = weir_test_load_errors ("\"f\"", filter);
+
+      g_assert_nonnull (errors);
+      if (strstr (errors, bad[i][1]) == NULL)
+        g_error ("%s: %s", bad[i][0], errors);
+    }
 }
 
 typedef void (*CorpusFunc) (const char *path, const char *message, gsize length, gpointer data);
