@@ -74,6 +74,8 @@ struct _SmtpServer
   gboolean chunk_failed : 1; /* the last message was cut off: what a pipelining client sent behind
                                 it is no fault of its own */
   gboolean lost : 1;         /* a BDAT line was too long: where its chunk ends is not known */
+  gboolean auth_failed : 1;  /* AUTH was refused: lines behind it that are no commands may hold what
+                                was to answer it */
   gboolean ending : 1;       /* our own 421 is queued: read nothing more */
 };
 

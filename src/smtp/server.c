@@ -253,6 +253,8 @@ static void
 refuse (SmtpServer *server, const SmtpCommand *row, const SmtpChunkLine *chunk, BaseReply *reply,
         gboolean last)
 {
+  if (row != &smtp_command_unknown)
+    server->auth_failed = row == &smtp_command_auth;
   if (reply->code != 503 || !is_behind_refusal (server, row))
     reply = judge (server, row, reply);
   smtp_server_note_refusal (server, row, reply);
@@ -280,6 +282,8 @@ begin_command (SmtpServer *server, const SmtpCommand *row, const SmtpLine *line,
       refuse (server, row, &chunk, refusal, is_torn (server, line));
       return NULL;
     }
+  if (row != &smtp_command_unknown)
+    server->auth_failed = FALSE;
   if (row == &smtp_command_bdat && !smtp_chunk_begin (server, &chunk))
     return NULL;
   return smtp_server_open_event (server, row);

@@ -43,6 +43,7 @@ answered (SmtpServer *server, const BaseReply *reply)
 {
   server->state = reply->code == 334 ? SMTP_STATE_AUTH : SMTP_STATE_READY;
   server->authenticated = reply->code < 300;
+  server->auth_failed = reply->code >= 400;
   if (server->torn)
     smtp_server_close (server);
 }

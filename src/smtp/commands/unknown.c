@@ -6,6 +6,16 @@
 
 #include "smtp/parameters.h"
 
+/* What a client that waits for nobody sent behind an AUTH that was refused may be its password: it
+ * goes into no reply, no filter and no log. */
+static BaseReply *
+parse (SmtpServer *server, const SmtpCommand *row, const gchar *argument, gsize length)
+{
+  if (server->auth_failed)
+    server->event.argument = "***";
+  return NULL;
+}
+
 static BaseReply *
 usual (const SmtpServerEvent *event, const gchar *hostname)
 {
@@ -19,6 +29,6 @@ const SmtpCommand smtp_command_unknown = {
   .syntax = "",
   .states = SMTP_STATES_ALL,
   .flags = SMTP_COMMAND_COUNTED,
-  .parse = smtp_parse_optional,
+  .parse = parse,
   .usual = usual,
 };
