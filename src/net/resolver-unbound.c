@@ -104,6 +104,20 @@ set_servers (struct ub_ctx *context, const Config *config, GError **error)
   return TRUE;
 }
 
+/* libunbound itself says that there is nothing below these names, but a house's own name servers
+ * may well know more (RFC 8375 section 4 for home.arpa): to say "no such domain" would bounce its
+ * mail. To be called last: it ends the setting up. */
+static gboolean
+ask_servers_for_all (struct ub_ctx *context, GError **error)
+{
+  static const gchar *const zones[] = { "home.arpa.", "test." };
+
+  for (guint i = 0; i < G_N_ELEMENTS (zones); i++)
+    if (!is_fine (ub_ctx_zone_remove (context, zones[i]), zones[i], error))
+      return FALSE;
+  return TRUE;
+}
+
 /* A thread, not a process: the gateway never forks. Resolvers on our own host are the usual case,
  * which libunbound would not ask by itself. */
 static gboolean
@@ -112,7 +126,7 @@ set_up (struct ub_ctx *context, const Config *config, GError **error)
   return is_fine (ub_ctx_async (context, 1), "async", error)
          && is_fine (ub_ctx_set_option (context, "do-not-query-localhost:", "no"), "localhost",
                      error)
-         && set_servers (context, config, error);
+         && set_servers (context, config, error) && ask_servers_for_all (context, error);
 }
 
 NetResolver *

@@ -53,6 +53,8 @@ static const gchar *const zone[] = {
   "half-servfail.example. MX 10 host.broken.",
   "half-servfail.example. MX 20 h2.example.",
   "xn--bcher-kva.example. MX 10 h1.example.",
+  "house.home.arpa. MX 10 h1.example.",
+  "lab.test. MX 10 h1.example.",
 };
 
 static guint dns_port;
@@ -179,6 +181,8 @@ static const Case cases[] = {
   { "b@many.example", "250 2.0.0 Recorded", 1, 0 },
   { "b@null-and-more.example", "250 2.0.0 Recorded", 1, 0 },
   { "b@[127.0.0.12]", "250 2.0.0 Recorded", 0, 1 },
+  { "b@house.home.arpa", "250 2.0.0 Recorded", 1, 0 },
+  { "b@lab.test", "250 2.0.0 Recorded", 1, 0 },
   { "b@null.example", "556 5.1.10 null.example takes no mail", 0, 0 },
   { "b@gone.example", "550 5.1.2 There is no domain gone.example", 0, 0 },
   { "b@empty.example", "550 5.4.4 ", 0, 0 },
