@@ -83,14 +83,13 @@ net_loop_new (guint index)
 /* ---- a turn ---- */
 
 /* Before the loop may sleep: what could not be done from inside a session's own call is done now.
- */
-static void
+ * TRUE: there is more of it. */
+static gboolean
 prepare (NetLoop *loop)
 {
   if (loop->workers != NULL)
     net_workers_run (loop->workers);
-  if (loop->pool != NULL)
-    net_pool_run (loop->pool);
+  return loop->pool != NULL && net_pool_run (loop->pool);
 }
 
 /* Milliseconds until a timer is due; -1: none is. */
@@ -130,12 +129,13 @@ is_alive (NetLoop *loop)
 gboolean
 net_loop_turn (NetLoop *loop, gboolean wait)
 {
-  gboolean uv_is_due;
+  gboolean busy = prepare (loop);
 
-  prepare (loop);
   /* A request that was begun in this turn: libuv looks at its own descriptors only when it runs. */
-  uv_is_due = uv_loop_alive (&loop->uv) && uv_backend_timeout (&loop->uv) == 0;
-  net_poller_run (&loop->poller, wait && !uv_is_due && is_alive (loop) ? time_to_sleep (loop) : 0);
+  gboolean uv_is_due = uv_loop_alive (&loop->uv) && uv_backend_timeout (&loop->uv) == 0;
+
+  wait = wait && !busy && !uv_is_due && is_alive (loop);
+  net_poller_run (&loop->poller, wait ? time_to_sleep (loop) : 0);
   if (uv_is_due)
     uv_run (&loop->uv, UV_RUN_NOWAIT);
   net_timers_run (&loop->timers, g_get_monotonic_time ());

@@ -25,7 +25,7 @@ typedef struct
   guint64 refused_connections, refused_per_client, refused_messages, refused_descriptors;
   guint64 messages; /* transactions begun: counted against messages-per-minute */
   guint64 client_gone, tls_failed, proxy_refused;
-  guint64 upstream_connects, upstream_failures, upstream_reused;
+  guint64 upstream_connects, upstream_failures, upstream_reused, upstream_handed;
   guint64 workers_now, workers_idle, worker_queue, worker_requests, worker_failures,
       worker_refusals, worker_passed;
   guint64 deliveries, delivery_failures;

@@ -1,5 +1,6 @@
-/* What the pool's three files share: connections (pool.c), hosts that are looked up (pool-mx.c) and
- * the hosts' capabilities (capabilities.c). */
+/* What the pool's four files share: connections (pool.c), those that go to other loops
+ * (pool-share.c), hosts that are looked up (pool-mx.c) and the hosts' capabilities
+ * (capabilities.c). */
 #pragma once
 
 #include "net/pool.h"
@@ -16,6 +17,7 @@ struct _NetPool
   GQueue waits;         /* of NetCapabilityWait */
   GQueue attempts;      /* of NetUpstream that are being made */
   NetTimer timer;       /* the next deadline of takes and waits */
+  guint own_turns;      /* pool-share.c's: connections that stayed although others wait */
   gboolean dirty;       /* something became free or known */
   gboolean closed;
 };
@@ -35,6 +37,23 @@ void net_take_clear (NetTake *take); /* hosts, reply and lookup */
 void net_take_remember (NetTake *take, const BaseReply *reply);
 /* The host lacks what the transaction has used. */
 void net_take_remember_lacking (NetTake *take, SmtpCapabilities can);
+/* ---- idle connections ---- */
+
+/* One that can do what is needed, still idle; NULL: none. */
+NetUpstream *net_pool_find_idle (NetPool *pool, const NetHost *host, guint32 needs);
+void net_pool_unlink_idle (NetPool *pool, NetUpstream *upstream);
+/* FALSE: there is none. */
+gboolean net_pool_retire_oldest (NetPool *pool, const NetHost *host);
+/* A connection becomes idle, until `upstream->until`, and is offered to whoever waits. */
+void net_pool_rest (NetPool *pool, NetUpstream *upstream);
+
+/* pool-share.c: another loop's idle connection to the host is asked for, if there are any. */
+void net_pool_wish (NetPool *pool, const NetTake *take, NetHost *host);
+/* Whether the connection that rests now is for a session of another loop. */
+gboolean net_pool_is_due_elsewhere (NetPool *pool, const NetHost *host);
+/* In the loop's turn: those that were promised to other loops leave. */
+void net_pool_offer_idle (NetPool *pool);
+
 /* Where idle connections to the host are. */
 GQueue *net_pool_idle_queue (NetPool *pool, const NetHost *host);
 

@@ -33,50 +33,67 @@ on_timer (NetTimer *timer)
 
 /* ---- idle connections ---- */
 
-static NetUpstream *
-find_idle (NetPool *pool, const NetHost *host, guint32 needs)
+NetUpstream *
+net_pool_find_idle (NetPool *pool, const NetHost *host, guint32 needs)
 {
   for (GList *link = net_pool_idle_queue (pool, host)->head; link != NULL; link = link->next)
     {
       NetUpstream *upstream = link->data;
-      if ((smtp_client_capabilities (upstream->base.client).flags & needs) == needs)
+      guint32 can = smtp_client_capabilities (upstream->base.client).flags;
+      if (!upstream->promised && (can & needs) == needs)
         return upstream;
     }
   return NULL;
 }
 
-static void
-unlink_idle (NetPool *pool, NetUpstream *upstream)
+void
+net_pool_unlink_idle (NetPool *pool, NetUpstream *upstream)
 {
   g_queue_unlink (net_pool_idle_queue (pool, upstream->host), &upstream->link);
   g_atomic_int_add (&upstream->host->idle, -1);
 }
 
+gboolean
+net_pool_retire_oldest (NetPool *pool, const NetHost *host)
+{
+  NetUpstream *upstream = g_queue_peek_tail (net_pool_idle_queue (pool, host));
+
+  if (upstream == NULL)
+    return FALSE;
+  net_pool_unlink_idle (pool, upstream);
+  net_upstream_retire (upstream);
+  return TRUE;
+}
+
+void
+net_pool_rest (NetPool *pool, NetUpstream *upstream)
+{
+  NetHost *host = upstream->host;
+
+  g_queue_push_head_link (net_pool_idle_queue (pool, host), &upstream->link);
+  g_atomic_int_add (&host->idle, 1);
+  net_upstream_rest (upstream);
+  upstream->promised = net_pool_is_due_elsewhere (pool, host);
+  if (pool->takes.length > 0 || upstream->promised)
+    pool->dirty = TRUE;
+}
+
 static void
-rest (NetPool *pool, NetUpstream *upstream)
+rest_after_use (NetPool *pool, NetUpstream *upstream)
 {
   if (upstream->base.personal)
     {
       net_upstream_retire (upstream);
       return;
     }
-  g_queue_push_head_link (net_pool_idle_queue (pool, upstream->host), &upstream->link);
-  g_atomic_int_add (&upstream->host->idle, 1);
-  net_upstream_rest (upstream, g_get_monotonic_time () + upstream->host->route->keep * 1000);
-  pool->dirty = pool->dirty || pool->takes.length > 0;
-  /* Sessions of other loops wait for this host, and none of ours: its slot is for them. Looked at
-   * only once it is counted as idle: whoever begins to wait counts itself first and looks for idle
-   * ones then, so one of the two sees the other. */
-  if (pool->takes.length > 0 || g_atomic_int_get (&upstream->host->waiting) == 0)
-    return;
-  unlink_idle (pool, upstream);
-  net_upstream_retire (upstream);
+  upstream->until = g_get_monotonic_time () + upstream->host->route->keep * 1000;
+  net_pool_rest (pool, upstream);
 }
 
 static void
 on_spoiled (NetUpstream *upstream)
 {
-  unlink_idle (pool_of (upstream), upstream);
+  net_pool_unlink_idle (pool_of (upstream), upstream);
 }
 
 guint
@@ -98,22 +115,6 @@ task_look (NetLoop *loop, gpointer data)
     loop->pool->dirty = TRUE;
 }
 
-/* Another loop has sessions that wait for this host: what idles here takes their place. */
-static void
-task_make_room (NetLoop *loop, gpointer data)
-{
-  const NetHost *host = data;
-  NetUpstream *upstream;
-
-  if (loop->pool == NULL || loop->pool->takes.length > 0)
-    return;
-  upstream = g_queue_peek_tail (&loop->pool->idle[host->number]);
-  if (upstream == NULL)
-    return;
-  unlink_idle (loop->pool, upstream);
-  net_upstream_retire (upstream);
-}
-
 static void
 on_gone (NetUpstream *upstream)
 {
@@ -133,8 +134,8 @@ count_waiting (NetPool *pool, NetTake *take, gint change)
       if (host == NULL)
         continue;
       g_atomic_int_add (&host->waiting, change);
-      if (change > 0 && host->own_idle == NULL && g_atomic_int_get (&host->idle) > 0)
-        net_loop_broadcast (pool->loop, task_make_room, host);
+      if (change > 0)
+        net_pool_wish (pool, take, host);
     }
 }
 
@@ -221,7 +222,7 @@ choose_among (NetPool *pool, const NetTake *take, gboolean avoided, gint64 now, 
       NetHost *candidate = take->tried[i] ? NULL : net_take_host (pool, take, i);
       if (candidate == NULL || net_host_is_avoided (candidate, now) != avoided)
         continue;
-      *idle = take->fresh ? NULL : find_idle (pool, candidate, take->needs);
+      *idle = take->fresh ? NULL : net_pool_find_idle (pool, candidate, take->needs);
       if (*idle != NULL)
         return CHOICE_IDLE;
       *host = candidate;
@@ -249,13 +250,8 @@ make_own_room (NetPool *pool, const NetTake *take)
   for (guint i = 0; i < net_take_size (take); i++)
     {
       NetHost *host = net_take_host (pool, take, i);
-      NetUpstream *upstream
-          = host == NULL ? NULL : g_queue_peek_tail (net_pool_idle_queue (pool, host));
-      if (upstream == NULL)
-        continue;
-      unlink_idle (pool, upstream);
-      net_upstream_retire (upstream);
-      return;
+      if (host != NULL && net_pool_retire_oldest (pool, host))
+        return;
     }
 }
 
@@ -298,7 +294,7 @@ advance (NetPool *pool, NetTake *take)
   switch (choose (pool, take, &host, &idle))
     {
     case CHOICE_IDLE:
-      unlink_idle (pool, idle);
+      net_pool_unlink_idle (pool, idle);
       finish (pool, take);
       NET_COUNT (pool->loop, upstream_reused);
       take->ready (take, idle);
@@ -334,7 +330,7 @@ on_ready (NetUpstream *upstream)
       take->ready (take, upstream);
       return;
     }
-  rest (pool, upstream);
+  rest_after_use (pool, upstream);
   if (take == NULL)
     return;
   net_take_mark_tried (take, upstream->host);
@@ -375,11 +371,12 @@ take_idle (NetPool *pool, const ConfigRoute *route, guint32 needs)
   for (guint i = 0; i < route->n_destinations; i++)
     {
       NetHost *host = net_hosts_find (pool->hosts, route, i);
-      NetUpstream *upstream
-          = host == NULL || net_host_is_avoided (host, now) ? NULL : find_idle (pool, host, needs);
+      NetUpstream *upstream = host == NULL || net_host_is_avoided (host, now)
+                                  ? NULL
+                                  : net_pool_find_idle (pool, host, needs);
       if (upstream == NULL)
         continue;
-      unlink_idle (pool, upstream);
+      net_pool_unlink_idle (pool, upstream);
       NET_COUNT (pool->loop, upstream_reused);
       return upstream;
     }
@@ -444,7 +441,7 @@ net_pool_give (NetPool *pool, NetUpstream *upstream, gboolean reusable)
   if (reusable && may_rest (pool, upstream))
     {
       smtp_client_settle (client);
-      rest (pool, upstream);
+      rest_after_use (pool, upstream);
       return;
     }
   if (reusable)
@@ -471,14 +468,16 @@ run_takes (NetPool *pool)
     }
 }
 
-void
+gboolean
 net_pool_run (NetPool *pool)
 {
   if (!pool->dirty)
-    return;
+    return FALSE;
   pool->dirty = FALSE;
   net_pool_run_waits (pool, g_get_monotonic_time ());
+  net_pool_offer_idle (pool);
   run_takes (pool);
+  return pool->dirty;
 }
 
 NetPool *
@@ -512,12 +511,12 @@ net_pool_close (NetPool *pool)
   for (guint i = 0; i < pool->hosts->all->len; i++)
     while ((upstream = g_queue_peek_head (&pool->idle[i])) != NULL)
       {
-        unlink_idle (pool, upstream);
+        net_pool_unlink_idle (pool, upstream);
         net_upstream_retire (upstream);
       }
   while ((upstream = net_mx_hosts_any_idle (pool->mx_hosts)) != NULL)
     {
-      unlink_idle (pool, upstream);
+      net_pool_unlink_idle (pool, upstream);
       net_upstream_retire (upstream);
     }
   net_mx_close (pool->mx);

@@ -2,8 +2,8 @@
  * one, and what the hosts can do.
  *
  * A take goes through the route's hosts in their order: those that failed lately last, an idle
- * connection before a new one. At the limit of `connections` it waits, and idle connections of
- * other loops to these hosts are closed for it. */
+ * connection before a new one. At the limit of `connections` it waits, and other loops hand their
+ * idle connections over. */
 #pragma once
 
 #include "net/mx-hosts.h"
@@ -69,6 +69,7 @@ void net_pool_cancel_capabilities (NetPool *pool, NetCapabilityWait *wait);
  * stay idle for use. */
 void net_pool_probe (NetPool *pool, gint64 before);
 
-/* What could not be done from inside a call is done: from the loop, before it sleeps. */
-void net_pool_run (NetPool *pool);
+/* What could not be done from inside a call is done: from the loop, before it sleeps. TRUE: there
+ * is more by now, and it may not sleep yet. */
+gboolean net_pool_run (NetPool *pool);
 guint net_pool_idle (const NetPool *pool);

@@ -39,6 +39,7 @@ static const struct
   { "upstream_connects", G_STRUCT_OFFSET (NetCounters, upstream_connects) },
   { "upstream_failures", G_STRUCT_OFFSET (NetCounters, upstream_failures) },
   { "upstream_reused", G_STRUCT_OFFSET (NetCounters, upstream_reused) },
+  { "upstream_handed", G_STRUCT_OFFSET (NetCounters, upstream_handed) },
   { "workers", G_STRUCT_OFFSET (NetCounters, workers_now) },
   { "workers_idle", G_STRUCT_OFFSET (NetCounters, workers_idle) },
   { "worker_queue", G_STRUCT_OFFSET (NetCounters, worker_queue) },

@@ -52,12 +52,16 @@ greet (NetUpstream *upstream)
 
 /* Nobody has asked an idle server anything. Under TLS the socket may be readable for TLS's own sake
  * (tickets). */
+static gboolean
+is_silent (NetUpstream *upstream)
+{
+  return net_stream_read (&upstream->stream, upstream->loop->receive, NET_LOOP_RECEIVE) == -EAGAIN;
+}
+
 static void
 look_at_idle (NetUpstream *upstream)
 {
-  gssize got = net_stream_read (&upstream->stream, upstream->loop->receive, NET_LOOP_RECEIVE);
-
-  if (got == -EAGAIN)
+  if (is_silent (upstream))
     return;
   upstream->events->spoiled (upstream);
   net_upstream_close (upstream);
@@ -166,18 +170,39 @@ void
 net_upstream_lease (NetUpstream *upstream, NetLeaseFunc lease, gpointer owner)
 {
   upstream->state = NET_UPSTREAM_LEASED;
+  upstream->weary = FALSE;
   upstream->lease = lease;
   upstream->owner = owner;
   net_timer_set (&upstream->timer, 0);
 }
 
 void
-net_upstream_rest (NetUpstream *upstream, gint64 until)
+net_upstream_rest (NetUpstream *upstream)
 {
   upstream->state = NET_UPSTREAM_IDLE;
   upstream->owner = NULL;
-  net_timer_set (&upstream->timer, until);
+  net_timer_set (&upstream->timer, upstream->until);
   net_watch_set (&upstream->watch, NET_READABLE);
+}
+
+void
+net_upstream_detach (NetUpstream *upstream)
+{
+  g_assert (upstream->state == NET_UPSTREAM_IDLE);
+  net_watch_close (&upstream->watch);
+  net_timer_close (&upstream->timer);
+}
+
+gboolean
+net_upstream_attach (NetUpstream *upstream, NetLoop *loop)
+{
+  upstream->loop = loop;
+  net_timer_init (&upstream->timer, &loop->timers, on_timer);
+  net_watch_init (&upstream->watch, &loop->poller, upstream->stream.fd, net_upstream_on_watch);
+  if (is_silent (upstream))
+    return TRUE;
+  net_upstream_close (upstream);
+  return FALSE;
 }
 
 void

@@ -44,9 +44,13 @@ struct _NetUpstream
   NetStream stream;
   NetWatch watch;
   NetTimer timer;
-  guint references; /* its own until it is closed, and a request's to look its host up */
-  GList link;       /* in the pool's idle list */
-  gpointer owner;   /* the pool's: who waits for it; the lessee while leased */
+  guint references;  /* its own until it is closed, and a request's to look its host up */
+  gint64 until;      /* idle no longer than that */
+  guint hops;        /* on its way to another loop: how many it still asks */
+  gboolean promised; /* to another loop: not for sessions of this one */
+  gboolean weary;    /* it has asked all since it was last used, and none wanted it */
+  GList link;        /* in the pool's idle list */
+  gpointer owner;    /* the pool's: who waits for it; the lessee while leased */
   NetLeaseFunc lease;
   const NetUpstreamEvents *events;
   struct _NetUpstreamSetup *setup; /* what only the making needs; NULL later */
@@ -62,8 +66,13 @@ void net_upstream_introduce (NetUpstream *upstream, const BaseEndpoint *client,
                              const BaseEndpoint *server);
 /* Hands an idle one out: the socket's events go to `lease` from now on. */
 void net_upstream_lease (NetUpstream *upstream, NetLeaseFunc lease, gpointer owner);
-/* Makes it idle until `until`. */
-void net_upstream_rest (NetUpstream *upstream, gint64 until);
+/* Makes it idle until `upstream->until`. */
+void net_upstream_rest (NetUpstream *upstream);
+/* An idle one leaves its loop: nothing is watched, and no thread's. */
+void net_upstream_detach (NetUpstream *upstream);
+/* It arrives at another one, in whose thread this is, and is to be made idle again. FALSE: the
+ * server has said something or hung up meanwhile, and it is closed. */
+gboolean net_upstream_attach (NetUpstream *upstream, NetLoop *loop);
 /* Says QUIT if the machine stands still, else just hangs up; what stands in its output is not sent.
  * The struct goes from the loop. */
 void net_upstream_retire (NetUpstream *upstream);
