@@ -34,6 +34,19 @@ add_number (GPtrArray *list, const char *name, guint64 number)
   add (list, name, digits);
 }
 
+/* "SIZE=1 BODY=8BITMIME"; there is none in a parameter that is white space (RFC 5321
+ * section 4.1.2). */
+static void
+add_parameters (GPtrArray *list, const char *name, const char *const *parameters)
+{
+  g_autofree char *text = NULL;
+
+  if (parameters == NULL || *parameters == NULL)
+    return;
+  text = g_strjoinv (" ", (char **) parameters);
+  add (list, name, text);
+}
+
 static void
 add_recipients (GPtrArray *list, WeirContext *context)
 {
@@ -42,10 +55,12 @@ add_recipients (GPtrArray *list, WeirContext *context)
   add_number (list, "RECIPIENTS", count);
   for (guint i = 0; i < count; i++)
     {
-      char name[32];
+      char name[48];
 
       g_snprintf (name, sizeof name, "RECIPIENT_%u", i + 1);
       add (list, name, weir_recipient (context, i));
+      g_strlcat (name, "_PARAMETERS", sizeof name);
+      add_parameters (list, name, weir_recipient_parameters (context, i));
     }
 }
 
@@ -67,9 +82,11 @@ environment_new (WeirContext *context, const char *const *more)
   add (list, "CLIENT_NAME", weir_client_name (context));
   add (list, "HELO", weir_helo (context));
   add (list, "USER", weir_user (context));
+  add (list, "USER_MECHANISM", weir_user_mechanism (context));
   add (list, "TLS_PROTOCOL", weir_tls_protocol (context));
   add (list, "TLS_CIPHER", weir_tls_cipher (context));
   add (list, "SENDER", weir_sender (context));
+  add_parameters (list, "SENDER_PARAMETERS", weir_sender_parameters (context));
   add_number (list, "SIZE", weir_message_size (context));
   add_recipients (list, context);
   for (; *more != NULL; more++)

@@ -144,6 +144,57 @@ test_environment (void)
           "", WEIR_TEST_PASS, NULL);
 }
 
+/* Who is known better: authenticated, by TLS, with ESMTP parameters. */
+static void
+test_whole_envelope (void)
+{
+  static const char *const size[] = { "SIZE=31", "BODY=8BITMIME", NULL };
+  static const char *const notify[] = { "NOTIFY=NEVER", NULL };
+  g_autofree char *path = write_program (
+      "env | grep -E '_(USER|TLS|SENDER_P|RECIPIENT_)' | sort | tr '\\n' ' ' >&2; exit 69");
+  g_autofree char *options = g_strdup_printf ("command = [\"%s\"]", path);
+  g_autoptr (WeirTest) test = weir_test_load ("exec", options, NULL);
+  g_autoptr (WeirTestResult) result = NULL;
+
+  weir_test_set_user (test, "ada", "PLAIN");
+  weir_test_set_tls (test, "TLSv1.3", "X");
+  weir_test_set_sender (test, "a@b", size);
+  weir_test_add_recipient (test, "c@d", notify);
+  result = weir_test_run (test, MESSAGE, strlen (MESSAGE));
+  g_assert_cmpint (g_remove (path), ==, 0);
+  g_assert_cmpstr (result->reply, ==,
+                   "550 5.7.1 MAILWEIR_RECIPIENT_1=b@example.net MAILWEIR_RECIPIENT_2=c@d "
+                   "MAILWEIR_RECIPIENT_2_PARAMETERS=NOTIFY=NEVER "
+                   "MAILWEIR_SENDER_PARAMETERS=SIZE=31 BODY=8BITMIME MAILWEIR_TLS_CIPHER=X "
+                   "MAILWEIR_TLS_PROTOCOL=TLSv1.3 MAILWEIR_USER=ada MAILWEIR_USER_MECHANISM=PLAIN");
+}
+
+/* Nothing of a message is an argument or in the environment, nor is it ever given to a shell: what
+ * it orders does not happen, whatever the program's output is used for. */
+static void
+test_hostile_message (void)
+{
+  static const char *const outputs[] = { "ignore", "message", "headers" };
+  g_autofree char *made = g_strdup_printf ("%s/mailweir-made-%d", g_get_tmp_dir (), getpid ());
+  g_autofree char *order
+      = g_strdup_printf ("`touch %s`$(touch %s);touch %s|touch %s\n", made, made, made, made);
+  g_autofree char *text = g_strconcat ("Subject: ", order, "X-", order, "\n", order, NULL);
+  g_autofree char *message = weir_test_crlf (text);
+
+  for (guint i = 0; i < G_N_ELEMENTS (outputs); i++)
+    {
+      g_autofree char *options = g_strdup_printf ("output = \"%s\"", outputs[i]);
+      g_autoptr (WeirTestResult) result
+          = run_message ("test \"$(cat /proc/$$/cmdline /proc/$$/environ | grep -ac touch)\" = 0 ||"
+                         " exit 70\n"
+                         "sed '/^$/,$d'",
+                         options, message, strlen (message));
+
+      g_assert_null (result->reply != NULL ? strstr (result->reply, "status 70") : NULL);
+      g_assert_false (g_file_test (made, G_FILE_TEST_EXISTS));
+    }
+}
+
 /* What a stranger says stays text. */
 static void
 test_hostile_envelope (void)
@@ -378,7 +429,9 @@ main (int argc, char **argv)
   g_test_add_func ("/exec/text", test_text);
   g_test_add_func ("/exec/input", test_input);
   g_test_add_func ("/exec/environment", test_environment);
+  g_test_add_func ("/exec/whole-envelope", test_whole_envelope);
   g_test_add_func ("/exec/hostile-envelope", test_hostile_envelope);
+  g_test_add_func ("/exec/hostile-message", test_hostile_message);
   g_test_add_func ("/exec/new-message", test_new_message);
   g_test_add_func ("/exec/bad-message", test_bad_message);
   g_test_add_func ("/exec/new-headers", test_new_headers);
