@@ -11,48 +11,18 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from installed import check, exports, install, run  # the folder has to be named first
+
 EXAMPLES = ("relay", "save-to-maildir", "access-list")
 LINES = 60
 COMPILERS = (("c", ["gcc", "-std=gnu11"]), ("c++", ["g++", "-x", "c++", "-std=c++17"]))
-count = 0
-
-
-def check(good, what):
-    global count
-    count += 1
-    print(f"{'ok' if good else 'not ok'} {count} - {what}", flush=True)
-
-
-def run(*command, **more):
-    result = subprocess.run(command, capture_output=True, text=True, check=False, **more)
-    if result.returncode != 0:
-        print("#", " ".join(command))
-        for line in (result.stdout + result.stderr).splitlines():
-            print("#", line)
-    return result
-
-
-def install(build, destination):
-    result = run("meson", "install", "-C", build, "--no-rebuild", "--destdir", destination,
-                 "--tags", "devel,libmailweir")
-    found = list(pathlib.Path(destination).rglob("libmailweir.pc"))
-    check(result.returncode == 0 and len(found) == 1, "install")
-    return found[0]
-
-
-def pkg_config(file, destination):
-    """The flags, with the two folders where they really are: DESTDIR is in no .pc file."""
+def pkg_config(folder, destination):
     environment = dict(os.environ, PKG_CONFIG_ALLOW_SYSTEM_CFLAGS="1", PKG_CONFIG_ALLOW_SYSTEM_LIBS="1",
-                       PKG_CONFIG_PATH=str(file.parent))
-
-    def ask(*words):
-        return run("pkg-config", *words, "libmailweir", env=environment).stdout.split()
-
-    folders = {f"-{letter}{ask('--variable=' + name)[0]}" for letter, name
-               in (("I", "includedir"), ("L", "libdir"))}
-    flags = [word[:2] + destination + word[2:] if word in folders else word
-             for word in ask("--cflags", "--libs")]
-    check(ask("--modversion") != [] and sum(destination in flag for flag in flags) == 2, "pkg-config")
+                       PKG_CONFIG_PATH=str(folder))
+    version = run("pkg-config", "--modversion", "libmailweir", env=environment).stdout
+    flags = run("pkg-config", "--cflags", "--libs", "libmailweir", env=environment).stdout.split()
+    check(version != "" and sum(destination in flag for flag in flags) == 2, "pkg-config")
     return flags
 
 
@@ -72,14 +42,6 @@ def build_examples(source, destination, flags, sanitizers):
                   f"{name} as {language}")
 
 
-def exports(destination):
-    library = str(next(pathlib.Path(destination).rglob("libmailweir.so")))
-    words = run("nm", "-D", "--defined-only", library).stdout.split()
-    names = [word for word in words if len(word) > 1 and not word.isalnum()]
-    check("weir_server_new" in names, "the library exports its functions")
-    check(all(name.startswith("weir_") for name in names), "and nothing else")
-
-
 def main():
     build, source, *sanitizers = sys.argv[1:]
     print("1..13")
@@ -87,10 +49,10 @@ def main():
         print("Bail out! gcc and g++ are needed")
         sys.exit(1)
     with tempfile.TemporaryDirectory() as destination:
-        file = install(build, destination)
-        flags = pkg_config(file, destination)
+        folder = install(build, destination, "devel,libmailweir", ["libmailweir.pc"])
+        flags = pkg_config(folder, destination)
         build_examples(source, destination, flags, sanitizers)
-        exports(destination)
+        exports(destination, "libmailweir.so", "weir_server_new")
 
 
 main()

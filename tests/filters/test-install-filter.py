@@ -9,9 +9,11 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from installed import check, exports, install, run  # the folder has to be named first
 
 CONFIG = """hostname = "mx.example.org"
 module-directory = "{folder}"
@@ -21,33 +23,6 @@ listener "mx" {{ bind = ["127.0.0.1:2525"]  filters = ["quiet"]  routes = ["r"] 
 """
 NOISY = "From: a@example.org\r\nX-Noise: yes\r\n\r\nHello\r\n"
 QUIET = "From: a@example.org\r\nTo: b@example.net\r\n\r\nHello\r\n"
-count = 0
-
-
-def check(good, what):
-    global count
-    count += 1
-    print(f"{'ok' if good else 'not ok'} {count} - {what}", flush=True)
-
-
-def run(*command, **more):
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, **more)
-    for line in (result.stdout + result.stderr).splitlines():
-        print("#", line)
-    return result
-
-
-def install(build, root):
-    """The folder of the .pc files. DESTDIR is in no .pc file: their prefix is made what it really is."""
-    result = run("meson", "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", root,
-                 "--tags", "devel,runtime,libmailweir-test")
-    found = list(pathlib.Path(root).rglob("*.pc"))
-    for path in found:
-        text = path.read_text(encoding="utf-8")
-        path.write_text(re.sub(r"^prefix=", f"prefix={root}", text, flags=re.M), encoding="utf-8")
-    names = {path.name for path in found}
-    check(result.returncode == 0 and {"mailweir-filter.pc", "libmailweir-test.pc"} <= names, "install")
-    return found[0].parent
 
 
 def build_example(example, root, sanitizers, environment):
@@ -105,9 +80,11 @@ def refuses_another_abi(mailweir, config, source, build, environment):
 
 def main():
     build, example, sanitizers = sys.argv[1:]
-    print("1..9")
+    print("1..11")
     with tempfile.TemporaryDirectory() as root:
-        pc_folder = install(build, root)
+        pc_folder = install(build, root, "devel,runtime,libmailweir-test",
+                            ["mailweir-filter.pc", "libmailweir-test.pc"])
+        exports(root, "libmailweir-test.so", "weir_test_run")
         library = next(pathlib.Path(root).rglob("libmailweir-test.so")).parent
         environment = dict(os.environ, PKG_CONFIG_PATH=str(pc_folder), LD_LIBRARY_PATH=str(library))
         mailweir = str(next(path for path in pathlib.Path(root).rglob("mailweir")
