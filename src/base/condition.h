@@ -31,10 +31,10 @@ typedef struct
 typedef struct
 {
   const gchar *listener;
-  const BaseEndpoint *client;
-  const gchar *user;      /* NULL: nobody is authenticated */
-  const gchar *sender;    /* "" is the null sender; NULL: not known yet */
-  const gchar *recipient; /* NULL: not known yet */
+  const BaseEndpoint *client; /* NULL: not known, in no network */
+  const gchar *user;          /* NULL: nobody is authenticated */
+  const gchar *sender;        /* "" is the null sender; NULL: not known yet */
+  const gchar *recipient;     /* NULL: not known yet */
   const gchar *(*note) (gconstpointer notes, const gchar *name); /* NULL: there is none */
   gconstpointer notes;
 } BaseFacts;

@@ -137,8 +137,9 @@ void
 session_refresh_facts (GatewaySession *session, const gchar *recipient)
 {
   const GatewayTransaction *tx = session->tx;
+  gboolean hidden = session->kind == GATEWAY_CLIENT_HIDDEN; /* the address is the balancer's */
   const BaseFacts facts = { .listener = session->listener->listener->name,
-                            .client = &session->client,
+                            .client = hidden ? NULL : &session->client,
                             .user = session->user,
                             .sender = tx != NULL ? tx->sender->address : NULL,
                             .recipient = recipient };

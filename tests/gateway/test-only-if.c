@@ -68,6 +68,27 @@ test_who_is_asked (void)
   expect_asked ("\"note x\"", "\"not note x\"", "222", TRUE);
 }
 
+/* The balancer's address is not the client's: what spares one does not spare the other. */
+static void
+test_hidden_client (void)
+{
+  const guint32 hooks[2] = { BIT (MAIL), BIT (MAIL) };
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (Harness) h = harness_new_for (
+      "hostname = \"mx.test\"\n"
+      "listener \"in\" { bind = [\"127.0.0.1:2525\"] routes = [\"up\"] filters = [\"one\", "
+      "\"two\"] }\n"
+      "route \"up\" { to = [\"smtp://127.0.0.1:25\"] }\n"
+      "filter \"one\" { module = \"m\" only-if = [\"client 127.0.0.0/8\"] }\n"
+      "filter \"two\" { module = \"m\" only-if = [\"not client 127.0.0.0/8\"] }\n",
+      hooks, 2, "127.0.0.9:1", GATEWAY_CLIENT_HIDDEN);
+  h->filter = note_asked;
+  h->data = text;
+  harness_greet (h);
+  harness_say (h, SAY_MAIL);
+  g_assert_cmpstr (text->str, ==, "2");
+}
+
 /* ---- Notes ---- */
 
 /* The first filter writes a note at the end of headers. */
@@ -261,6 +282,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/gateway/only-if/who-is-asked", test_who_is_asked);
+  g_test_add_func ("/gateway/only-if/hidden-client", test_hidden_client);
   g_test_add_func ("/gateway/only-if/note-of-an-earlier-filter", test_note_of_an_earlier_filter);
   g_test_add_func ("/gateway/only-if/sender-of-an-earlier-filter",
                    test_sender_of_an_earlier_filter);
