@@ -259,6 +259,10 @@ net_client_is_gone (NetClient *client)
     case NET_STREAM_ENDED:
       break;
     }
+  /* Behind what was looked at may stand a QUIT, as when a client has written a large chunk, QUIT,
+   * and ended its half. We come to it, or to the end, by reading. */
+  if (net_stream_has_more (&client->stream, length))
+    return FALSE;
   return !contains_quit (bytes, length)
          && !smtp_server_backlog_has_quit (gateway_session_server (client->session));
 }

@@ -7,12 +7,14 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/tls.h"
 
-#define VECTORS 64 /* pieces in one sendmsg */
+#define CLOSE_NOTIFY 96 /* octets on the wire at most, a MAC and a block of CBC with it */
+#define VECTORS 64      /* pieces in one sendmsg */
 #define RECORDS_AT_ONCE                                                                            \
   32 /* TLS records in one flush, so that one fast peer does not hold the loop */
 
@@ -277,6 +279,18 @@ net_stream_peek (NetStream *stream, guint8 *bytes, gsize *length)
   if (got < 0)
     return errno == EAGAIN ? NET_STREAM_OPEN : NET_STREAM_RESET;
   return peer_has_closed (stream->fd) ? NET_STREAM_ENDED : NET_STREAM_OPEN;
+}
+
+gboolean
+net_stream_has_more (const NetStream *stream, gsize length)
+{
+  gint unread = 0;
+
+  if (ioctl (stream->fd, FIONREAD, &unread) != 0)
+    return FALSE;
+  if (stream->ssl == NULL)
+    return (gsize) unread > length;
+  return (gsize) SSL_pending (stream->ssl) > length || unread > CLOSE_NOTIFY;
 }
 
 void

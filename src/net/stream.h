@@ -56,6 +56,9 @@ typedef enum
 /* Looks without taking: what the peer has sent (up to `*length` bytes, under TLS decrypted) and
  * whether it has closed. */
 NetStreamState net_stream_peek (NetStream *stream, guint8 *bytes, gsize *length);
+/* Whether the peer has sent more than the `length` bytes that a peek has just shown. Under TLS,
+ * what is no longer than a farewell does not count. */
+gboolean net_stream_has_more (const NetStream *stream, gsize length);
 
 /* Says good-bye (close_notify, FIN) without waiting. */
 void net_stream_shutdown (NetStream *stream);

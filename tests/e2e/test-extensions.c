@@ -3,6 +3,7 @@
 #include "kit.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 typedef struct
 {
@@ -73,6 +74,39 @@ test_chunks (void)
   const gchar *bytes = g_bytes_get_data (messages->pdata[0], &length);
   g_assert_true (length > 15 && memcmp (bytes + length - 15, "\nA: b\r\n\r\n.\r\nx\r\n", 15) == 0);
   way_stop (&way);
+}
+
+/* A client may write all it has, QUIT with it, and end its half (Exim does), before we have read
+ * more than its first commands: they wait for the only connection there is. */
+static void
+test_half_closed (void)
+{
+  const guint upstream = kit_port (), port = kit_port ();
+  KitServer *server = kit_server (upstream, "PIPELINING", NULL);
+  g_autofree gchar *to = g_strdup_printf ("\"smtp://127.0.0.1:%u\"", upstream);
+  KitProcess *mailweir = kit_gateway (port, to, NULL, "connections = 1", "threads = 1");
+  g_autofree gchar *text = g_strnfill (100000 - 4, 'x');
+  KitClient *first = kit_connect (port);
+  g_free (kit_greet (first));
+  kit_open_message (first, "a@client.test", "b@up.test");
+  KitClient *second = kit_connect (port);
+  g_free (kit_greet (second));
+  kit_say (second, "MAIL FROM:<a@client.test>\nRCPT TO:<b@up.test>\nBDAT 100000 LAST\n\n");
+  kit_say (second, text);
+  kit_say (second, "\nQUIT\n");
+  g_assert_cmpint (shutdown (kit_client_fd (second), SHUT_WR), ==, 0);
+  kit_expect (second, "250 ");
+  kit_command (first, "Subject: x\n\ntext\n.", "250 ");
+  kit_command (first, "QUIT", "221 ");
+  kit_close (first);
+  kit_expect (second, "250 ");
+  kit_expect (second, "250 ");
+  kit_expect (second, "221 ");
+  kit_close (second);
+  kit_gateway_stop (mailweir);
+  g_autoptr (GPtrArray) messages = kit_server_messages (server);
+  g_assert_cmpuint (messages->len, ==, 2);
+  kit_server_stop (server);
 }
 
 static const KitStep users[] = {
@@ -180,6 +214,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/e2e/extensions/added-command", test_added_command);
   g_test_add_func ("/e2e/extensions/chunks", test_chunks);
+  g_test_add_func ("/e2e/extensions/half-closed", test_half_closed);
   g_test_add_func ("/e2e/extensions/auth", test_auth);
   g_test_add_func ("/e2e/extensions/auth-curl", test_auth_of_curl);
   g_test_add_func ("/e2e/extensions/xforward", test_xforward);
