@@ -247,7 +247,7 @@ after_rcpt (GatewaySession *session, const ChainOutcome *outcome)
 }
 
 /* <Postmaster> without a domain is ours and must be taken (RFC 5321 section 4.5.1): it goes the way
- * of our own name, or by the listener's first route. */
+ * of our own name, or by the listener's first route that is everybody's. */
 static const ConfigRoute *
 claim_postmaster (const GatewaySession *session)
 {
@@ -257,7 +257,20 @@ claim_postmaster (const GatewaySession *session)
   const ConfigRoute *route = config_listener_route (listener, ours, &needs_relay);
   if (route != NULL && !needs_relay)
     return route;
+  for (guint i = 0; i < listener->n_routes; i++)
+    if (listener->routes[i]->for_domains[0] != NULL)
+      return listener->routes[i];
   return listener->n_routes > 0 ? listener->routes[0] : NULL;
+}
+
+/* "a%b@ours", "b!a@ours" and "\"a@b\"@ours": a server that reads a route in them would pass the
+ * message on to b, for it trusts us. Maildir and LMTP are the last step and pass nothing on. */
+static gboolean
+is_routed (const ConfigRoute *route, const gchar *address)
+{
+  gsize local = (gsize) (base_address_domain (address) - 1 - address);
+  return config_destination_is_host (&route->destinations[0]) && !config_route_is_lmtp (route)
+         && strcspn (address, "%!@") < local;
 }
 
 static const ConfigRoute *
@@ -270,7 +283,8 @@ claim (const GatewaySession *session, const gchar *address)
   if (base_address_domain (address) == NULL)
     return claim_postmaster (session);
   const ConfigRoute *route = config_listener_route (listener, address, &needs_relay);
-  if (route != NULL && needs_relay && !identity_may_relay (session))
+  gboolean for_the_listed = needs_relay || (route != NULL && is_routed (route, address));
+  if (for_the_listed && !identity_may_relay (session))
     return NULL;
   return route;
 }

@@ -171,6 +171,45 @@ test_no_open_relay (void)
   g_assert_cmpuint (h->connections, ==, 0);
 }
 
+/* "a%b@ours" and its like make some servers send the message on to b, and they trust us. */
+static void
+test_no_routing_by_strangers (gconstpointer address)
+{
+  g_autofree gchar *rcpt = g_strdup_printf ("RCPT TO:<%s>\n", (const gchar *) address);
+  g_autoptr (Harness) h = harness_new (TWO_ROUTES, NULL, 0, 0);
+  harness_greet (h);
+  harness_say (h, SAY_MAIL);
+  g_free (harness_heard (h));
+  harness_say (h, rcpt);
+  harness_assert_code (h, "554 5.7.1");
+  g_assert_cmpuint (h->connections, ==, 0);
+}
+
+static void
+test_routing_by_the_listed (void)
+{
+  g_autoptr (Harness) h = harness_plain ();
+  harness_say (h, SAY_MAIL);
+  g_free (harness_heard (h));
+  harness_say (h, "RCPT TO:<a%b.test@up.test>\n");
+  harness_assert_code (h, "250");
+}
+
+/* The route without `for` is for the listed. */
+static void
+test_postmaster_goes_where_strangers_may (void)
+{
+  g_autoptr (Harness) h
+      = harness_new ("hostname = \"mx.test\"\n"
+                     "listener \"in\" { bind = [\"127.0.0.1:2525\"] routes = [\"out\", \"x\"] }\n"
+                     "route \"out\" { to = [\"smtp://127.0.0.1:25\"] }\n"
+                     "route \"x\" { for = [\"x.test\"] to = [\"smtp://127.0.0.1:26\"] }\n",
+                     NULL, 0, 0);
+  harness_greet (h);
+  harness_say (h, SAY_MAIL "RCPT TO:<Postmaster>\n");
+  g_assert_cmpstr (h->routes->pdata[0], ==, "x");
+}
+
 #define OPEN_END                                                                                   \
   "hostname = \"mx.test\"\n"                                                                       \
   "listener \"in\" { bind = [\"127.0.0.1:2525\"] routes = [\"out\"] relay-from = [\"%s\"] }\n"     \
@@ -495,6 +534,12 @@ main (int argc, char **argv)
   g_test_add_func ("/gateway/nul-in-header", test_nul_in_header);
   g_test_add_func ("/gateway/bare-newline", test_bare_newline_reaches_nobody);
   g_test_add_func ("/gateway/routes/no-open-relay", test_no_open_relay);
+  g_test_add_data_func ("/gateway/routes/percent", "a%b.test@x.test", test_no_routing_by_strangers);
+  g_test_add_data_func ("/gateway/routes/bang", "b.test!a@x.test", test_no_routing_by_strangers);
+  g_test_add_data_func ("/gateway/routes/quoted-at", "\"a@b.test\"@x.test",
+                        test_no_routing_by_strangers);
+  g_test_add_func ("/gateway/routes/percent-by-the-listed", test_routing_by_the_listed);
+  g_test_add_func ("/gateway/routes/postmaster", test_postmaster_goes_where_strangers_may);
   g_test_add_data_func ("/gateway/routes/relay/listed", "250", test_relay_is_for_the_listed);
   g_test_add_data_func ("/gateway/routes/relay/unlisted", "554", test_relay_is_for_the_listed);
   g_test_add_func ("/gateway/trace", test_trace_names_a_single_recipient);
