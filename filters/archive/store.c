@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/message.h"
+
 #define STEP (64 * 1024)
 #define GROUP "message"
 
@@ -104,18 +106,6 @@ write_all (int fd, const char *bytes, gsize length)
   return TRUE;
 }
 
-/* Without each CR that an LF follows; how many octets are left. */
-static gsize
-strip (char *bytes, gsize length)
-{
-  gsize kept = 0;
-
-  for (gsize i = 0; i < length; i++)
-    if (bytes[i] != '\r' || i + 1 == length || bytes[i + 1] != '\n')
-      bytes[kept++] = bytes[i];
-  return kept;
-}
-
 static gboolean
 copy_message (int fd, StoreRead read_message, gpointer data)
 {
@@ -125,12 +115,11 @@ copy_message (int fd, StoreRead read_message, gpointer data)
 
   while ((got = read_message (offset, buffer, STEP, data)) > 0)
     {
-      /* A CR at the end waits for what follows it. */
-      if (got > 1 && buffer[got - 1] == '\r')
-        got--;
-      offset += (guint64) got;
-      if (!write_all (fd, buffer, strip (buffer, (gsize) got)))
+      gsize taken = (gsize) got;
+
+      if (!write_all (fd, buffer, common_message_strip (buffer, &taken)))
         return FALSE;
+      offset += taken;
     }
   if (got < 0)
     errno = EIO;

@@ -10,6 +10,7 @@
 #include "members.h"
 #include "inspect.h"
 #include "walk.h"
+#include "common/options.h"
 
 /* From what weighs least to what weighs most: the heaviest finding decides. */
 typedef enum
@@ -118,24 +119,6 @@ static const WeirOption options[] = {
 
 /* ---- Loading ---- */
 
-static gboolean
-check_list (WeirLoad *load, const char *option, const char *const *list,
-            const char *(*check) (const char *), GError **error)
-{
-  for (; *list != NULL; list++)
-    {
-      const char *wrong = check (*list);
-      g_autofree char *shown = NULL;
-
-      if (wrong == NULL)
-        continue;
-      shown = g_strescape (*list, NULL);
-      weir_load_error (load, error, option, "%s: \"%.100s\" %s", option, shown, wrong);
-      return FALSE;
-    }
-  return TRUE;
-}
-
 static Action
 action_of (const Config *config, Condition condition)
 {
@@ -206,10 +189,12 @@ load_attachments (WeirLoad *load, gpointer data, GError **error)
   for (guint i = 0; i < N_CONDITIONS; i++)
     if (action_of (config, i) != ACTION_PASS)
       config->conditions |= 1u << i;
-  return check_list (load, "deny", config->deny, rules_check_extension, error)
-         && check_list (load, "allow", config->allow, rules_check_extension, error)
-         && check_list (load, "deny-types", config->deny_types, rules_check_type, error)
-         && check_list (load, "allow-types", config->allow_types, rules_check_type, error)
+  return common_options_check_list (load, "deny", config->deny, rules_check_extension, error)
+         && common_options_check_list (load, "allow", config->allow, rules_check_extension, error)
+         && common_options_check_list (load, "deny-types", config->deny_types, rules_check_type,
+                                       error)
+         && common_options_check_list (load, "allow-types", config->allow_types, rules_check_type,
+                                       error)
          && check_conditions (load, config, error);
 }
 

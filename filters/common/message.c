@@ -24,6 +24,19 @@ common_message_read (WeirContext *context, gsize *size)
   return bytes;
 }
 
+gsize
+common_message_strip (char *bytes, gsize *length)
+{
+  gsize kept = 0;
+
+  if (*length > 1 && bytes[*length - 1] == '\r')
+    --*length;
+  for (gsize i = 0; i < *length; i++)
+    if (bytes[i] != '\r' || i + 1 == *length || bytes[i + 1] != '\n')
+      bytes[kept++] = bytes[i];
+  return kept;
+}
+
 static gboolean
 is_blank (char c)
 {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "common/message.h"
 #include "environment.h"
 
 /* Before the host ends the whole worker: then the program is ended by us, and the log says so. */
@@ -90,31 +91,20 @@ typedef struct
   gboolean crlf;
 } Reading;
 
-/* Without each CR that an LF follows; how many octets are left. */
-static gsize
-strip (char *bytes, gsize length)
-{
-  gsize kept = 0;
-
-  for (gsize i = 0; i < length; i++)
-    if (bytes[i] != '\r' || i + 1 == length || bytes[i + 1] != '\n')
-      bytes[kept++] = bytes[i];
-  return kept;
-}
-
 static gssize
 next_octets (gpointer buffer, gsize length, gpointer data)
 {
   Reading *reading = data;
   gssize got = weir_message_read (reading->context, reading->offset, buffer, length);
+  gsize taken;
 
   if (got <= 0)
     return got;
-  /* A CR at the end waits for what follows it. */
-  if (got > 1 && ((char *) buffer)[got - 1] == '\r')
-    got--;
-  reading->offset += (guint64) got;
-  return reading->crlf ? got : (gssize) strip (buffer, (gsize) got);
+  taken = (gsize) got;
+  if (!reading->crlf)
+    got = (gssize) common_message_strip (buffer, &taken);
+  reading->offset += taken;
+  return got;
 }
 
 /* ---- The hook ---- */

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "common/options.h"
 #include "rewrite.h"
 
 #define MAX_LINE 998 /* RFC 5322 section 2.1.1 */
@@ -81,36 +82,20 @@ check_glob (const char *glob)
 }
 
 static gboolean
-check_list (WeirLoad *load, const char *option, const char *const *list,
-            const char *(*check) (const char *), GError **error)
-{
-  for (; *list != NULL; list++)
-    {
-      g_autofree char *shown = NULL;
-      const char *wrong = check (*list);
-
-      if (wrong == NULL)
-        continue;
-      shown = g_strescape (*list, NULL);
-      weir_load_error (load, error, option, "%s: \"%.100s\" %s", option, shown, wrong);
-      return FALSE;
-    }
-  return TRUE;
-}
-
-static gboolean
 load_headers (WeirLoad *load, gpointer data, GError **error)
 {
   const Config *config = data;
 
-  return check_list (load, "add", config->add, check_field, error)
-         && check_list (load, "prepend", config->prepend, check_field, error)
-         && check_list (load, "remove", config->remove, check_glob, error)
-         && check_list (load, "replace", config->replace, check_field, error)
-         && check_list (load, "rewrite-sender", config->rewrite_sender, rewrite_check, error)
-         && check_list (load, "rewrite-recipients", config->rewrite_recipients, rewrite_check,
-                        error)
-         && check_list (load, "rewrite-headers", config->rewrite_headers, rewrite_check, error);
+  return common_options_check_list (load, "add", config->add, check_field, error)
+         && common_options_check_list (load, "prepend", config->prepend, check_field, error)
+         && common_options_check_list (load, "remove", config->remove, check_glob, error)
+         && common_options_check_list (load, "replace", config->replace, check_field, error)
+         && common_options_check_list (load, "rewrite-sender", config->rewrite_sender,
+                                       rewrite_check, error)
+         && common_options_check_list (load, "rewrite-recipients", config->rewrite_recipients,
+                                       rewrite_check, error)
+         && common_options_check_list (load, "rewrite-headers", config->rewrite_headers,
+                                       rewrite_check, error);
 }
 
 /* ---- The envelope ---- */
