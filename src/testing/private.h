@@ -19,6 +19,7 @@ struct _WeirTest
   /* What every request says; argument, verb and message are of one run. */
   IpcRequest request;
   BaseEndpoint client;
+  gboolean no_network; /* the client's address is none, as that of one by a UNIX socket */
 };
 
 /* Runs one request over the chain. Never NULL. */

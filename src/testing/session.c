@@ -26,8 +26,7 @@ weir_test_set_client (WeirTest *test, const char *address, guint port, const cha
   g_autofree gchar *text = strchr (address, ':') != NULL ? g_strdup_printf ("[%s]:25", address)
                                                          : g_strdup_printf ("%s:25", address);
 
-  if (!base_endpoint_parse (text, &test->client, NULL))
-    memset (&test->client, 0, sizeof test->client);
+  test->no_network = !base_endpoint_parse (text, &test->client, NULL);
   set (&test->request.session.client_address, address);
   set (&test->request.session.client_name, name);
   test->request.session.client_port = port;
@@ -127,17 +126,18 @@ weir_test_set_note (WeirTest *test, const char *name, const char *value)
 static void
 set_facts (WeirTest *test, IpcHook hook)
 {
+  const gboolean of_message = (IPC_HOOK_BIT (hook) & (OF_MESSAGE | OF (MESSAGE_OVER))) != 0;
+  const BasePath *sender = of_message ? test->request.sender : NULL;
+  const BasePath *last = hook == IPC_HOOK_RCPT ? last_recipient (test) : NULL;
   const GPtrArray *recipients = test->request.recipients;
-  const BasePath *last = last_recipient (test);
-  const BaseFacts facts
-      = { .listener = "l",
-          .client = &test->client,
-          .user = test->request.session.user,
-          .sender = test->request.sender == NULL ? NULL : test->request.sender->address,
-          .recipient = hook == IPC_HOOK_RCPT && last != NULL ? last->address : NULL };
+  const BaseFacts facts = { .listener = "l",
+                            .client = test->no_network ? NULL : &test->client,
+                            .user = test->request.session.user,
+                            .sender = sender == NULL ? NULL : sender->address,
+                            .recipient = last == NULL ? NULL : last->address };
 
   chain_state_set_facts (test->state, &facts);
-  if (hook != IPC_HOOK_MAIL && hook != IPC_HOOK_RCPT && recipients->len > 0)
+  if (of_message && hook != IPC_HOOK_MAIL && hook != IPC_HOOK_RCPT && recipients->len > 0)
     chain_state_set_recipient (test->state, ((BasePath *) recipients->pdata[0])->address);
 }
 
@@ -150,14 +150,8 @@ run (WeirTest *test, IpcHook hook, GBytes *message)
   if (!ipc_hook_is_over (hook))
     end_message (test);
   if ((bit & OF_MESSAGE) != 0)
-    {
-      chain_state_begin_message (test->state);
-      set_facts (test, hook);
-    }
-  else
-    chain_state_set_facts (test->state, &(BaseFacts){ .listener = "l",
-                                                      .client = &test->client,
-                                                      .user = test->request.session.user });
+    chain_state_begin_message (test->state);
+  set_facts (test, hook);
   test->request.hook = hook;
   result = testing_run (test, message);
   if ((bit & ENDS_MESSAGE) != 0)

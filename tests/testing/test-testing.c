@@ -179,6 +179,20 @@ test_only_if (void)
     }
 }
 
+/* A client without an address of its own is in no network. */
+static void
+test_only_if_local (void)
+{
+  g_autoptr (WeirTest) test = load ("run = \"reply\" only-if = \"not client 0.0.0.0/0\"");
+  g_autoptr (WeirTestResult) refused = NULL;
+  g_autoptr (WeirTestResult) passed = run (test);
+
+  weir_test_set_client (test, "local", 0, "unknown");
+  refused = run (test);
+  g_assert_cmpint (passed->verdict, ==, WEIR_TEST_PASS);
+  g_assert_cmpint (refused->verdict, ==, WEIR_TEST_REFUSED);
+}
+
 /* A note that the filter in front sets decides about the one behind. */
 static void
 test_only_if_earlier (void)
@@ -313,6 +327,7 @@ main (int argc, char **argv)
   g_test_add_func ("/testing/shadow", test_shadow);
   g_test_add_func ("/testing/on-failure", test_on_failure);
   g_test_add_func ("/testing/only-if", test_only_if);
+  g_test_add_func ("/testing/only-if-local", test_only_if_local);
   g_test_add_func ("/testing/only-if-earlier", test_only_if_earlier);
   g_test_add_func ("/testing/split", test_split);
   g_test_add_func ("/testing/whole-session", test_whole_session);
