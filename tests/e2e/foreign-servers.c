@@ -16,7 +16,7 @@ start_exim (const gchar *name, guint port, const gchar **reason)
   g_autofree gchar *open = kit_path ("up.open.key"); /* it reads its key as its own user */
   g_autofree gchar *text = kit_read (key);
   kit_write (open, text);
-  return kit_exim (name, port, settings, 0, NULL, reason);
+  return kit_exim (name, port, settings, NULL, NULL, reason);
 }
 
 static gchar *

@@ -20,48 +20,49 @@ struct _KitExim
 
 /* "%s": the folder, the further settings, the folder. It has no setuid bit here, so it delivers
  * as its own user. */
-static const gchar main_section[] = "spool_directory = %s/spool\n"
-                                    "log_file_path = %s/log/%%slog\n"
-                                    "pid_file_path = %s/exim.pid\n"
-                                    "primary_hostname = exim.test\n"
-                                    "local_interfaces = 127.0.0.1\n"
-                                    "daemon_smtp_ports = %u\n"
-                                    "disable_ipv6 = true\n"
-                                    "host_lookup =\n"
-                                    "rfc1413_query_timeout = 0s\n"
-                                    "deliver_drop_privilege = true\n"
-                                    "keep_environment =\n"
-                                    "never_users =\n"
-                                    "message_size_limit = 50M\n"
-                                    "smtp_accept_max = 100\n"
-                                    "smtp_accept_queue_per_connection = 0\n"
-                                    "log_selector = +pipelining +received_recipients\n"
-                                    "dsn_advertise_hosts = *\n"
-                                    "smtputf8_advertise_hosts = *\n"
-                                    "acl_smtp_rcpt = check_rcpt\n"
-                                    "acl_smtp_data = check_data\n"
-                                    "%s\n"
-                                    "begin acl\n"
-                                    "check_rcpt:\n"
-                                    "  deny domains = up.test\n"
-                                    "    !local_parts = b : c\n"
-                                    "    message = nobody of that name\n"
-                                    "  accept\n"
-                                    "check_data:\n"
-                                    "  deny condition = ${if match{$h_subject:}{refuse}}\n"
-                                    "    message = not such a message\n"
-                                    "  accept\n"
-                                    "begin routers\n"
-                                    "local:\n"
-                                    "  driver = accept\n"
-                                    "  domains = up.test\n"
-                                    "  local_parts = b : c\n"
-                                    "  transport = maildir\n";
+static const gchar main_section[]
+    = "spool_directory = %s/spool\n"
+      "log_file_path = %s/log/%%slog\n"
+      "pid_file_path = %s/exim.pid\n"
+      "primary_hostname = exim.test\n"
+      "local_interfaces = 127.0.0.1\n"
+      "daemon_smtp_ports = %u\n"
+      "disable_ipv6 = true\n"
+      "host_lookup =\n"
+      "rfc1413_query_timeout = 0s\n"
+      "deliver_drop_privilege = true\n"
+      "keep_environment =\n"
+      "never_users =\n"
+      "message_size_limit = 50M\n"
+      "smtp_accept_max = 100\n"
+      "smtp_accept_queue_per_connection = 0\n"
+      "log_selector = +pipelining +smtp_confirmation +tls_certificate_verified\n"
+      "dsn_advertise_hosts = *\n"
+      "smtputf8_advertise_hosts = *\n"
+      "acl_smtp_rcpt = check_rcpt\n"
+      "acl_smtp_data = check_data\n"
+      "%s\n"
+      "begin acl\n"
+      "check_rcpt:\n"
+      "  deny domains = up.test\n"
+      "    !local_parts = b : c\n"
+      "    message = nobody of that name\n"
+      "  accept\n"
+      "check_data:\n"
+      "  deny condition = ${if match{$h_subject:}{refuse}}\n"
+      "    message = not such a message\n"
+      "  accept\n"
+      "begin routers\n"
+      "local:\n"
+      "  driver = accept\n"
+      "  domains = up.test\n"
+      "  local_parts = b : c\n"
+      "  transport = maildir\n";
 
 static const gchar onward_router[] = "onward:\n"
                                      "  driver = manualroute\n"
                                      "  domains = ! up.test\n"
-                                     "  route_list = * 127.0.0.1::%u\n"
+                                     "  route_list = %s\n"
                                      "  self = send\n"
                                      "  transport = onward\n";
 
@@ -91,7 +92,7 @@ make_folders (const gchar *folder)
 }
 
 KitExim *
-kit_exim (const gchar *name, guint port, const gchar *settings, guint onward,
+kit_exim (const gchar *name, guint port, const gchar *settings, const gchar *onward,
           const gchar *transport, const gchar **reason)
 {
   static const gchar *const users[] = { "|Debian-exim", NULL };
@@ -105,7 +106,7 @@ kit_exim (const gchar *name, guint port, const gchar *settings, guint onward,
   g_autofree gchar *config = g_build_filename (f, "exim.conf", NULL);
   g_autoptr (GString) text = g_string_new (NULL);
   g_string_append_printf (text, main_section, f, f, f, port, settings != NULL ? settings : "");
-  if (onward != 0)
+  if (onward != NULL)
     g_string_append_printf (text, onward_router, onward);
   g_string_append_printf (text, transports, f, transport != NULL ? transport : "");
   kit_write (config, text->str);

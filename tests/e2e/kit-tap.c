@@ -25,6 +25,7 @@ typedef struct
   KitTap *tap;
   gint client;
   gint server;
+  gboolean is_half_closed; /* by the client */
 } Wire;
 
 static gint
@@ -47,13 +48,18 @@ note (KitTap *tap, const gchar *text, gsize length)
   g_mutex_unlock (&tap->mutex);
 }
 
-/* FALSE: there is no more. */
+/* FALSE: there is no more. A client may end its half behind QUIT and go on listening: Exim does. */
 static gboolean
 pass (Wire *wire, gint from, gint to)
 {
   gchar bytes[65536];
   gssize got = recv (from, bytes, sizeof bytes, 0);
   struct pollfd leaving = { .fd = wire->client, .events = POLLIN };
+  if (got == 0 && from == wire->client && !wire->is_half_closed)
+    {
+      wire->is_half_closed = TRUE;
+      return shutdown (to, SHUT_WR) == 0;
+    }
   if (got <= 0)
     return FALSE;
   note (wire->tap, bytes, from == wire->client ? got : 0);
@@ -76,6 +82,7 @@ carry (gpointer data)
     {
       if (both[0].revents != 0)
         going = pass (wire, wire->client, wire->server);
+      both[0].events = wire->is_half_closed ? 0 : POLLIN;
       if (going && both[1].revents != 0)
         going = pass (wire, wire->server, wire->client);
     }

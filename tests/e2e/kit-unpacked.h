@@ -21,9 +21,9 @@ KitProcess *kit_unpacked_start (const gchar *name, const gchar *package, const g
 typedef struct _KitExim KitExim;
 
 /* NULL: it can not run here, and `*reason` says why. `settings` are further lines of the main
- * section; `onward`, if not 0, is the port on loopback that gets mail for all other domains, by a
- * transport with the further options `transport`. Both strings may be NULL. */
-KitExim *kit_exim (const gchar *name, guint port, const gchar *settings, guint onward,
+ * section; `onward` says who gets mail for all other domains ("* 127.0.0.1::PORT", several between
+ * semicolons), by a transport with the further options `transport`. These may be NULL. */
+KitExim *kit_exim (const gchar *name, guint port, const gchar *settings, const gchar *onward,
                    const gchar *transport, const gchar **reason);
 gchar *kit_exim_log (const KitExim *exim); /* its mainlog */
 void kit_exim_wait_log (const KitExim *exim, const gchar *text);
