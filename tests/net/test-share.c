@@ -545,8 +545,9 @@ run_actors (Scene *scene)
 static void
 test_many (gconstpointer options)
 {
-  g_autoptr (TestUpstream) upstream = test_upstream_new ();
+  /* The upstream's threads use the pair until they are joined: it goes last. */
   g_autoptr (TestPair) pair = test_pair_new ("upstream.example.org", NULL, 10);
+  g_autoptr (TestUpstream) upstream = test_upstream_new ();
   guint64 handed = 0, reused = 0, connects = 0;
   Scene scene = { 0 };
 
