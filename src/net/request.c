@@ -15,7 +15,8 @@ net_request_new (NetLoop *home, const IpcRequest *source, const NetRequestEvents
   request->events = events;
   request->owner = owner;
   request->serial = source->serial;
-  request->deadline = g_get_monotonic_time () + (gint64) source->timeout * 1000;
+  request->made = g_get_monotonic_time ();
+  request->deadline = request->made + (gint64) source->timeout * 1000;
   request->descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
   request->link.data = request;
   ipc_request_encode (source, &request->bytes, request->descriptors);

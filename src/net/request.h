@@ -16,6 +16,7 @@ struct _NetRequest
   NetLoop *place;       /* the loop that it was handed to; NULL: at home */
   /* Touched by the thread of the loop that has it. */
   guint32 serial;
+  gint64 made;
   gint64 deadline; /* in the queue */
   BaseBuffer bytes;
   GArray *descriptors; /* what travels along; NULL: none */

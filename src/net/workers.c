@@ -12,6 +12,10 @@
 #include "net/request.h"
 
 #define RECORDS_AT_ONCE 64
+/* How long a request waits before another worker is asked for. Filters that compute keep a few
+ * workers busy, and more of them would only take each other's time; behind filters that block,
+ * requests wait longer than this. */
+#define PATIENCE (5 * G_TIME_SPAN_MILLISECOND)
 #define WANT_LOST (5 * G_TIME_SPAN_SECOND) /* either side may be out of descriptors just then */
 #define WANT_AGAIN (100 * G_TIME_SPAN_MILLISECOND) /* when the generation's channel was full */
 
@@ -415,6 +419,22 @@ want (NetWorkers *workers, gint64 now)
   note_deadline (workers, workers->want_after);
 }
 
+static gboolean
+needs_more (NetWorkers *workers, gint64 now)
+{
+  const NetRequest *oldest = NULL;
+
+  if (workers->all.length < own_share (workers))
+    return TRUE;
+  if (workers->queue.length == 0)
+    return FALSE;
+  oldest = workers->queue.head->data;
+  if (workers->all.length == 0 || oldest->made + PATIENCE <= now)
+    return TRUE;
+  note_deadline (workers, oldest->made + PATIENCE);
+  return FALSE;
+}
+
 /* ---- the loop's turn ---- */
 
 static void
@@ -441,6 +461,8 @@ run_queue (NetWorkers *workers)
 void
 net_workers_run (NetWorkers *workers)
 {
+  gint64 now;
+
   run_due (workers);
   if (!workers->dirty)
     return;
@@ -448,8 +470,9 @@ net_workers_run (NetWorkers *workers)
   run_queue (workers);
   if (workers->exhausted && workers->queue.length > 0)
     pass_on (workers);
-  if (workers->queue.length > 0 || workers->all.length < own_share (workers))
-    want (workers, g_get_monotonic_time ());
+  now = g_get_monotonic_time ();
+  if (needs_more (workers, now))
+    want (workers, now);
   else if (workers->idle.length > 0 && workers->all.length > own_share (workers))
     note_deadline (workers, ((Worker *) workers->idle.tail->data)->idle_since + NET_WORKERS_IDLE);
   run_due (workers);
