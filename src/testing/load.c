@@ -133,8 +133,9 @@ char *
 weir_test_load_errors (const char *chain, const char *filters)
 {
   gchar *errors = NULL;
-  g_autoptr (WeirTest) test = load_chain (chain, filters, &errors);
+  WeirTest *test = load_chain (chain, filters, &errors);
 
+  g_clear_pointer (&test, weir_test_free);
   return errors;
 }
 

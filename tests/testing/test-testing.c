@@ -238,6 +238,7 @@ test_whole_session (void)
   g_autoptr (WeirTestResult) count = weir_test_run_hook (test, "command", "XTRACE", 0);
 
   g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
+  g_assert_cmpint (first->verdict, ==, WEIR_TEST_PASS);
   g_assert_nonnull (strstr (result->log, "end_of_message"));
   g_assert_cmpuint (count->code, ==, 250);
   g_assert_nonnull (strstr (count->reply, " 2 "));
