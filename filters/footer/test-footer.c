@@ -405,8 +405,8 @@ test_hostile (void)
     "Content-Type: multipart/mixed; boundary=\"\"\n\n--\n\ntext\n----\n",
     "Content-Type: multipart/mixed; boundary=a\n\n--a\n--a\n\n--a\nA: b\n--a\n--a--\n",
     "Content-Type: multipart/alternative; boundary=a\n\n--a\nContent-Type: text/plain\n",
-    "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; boundary=a\n"
-    "\n--a\n\nx\n--a--\n--a--\n",
+    ("Content-Type: multipart/mixed; boundary=a\n\n--a\n"
+     "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--a--\n--a--\n"),
     "Content-Type: text/plain; charset=\"utf-7\"\n\n+AOQ-\n",
     "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n=\n",
     "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n=\n=",

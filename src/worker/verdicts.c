@@ -18,9 +18,8 @@ clean (gchar *text, gboolean lines)
   return text;
 }
 
-static void
-set_reply (WeirContext *context, guint code, const char *enhanced, const char *format,
-           va_list arguments)
+static void G_GNUC_PRINTF (4, 0) set_reply (WeirContext *context, guint code, const char *enhanced,
+                                            const char *format, va_list arguments)
 {
   g_autofree gchar *text = clean (g_strdup_vprintf (format, arguments), TRUE);
   guint numbers[3] = { 0, 0, 0 };
