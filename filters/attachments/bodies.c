@@ -121,13 +121,9 @@ scan_text (Inspection *inspection, const guint8 *bytes, gsize length)
 static gboolean
 is_mail_name (const char *name)
 {
-  g_autofree char *folded = NULL;
+  static const char *const mail_names[] = { ".eml", ".mht", ".mhtml", NULL };
 
-  if (name == NULL)
-    return FALSE;
-  folded = text_fold (name);
-  return g_str_has_suffix (folded, ".eml") || g_str_has_suffix (folded, ".mht")
-         || g_str_has_suffix (folded, ".mhtml");
+  return name != NULL && rules_is_one_of (mail_names, name);
 }
 
 static gboolean

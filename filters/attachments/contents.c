@@ -11,35 +11,34 @@
 
 /* Where the first octets do not say it (CD images, programs that unpack themselves), names do. */
 static const char *const archive_names[]
-    = { "zip", "jar", "war",  "ear", "apk",  "xpi", "7z",  "rar",  "tar", "tgz", "tbz", "tbz2",
-        "txz", "tlz", "tzst", "gz",  "bz2",  "xz",  "lz",  "lzma", "zst", "lz4", "z",   "cab",
-        "iso", "udf", "xar",  "ar",  "cpio", "deb", "rpm", "lha",  "lzh", "arj", "ace", NULL };
+    = { ".zip",  ".zipx", ".jar",  ".war", ".ear", ".apk",  ".xpi", ".7z",  ".rar", ".tar",
+        ".tgz",  ".tbz",  ".tbz2", ".txz", ".tlz", ".tzst", ".gz",  ".bz2", ".xz",  ".lz",
+        ".lzma", ".zst",  ".lz4",  ".z",   ".cab", ".iso",  ".udf", ".xar", ".ar",  ".cpio",
+        ".deb",  ".rpm",  ".lha",  ".lzh", ".arj", ".ace",  NULL };
 static const char *const document_names[]
-    = { "docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xltx", "xltm", "xlsb", "xlam", "pptx",
-        "pptm", "potx", "potm", "ppsx", "ppsm", "ppam", "sldx", "sldm", "odt",  "ods",  "odp",
-        "odg",  "odf",  "ott",  "ots",  "otp",  "epub", "vsdx", "vsdm", "xps",  "oxps", NULL };
-
-static gboolean
-has_extension (const char *name, const char *const *extensions)
-{
-  g_autofree char *folded = text_fold (name);
-  const char *dot;
-
-  g_strchomp (folded);
-  dot = strrchr (folded, '.');
-  return dot != NULL && g_strv_contains (extensions, dot + 1);
-}
+    = { ".docx", ".docm", ".dotx", ".dotm", ".xlsx", ".xlsm", ".xltx", ".xltm", ".xlsb",
+        ".xlam", ".pptx", ".pptm", ".potx", ".potm", ".ppsx", ".ppsm", ".ppam", ".sldx",
+        ".sldm", ".odt",  ".ods",  ".odp",  ".odg",  ".odf",  ".ott",  ".ots",  ".otp",
+        ".epub", ".vsdx", ".vsdm", ".xps",  ".oxps", NULL };
 
 gboolean
 contents_is_archive_name (const char *name)
 {
-  return has_extension (name, archive_names);
+  return rules_is_one_of (archive_names, name);
 }
 
 gboolean
 contents_is_document_name (const char *name)
 {
-  return has_extension (name, document_names);
+  return rules_is_one_of (document_names, name);
+}
+
+gboolean
+contents_is_image_name (const char *name)
+{
+  static const char *const image_names[] = { ".img", NULL };
+
+  return rules_is_one_of (image_names, name);
 }
 
 gboolean
@@ -68,6 +67,8 @@ contents_is_archive (const guint8 *head, gsize length)
     { 0, 8, "!<arch>\n" },
     { 0, 4, "\xed\xab\xee\xdb" }, /* RPM */
     { 257, 5, "ustar" },
+    { 32769, 5, "CD001" }, /* a CD's image, called .img as often as .iso */
+    { 32769, 5, "BEA01" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (marks); i++)

@@ -12,6 +12,8 @@ void contents_inspect (Inspection *inspection, const Entity *entity, DecodeEncod
 /* Whether what this file name says is an archive, or a document that is one. */
 gboolean contents_is_archive_name (const char *name);
 gboolean contents_is_document_name (const char *name);
+/* Whether it says that octets far behind the first ones would tell. */
+gboolean contents_is_image_name (const char *name);
 /* Whether octets begin like an archive. `length` as much as is there, up to CONTENTS_HEAD. */
 gboolean contents_is_archive (const guint8 *head, gsize length);
-#define CONTENTS_HEAD 264 /* octets: as far as tar's mark */
+#define CONTENTS_HEAD 32774 /* octets: as far as the mark of ISO 9660 and UDF */

@@ -13,6 +13,7 @@
 #define MAX_DETECTIONS 10000 /* a message: as many as it may have parts by default */
 #define MAX_FINDINGS 100
 #define MAX_NAMES 50
+#define MAX_RULE 200 /* octets */
 #define BUDGET_BASE (16 * 1024 * 1024)
 #define TEXT_BUDGET_BASE (8 * 1024 * 1024)
 
@@ -97,6 +98,19 @@ give_up (Inspection *inspection)
   inspection->exhausted = TRUE;
 }
 
+/* What rules quote comes from strangers; they stand in replies, in notes, and in a text that is
+ * shown in place of a part. */
+static char *
+make_fit (char *rule)
+{
+  for (gsize i = 0; rule[i] != '\0'; i++)
+    if (i == MAX_RULE)
+      rule[i--] = '\0';
+    else if (rule[i] < ' ' || rule[i] > '~')
+      rule[i] = '?';
+  return rule;
+}
+
 void
 inspect_find (Inspection *inspection, Condition condition, const char *name, const char *format,
               ...)
@@ -111,7 +125,7 @@ inspect_find (Inspection *inspection, Condition condition, const char *name, con
       return;
     }
   va_start (arguments, format);
-  add_finding (inspection, condition, name, g_strdup_vprintf (format, arguments));
+  add_finding (inspection, condition, name, make_fit (g_strdup_vprintf (format, arguments)));
   va_end (arguments);
 }
 

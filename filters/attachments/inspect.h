@@ -15,7 +15,7 @@ typedef struct
 {
   Condition condition;
   char *name;    /* fit for a reply: ASCII, short */
-  char *rule;    /* "extension exe", "type application/x-dosexec", "encrypted member a.txt" */
+  char *rule;    /* "extension exe", "encrypted: a.txt in it"; fit for a reply */
   gpointer part; /* the part to strip; NULL: it hides where no part is */
 } Finding;
 

@@ -5,6 +5,7 @@
  * never a harmless archive. */
 #include "members.h"
 
+#include <locale.h>
 #include <string.h>
 
 #include "contents.h"
@@ -18,6 +19,7 @@
 #define BLOCK (64 * 1024)
 #define HEAD (8 * 1024)          /* octets of a member that are looked at in any case */
 #define RATIO_FLOOR (16u << 20)  /* octets: below, no ratio is suspicious */
+#define UNKNOWN_HEAD 264         /* octets that tell a text from what is none */
 #define CONTENT_TYPES (1u << 20) /* octets of [Content_Types].xml that are read */
 
 typedef struct
@@ -33,7 +35,8 @@ typedef struct
   guint64 unpacked;   /* said or seen, whichever is more */
   gint64 seen;        /* members */
   gboolean counted;   /* of the member at hand: its octets */
-  gboolean direct;    /* members are skipped without unpacking them */
+  gboolean direct;    /* a ZIP file whose members are skipped without unpacking them */
+  gboolean streamed;  /* where a member of the ZIP file ends is known once it is unpacked */
   gboolean document;  /* an Office file or the like: allow lists say nothing about its members */
   gboolean encrypted; /* told already */
 } Reader;
@@ -178,6 +181,7 @@ take_zip_name (const ZipMember *member, gpointer data)
   Reader *reader = data;
 
   reader->inspection->archives.members++;
+  reader->streamed |= member->streamed;
   if (member->masked)
     inspect_find (reader->inspection, CONDITION_ENCRYPTED_NAMES, reader->entity->name,
                   "encrypted-names");
@@ -195,7 +199,7 @@ scan_zip (Reader *reader)
   gint64 before = use->members;
 
   use->members = 2 * before - reader->inspection->limits->members;
-  reader->direct = zip_scan (reader->source, take_zip_name, reader);
+  reader->direct = zip_scan (reader->source, take_zip_name, reader) && !reader->streamed;
   use->members = before;
 }
 
@@ -298,7 +302,7 @@ static gboolean
 is_container (const char *name, const GByteArray *data)
 {
   return contents_is_archive_name (name) || contents_is_document_name (name)
-         || contents_is_archive (data->data, data->len);
+         || contents_is_image_name (name) || contents_is_archive (data->data, data->len);
 }
 
 static gboolean
@@ -389,7 +393,7 @@ is_unknown (Reader *reader)
 static void
 tell_unknown (Reader *reader)
 {
-  guint8 head[CONTENTS_HEAD];
+  guint8 head[UNKNOWN_HEAD];
   gsize length = source_read (reader->source, 0, head, sizeof head);
 
   for (gsize i = 0; i < length; i++)
@@ -399,6 +403,13 @@ tell_unknown (Reader *reader)
                       "broken-archive: its format is not known");
         return;
       }
+}
+
+static gboolean
+is_zip (Reader *reader)
+{
+  return (archive_format (reader->archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_ZIP
+         && archive_filter_count (reader->archive) < 2;
 }
 
 static void
@@ -419,6 +430,7 @@ take_members (Reader *reader)
           tell_unknown (reader);
           return;
         }
+      reader->direct &= is_zip (reader);
       if (!take_member (reader, entry))
         return;
     }
@@ -439,6 +451,35 @@ members_available (void)
   return TRUE;
 }
 
+/* libarchive converts names by the locale. */
+static locale_t
+utf8_locale (void)
+{
+  static locale_t locale;
+
+  if (locale == (locale_t) 0)
+    locale = newlocale (LC_CTYPE_MASK, "C.UTF-8", (locale_t) 0);
+  return locale;
+}
+
+static void
+read_archive (Reader *reader)
+{
+  locale_t before = uselocale (utf8_locale ());
+
+  reader->archive = archive_read_new ();
+  add_filters (reader->archive);
+  add_formats (reader->archive);
+  archive_read_set_callback_data (reader->archive, reader);
+  archive_read_set_read_callback (reader->archive, feed);
+  archive_read_set_skip_callback (reader->archive, skip);
+  archive_read_set_seek_callback (reader->archive, seek);
+  if (!is_broken (reader, archive_read_open1 (reader->archive)))
+    take_members (reader);
+  archive_read_free (reader->archive);
+  uselocale (before);
+}
+
 void
 members_inspect (Inspection *inspection, const Entity *entity, Source *source, gint64 level)
 {
@@ -453,16 +494,7 @@ members_inspect (Inspection *inspection, const Entity *entity, Source *source, g
     return;
   scan_zip (reader);
   reader->packed = source_size (source);
-  reader->archive = archive_read_new ();
-  add_filters (reader->archive);
-  add_formats (reader->archive);
-  archive_read_set_callback_data (reader->archive, reader);
-  archive_read_set_read_callback (reader->archive, feed);
-  archive_read_set_skip_callback (reader->archive, skip);
-  archive_read_set_seek_callback (reader->archive, seek);
-  if (!is_broken (reader, archive_read_open1 (reader->archive)))
-    take_members (reader);
-  archive_read_free (reader->archive);
+  read_archive (reader);
 }
 
 #else

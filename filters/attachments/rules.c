@@ -92,16 +92,24 @@ rules_free (Rules *rules)
 
 /* ---- Names ---- */
 
-static const char *
-match_suffix (const GPtrArray *extensions, const char *name)
+typedef struct
 {
-  for (guint i = 0; i < extensions->len; i++)
-    {
-      const char *extension = g_ptr_array_index (extensions, i);
+  const char *const *items; /* with their dots, folded */
+  gsize count;
+} List;
 
-      if (g_str_has_suffix (name, extension))
-        return extension + 1;
-    }
+static List
+list_of (const GPtrArray *extensions)
+{
+  return (List){ (const char *const *) extensions->pdata, extensions->len };
+}
+
+static const char *
+match_suffix (List extensions, const char *name)
+{
+  for (gsize i = 0; i < extensions.count; i++)
+    if (g_str_has_suffix (name, extensions.items[i]))
+      return extensions.items[i] + 1;
   return NULL;
 }
 
@@ -118,7 +126,7 @@ remove_spaces (char *text)
 
 /* One file name without a path. */
 static const char *
-match_segment (const GPtrArray *extensions, const char *segment, gsize length)
+match_segment (List extensions, const char *segment, gsize length)
 {
   g_autofree char *name = g_strndup (segment, length);
   gsize end = strlen (name);
@@ -135,7 +143,7 @@ match_segment (const GPtrArray *extensions, const char *segment, gsize length)
 
 /* "a.exe:stream" and "a.exe::$DATA" name a.exe on NTFS. */
 static const char *
-match_path (const GPtrArray *extensions, const char *path)
+match_path (List extensions, const char *path)
 {
   const char *found = NULL;
 
@@ -153,7 +161,7 @@ match_path (const GPtrArray *extensions, const char *path)
 }
 
 static const char *
-match_octets (const GPtrArray *extensions, const char *name, gsize length)
+match_octets (List extensions, const char *name, gsize length)
 {
   g_autofree char *octets = NULL;
   g_autofree char *folded = NULL;
@@ -170,21 +178,33 @@ match_octets (const GPtrArray *extensions, const char *name, gsize length)
   return match_path (extensions, folded);
 }
 
-const char *
-rules_match_name (const Rules *rules, const char *name)
+static const char *
+match_name (List extensions, const char *name)
 {
   gsize length = strlen (name);
   gsize cut = strcspn (name, (const char[]){ TEXT_NUL, '\0' });
   const char *found;
 
-  if (rules->extensions->len == 0)
+  if (extensions.count == 0)
     return NULL;
-  found = match_octets (rules->extensions, name, length);
+  found = match_octets (extensions, name, length);
   if (found == NULL && cut < length) /* a program in C stops at the NUL */
-    found = match_octets (rules->extensions, name, cut);
+    found = match_octets (extensions, name, cut);
   if (found == NULL && length > MAX_NAME) /* or where its buffer ends, at the latest */
-    found = match_octets (rules->extensions, name, MAX_NAME);
+    found = match_octets (extensions, name, MAX_NAME);
   return found;
+}
+
+const char *
+rules_match_name (const Rules *rules, const char *name)
+{
+  return match_name (list_of (rules->extensions), name);
+}
+
+gboolean
+rules_is_one_of (const char *const *extensions, const char *name)
+{
+  return match_name ((List){ extensions, g_strv_length ((char **) extensions) }, name) != NULL;
 }
 
 gboolean
@@ -210,7 +230,8 @@ rules_allow_name (const Rules *rules, const char *name)
   for (gsize i = 0; i < length; i++)
     if (name[i] == ':' || name[i] == TEXT_NUL || ((guchar) name[i] < ' ' && name[i] != '\t'))
       return FALSE;
-  return length <= MAX_NAME && match_octets (rules->allowed_extensions, name, length) != NULL;
+  return length <= MAX_NAME
+         && match_octets (list_of (rules->allowed_extensions), name, length) != NULL;
 }
 
 gboolean

@@ -25,6 +25,9 @@ void rules_free (Rules *rules); /* NULL is fine */
 
 /* The extension that denies this name ("exe"), or NULL; it belongs to the rules. */
 const char *rules_match_name (const Rules *rules, const char *name);
+/* Whether the name has one of these extensions (".zip", in lower case; NULL-terminated), read in
+ * the same way. */
+gboolean rules_is_one_of (const char *const *extensions, const char *name);
 /* The glob that denies this type ("application/x-dosexec"), or NULL; it belongs to the rules. */
 const char *rules_match_type (const Rules *rules, const char *type);
 /* Whether the list of what is allowed has this name, or type; TRUE where there is no such list. */

@@ -215,21 +215,66 @@ void
 test_archive_disguised (void)
 {
   g_autoptr (GByteArray) zip = make_one (MAKE_ZIP, "evil.exe", "MZ", 2);
+  static const char *const names[]
+      = { "setup.zip", "setup.zip.", "setup.zip::$DATA", "setup.zip/" };
+  g_autoptr (GByteArray) image = make_one (MAKE_ISO, "evil.exe", "MZ", 2);
+  g_autoptr (GByteArray) outer = make_one (MAKE_ZIP, "disc.img", image->data, image->len);
   g_autoptr (GByteArray) prefixed = g_byte_array_new ();
+  g_autoptr (WeirTestResult) as_img = run_attachment (DENY, "disc.img", image);
+  g_autoptr (WeirTestResult) as_data = run_attachment (DENY, "disc.dat", image);
+  g_autoptr (WeirTestResult) inside = run_attachment (DENY, "a.zip", outer);
   g_autoptr (WeirTestResult) renamed = run_attachment (DENY, "photo.jpg", zip);
-  g_autoptr (WeirTestResult) behind = NULL, quoted = NULL;
+  g_autoptr (WeirTestResult) quoted = NULL;
   g_autoptr (GString) message
       = g_string_new ("Content-Type: a/b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
 
   g_byte_array_append (prefixed, (const guint8 *) "MZ\x90 a program in front", 23);
   g_byte_array_append (prefixed, zip->data, zip->len);
-  behind = run_attachment (DENY, "setup.zip", prefixed);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (WeirTestResult) behind = run_attachment (DENY, names[i], prefixed);
+
+      assert_reason (behind, "extension exe of a file in it", names[i]);
+    }
   for (guint i = 0; i < zip->len; i++)
     g_string_append_printf (message, "=%02X%s", zip->data[i], i % 20 == 19 ? "=\r\n" : "");
   quoted = run_bytes (DENY, message->str, message->len);
   assert_reason (renamed, "extension exe of a file in it", "renamed");
-  assert_reason (behind, "extension exe of a file in it", "behind a program");
+  assert_reason (as_img, "extension exe of a file in it", "disc.img");
+  assert_reason (as_data, "extension exe of a file in it", "disc.dat");
+  assert_reason (inside, "extension exe of a file in it", "disc.img in a.zip");
   assert_reason (quoted, "extension exe of a file in it", "quoted-printable");
+}
+
+/* Names in any script are names like others. */
+void
+test_archive_foreign_names (void)
+{
+  static const Make makes[] = { MAKE_ZIP, MAKE_7ZIP, MAKE_TAR_GZ };
+
+  for (guint i = 0; i < G_N_ELEMENTS (makes); i++)
+    {
+      g_autoptr (GByteArray) data
+          = make_one (makes[i], "R\303\251sum\303\251 \320\266.txt", "ok", 2);
+      g_autoptr (WeirTestResult) result = run_attachment (DENY, made_names[makes[i]], data);
+
+      assert_passes (result, made_names[makes[i]]);
+    }
+}
+
+/* What a stranger has called a file does not become a text of ours. */
+void
+test_archive_name_in_note (void)
+{
+  g_autoptr (GByteArray) zip = make_one (MAKE_ZIP_STORED, "a\n\nCall 0123.txt", "ok", 2);
+  g_autoptr (WeirTestResult) result = NULL;
+  const char *text;
+  gsize length;
+
+  zip->data[6] |= 1; /* encrypted */
+  result = run_attachment (DENY "encrypted = \"strip\"\n", "a.zip", zip);
+  text = g_bytes_get_data (result->message, &length);
+  g_assert_nonnull (g_strstr_len (text, (gssize) length, "a??Call 0123.txt"));
 }
 
 void

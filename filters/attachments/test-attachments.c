@@ -528,6 +528,8 @@ add_archive_tests (void)
   g_test_add_func ("/attachments/archive/broken", test_archive_broken);
   g_test_add_func ("/attachments/archive/zip-headers", test_archive_zip_headers);
   g_test_add_func ("/attachments/archive/disguised", test_archive_disguised);
+  g_test_add_func ("/attachments/archive/foreign-names", test_archive_foreign_names);
+  g_test_add_func ("/attachments/archive/name-in-note", test_archive_name_in_note);
   g_test_add_func ("/attachments/archive/allow", test_archive_allow);
   g_test_add_func ("/attachments/archive/limit-depth", test_limit_depth);
   g_test_add_func ("/attachments/archive/limit-members", test_limit_members);
@@ -535,6 +537,7 @@ add_archive_tests (void)
   g_test_add_func ("/attachments/archive/limit-ratio", test_limit_ratio);
   g_test_add_func ("/attachments/archive/limit-nested", test_limit_nested);
   g_test_add_func ("/attachments/archive/limit-time", test_limit_time);
+  g_test_add_func ("/attachments/archive/limit-streamed", test_limit_streamed);
   g_test_add_func ("/attachments/archive/bomb", test_bomb_nested);
   g_test_add_func ("/attachments/archive/many-members", test_many_members);
   g_test_add_func ("/attachments/macros", test_macros);

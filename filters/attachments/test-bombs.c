@@ -102,6 +102,24 @@ test_limit_ratio (void)
   assert_passes (wider, "20 MB at 2000");
 }
 
+/* A member whose length stands behind it can not be skipped unread, whatever the end of the file
+ * looks like. */
+void
+test_limit_streamed (void)
+{
+  static const guint8 end[22] = "PK\5\6\0\0\0\0\0\0\1";
+  g_autofree guint8 *zeros = g_malloc0 (20 << 20);
+  g_autoptr (GByteArray) zip = make_one (MAKE_ZIP, "a.txt", zeros, 20 << 20);
+  g_autoptr (WeirTestResult) refused = NULL;
+
+  zip->data[6] |= 8;
+  memset (zip->data + 14, 0, 12); /* sum and lengths, as who streams does not know them */
+  g_byte_array_set_size (zip, zip->len - sizeof end);
+  g_byte_array_append (zip, end, sizeof end); /* one member, none of them here */
+  refused = run_attachment (DENY TIME, "a.zip", zip);
+  assert_reason (refused, "archive-limit ratio", "a member without a length");
+}
+
 void
 test_limit_nested (void)
 {

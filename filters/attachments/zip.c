@@ -14,6 +14,7 @@
 #define OVERLAP (CENTRAL_HEADER + ZIP_MAX_NAME + MAX_EXTRA)
 #define TAIL (65535 + 22) /* APPNOTE 4.3.16: a comment may follow the end record */
 #define FLAG_ENCRYPTED 0x0001
+#define FLAG_STREAMED 0x0008
 #define FLAG_MASKED 0x2000
 #define EXTRA_UNICODE_PATH 0x7075 /* APPNOTE 4.6.9 */
 
@@ -28,7 +29,10 @@ static gboolean
 report (const guint8 *name, gsize length, guint flags, ZipFunc func, gpointer data)
 {
   g_autofree char *text = text_copy ((const char *) name, MIN (length, ZIP_MAX_NAME));
-  ZipMember member = { text, (flags & FLAG_ENCRYPTED) != 0, (flags & FLAG_MASKED) != 0 };
+  ZipMember member = { .name = text,
+                       .encrypted = (flags & FLAG_ENCRYPTED) != 0,
+                       .streamed = (flags & FLAG_STREAMED) != 0,
+                       .masked = (flags & FLAG_MASKED) != 0 };
 
   return func (&member, data);
 }
@@ -68,7 +72,7 @@ take_header (const guint8 *at, gsize length, ZipFunc func, gpointer data)
   extra_length = read_16 (at + (central ? 30 : 28));
   name_length = MIN (name_length, length - header);
   extra_length = MIN (extra_length, length - header - name_length);
-  return (name_length == 0 || report (name, name_length, flags, func, data))
+  return report (name, name_length, flags, func, data)
          && report_extra (name + name_length, MIN (extra_length, MAX_EXTRA), flags, func, data);
 }
 

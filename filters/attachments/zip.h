@@ -11,6 +11,7 @@ typedef struct
 {
   const char *name;   /* without NUL (see TEXT_NUL); of the call */
   gboolean encrypted; /* its contents */
+  gboolean streamed;  /* its length is told behind it (APPNOTE 4.4.4, bit 3) */
   gboolean masked;    /* its names too: they say nothing */
 } ZipMember;
 
