@@ -240,6 +240,36 @@ log_in_scram (KitClient *client)
   kit_say (client, "\n");
 }
 
+/* The same by programs of others, each with a mechanism that it has. */
+static const gchar *const programs[] = {
+  "curl -q -sS --max-time 20 --mail-from joe@client.test --mail-rcpt c@up.test -u 'joe:" SECRET "'"
+  " -T auth.eml smtp://127.0.0.1:%u",
+  "swaks --timeout 20 --from joe@client.test --to c@up.test --server 127.0.0.1:%u --auth LOGIN"
+  " --auth-user joe --auth-password '" SECRET "'",
+  "msmtp --host=127.0.0.1 --port=%u --auth=scram-sha-256 --user=joe --from=joe@client.test"
+  " --passwordeval=\"echo '" SECRET "'\" c@up.test < auth.eml",
+};
+
+static void
+log_in_by_programs (guint port)
+{
+  g_autofree gchar *mail = kit_path ("auth.eml");
+  kit_write (mail, "Subject: hi\r\n\r\nhello\r\n");
+  for (guint i = 0; i < G_N_ELEMENTS (programs); i++)
+    {
+      g_auto (GStrv) name = g_strsplit (programs[i], " ", 2);
+      g_autoptr (GString) line = g_string_new (programs[i]);
+      g_autofree gchar *number = g_strdup_printf ("%u", port);
+      g_autofree gchar *output = NULL;
+      g_string_replace (line, "%u", number, 1);
+      const gchar *argv[] = { "sh", "-c", line->str, NULL };
+      if (!kit_have (name[0]))
+        g_test_message ("%s is not installed", name[0]);
+      else if (kit_run (argv, &output) != 0)
+        g_error ("%s: %s", line->str, output);
+    }
+}
+
 /* One route logs in for itself and is for those at up.test; the users are asked about at the other.
  * What joe hands in goes as joe, also to up.test. */
 static void
@@ -281,6 +311,7 @@ test_relayed (void)
       kit_command (client, "QUIT", "221 ");
       kit_close (client);
     }
+  log_in_by_programs (port);
   kit_postfix_wait_log (postfix, "sasl_method=PLAIN, sasl_username=joe");
   kit_postfix_wait_log (postfix, "sasl_method=LOGIN, sasl_username=joe");
   kit_postfix_wait_log (postfix, "sasl_method=SCRAM-SHA-256, sasl_username=joe");
