@@ -299,7 +299,8 @@ become_owner (const Config *config, ConfigErrors *errors)
 
   if (done && geteuid () == 0 && !supervisor_identity_assume (&identity))
     {
-      config_errors_add (errors, NULL, "can not become the user \"%s\"", identity.name);
+      config_errors_add (errors, &config->tree->place, "can not become the user \"%s\"",
+                         identity.name);
       done = FALSE;
     }
   supervisor_identity_clear (&identity);
@@ -318,7 +319,7 @@ run (const Subcommand *subcommand, const Options *options)
   g_autoptr (GError) error = NULL;
 
   if (config != NULL && config->quarantine == NULL)
-    config_errors_add (errors, NULL, "the configuration has no \"quarantine\"");
+    config_errors_add (errors, &config->tree->place, "the configuration has no \"quarantine\"");
   if (config == NULL || config->quarantine == NULL || !become_owner (config, errors))
     {
       g_autofree gchar *text = config_errors_to_string (errors);

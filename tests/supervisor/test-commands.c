@@ -223,6 +223,28 @@ test_run_refuses (void)
   g_rmdir (folder);
 }
 
+/* A configuration without the option, and the built-in one. */
+static void
+test_without_quarantine (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *folder = g_dir_make_tmp ("mailweir-XXXXXX", &error);
+  g_autofree gchar *path = g_build_filename (folder, "test.conf", NULL);
+  g_autofree gchar *line = g_strdup_printf ("quarantine -c %s list", path);
+
+  g_assert_no_error (error);
+  g_file_set_contents (path,
+                       "listener \"l\" { bind = \"127.0.0.1:2525\" routes = [\"r\"] }\n"
+                       "route \"r\" { to = \"discard:\" }\n",
+                       -1, NULL);
+  expect (line, 78, "", "test.conf:1:1: the configuration has no \"quarantine\"\n");
+  g_unlink (path);
+  g_rmdir (folder);
+  if (g_file_test ("/etc/mailweir/mailweir.conf", G_FILE_TEST_EXISTS))
+    return;
+  expect ("quarantine list", 78, "", "the configuration has no \"quarantine\"\n");
+}
+
 static void
 test_check_folders (void)
 {
@@ -360,6 +382,7 @@ main (int argc, char **argv)
   g_test_add_func ("/commands/check", test_check);
   g_test_add_func ("/commands/check-tls", test_check_tls);
   g_test_add_func ("/commands/check-folders", test_check_folders);
+  g_test_add_func ("/commands/without-quarantine", test_without_quarantine);
   g_test_add_func ("/commands/run-refuses", test_run_refuses);
   g_test_add_func ("/commands/arguments", test_arguments);
   g_test_add_func ("/commands/module-names", test_module_names);
