@@ -64,7 +64,7 @@ load (WeirTest *test, const gchar *chain, const gchar *filters, ConfigErrors *er
   test->worker = worker_new (test->config, test->modules);
   if (worker_start (test->worker, &error))
     return TRUE;
-  config_errors_add (errors, NULL, "%s", error->message);
+  config_errors_add (errors, &test->config->tree->place, "%s", error->message);
   return FALSE;
 }
 

@@ -251,6 +251,17 @@ on_rcpt (WeirContext *context, const char *recipient)
   return WEIR_PASS;
 }
 
+static gboolean
+on_start (gpointer data, GError **error)
+{
+  const Config *config = data;
+
+  if (!g_str_equal (config->run, "start-fails"))
+    return TRUE;
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "no engine");
+  return FALSE;
+}
+
 WEIR_EXPORT const WeirFilter weir_filter = {
   WEIR_FILTER_HEADER,
   .name = "probe",
@@ -259,6 +270,7 @@ WEIR_EXPORT const WeirFilter weir_filter = {
            | WEIR_EDIT_BODY | WEIR_EDIT_MESSAGE,
   .config_size = sizeof (Config),
   .options = options,
+  .start = on_start,
   .rcpt = on_rcpt,
   .end_of_message = on_end_of_message,
 };

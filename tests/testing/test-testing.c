@@ -96,7 +96,10 @@ test_load_errors (void)
 {
   g_autofree char *errors = NULL;
   g_autofree char *several = NULL;
+  g_autofree char *start = NULL;
 
+  g_assert_null (weir_test_load (probe, "run = \"start-fails\"", &start));
+  g_assert_nonnull (strstr (start, "does not start: no engine\n"));
   g_assert_null (weir_test_load ("./no-such.so", NULL, &errors));
   g_assert_nonnull (strstr (errors, "no-such.so"));
   g_assert_cmpstr (weir_test_load_errors ("\"t\"", "filter \"t\" { module = \"trace\" }"), ==,
