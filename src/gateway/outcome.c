@@ -260,6 +260,7 @@ transaction_store (GatewaySession *session, GatewayDeliveryKind kind)
   tx->phase = TX_STORING;
   tx->deadline = 0;
   g_free (tx->relay);
+  g_clear_pointer (&tx->relay_tls, g_free); /* of the server that was asked about recipients */
   tx->relay = kind == GATEWAY_DELIVER_QUARANTINE ? g_strdup ("quarantine")
                                                  : g_strdup (tx->destination->text);
   session->methods->deliver (session->host, delivery_new (session, kind));

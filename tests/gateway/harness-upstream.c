@@ -14,6 +14,7 @@ harness_connection_free (HarnessConnection *connection)
 {
   smtp_client_free (connection->upstream.client);
   smtp_server_free (connection->server);
+  g_free (connection->upstream.tls);
   g_free (connection->upstream.name);
   g_string_free (connection->body, TRUE);
   g_free (connection->sender);
@@ -286,6 +287,7 @@ harness_connection_new (Harness *harness)
   if (harness->lmtp)
     smtp_client_set_lmtp (connection->upstream.client);
   connection->upstream.local = !harness->remote;
+  connection->upstream.tls = g_strdup (harness->upstream_tls);
   connection->upstream.name = g_strdup_printf ("up%u", ++harness->connections);
   const SmtpServerEvent *event = smtp_server_next (connection->server);
   answer_event (harness, connection, event);

@@ -53,9 +53,10 @@ struct _Harness
   guint takes;          /* how often one was asked for that is still to come: 0 or 1 */
   gboolean take_later;  /* connections come by gateway_session_upstream_ready() */
   gboolean unreachable;
-  const gchar *mechanisms; /* of AUTH; NULL: not offered */
-  gboolean remote;         /* not on our own host */
-  gboolean lmtp;           /* the route that was asked for speaks it */
+  const gchar *mechanisms;   /* of AUTH; NULL: not offered */
+  gboolean remote;           /* not on our own host */
+  const gchar *upstream_tls; /* its version; NULL: plaintext */
+  gboolean lmtp;             /* the route that was asked for speaks it */
   guint given_back, dropped;
 
   /* workers */

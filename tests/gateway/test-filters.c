@@ -262,6 +262,24 @@ keep_line (const gchar *line, gsize length, gpointer data)
   g_string_append_len (logged, line, (gssize) length);
 }
 
+/* What the log says of the way to a host that did not get the message would be untrue. */
+static void
+test_quarantine_is_logged_without_the_upstream (void)
+{
+  g_autoptr (Harness) h = harness_filtered (IPC_HOOK_BIT (IPC_HOOK_END_OF_MESSAGE), 0, quarantine);
+  h->upstream_tls = "TLSv1.3";
+  logged = g_string_new (NULL);
+  base_log_setup ("test", BASE_LOG_TEXT, BASE_LOG_INFO);
+  base_log_set_sink (keep_line, NULL);
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+  harness_say (h, SAY_BODY);
+  base_log_set_sink (NULL, NULL);
+  base_log_setup ("test", BASE_LOG_TEXT, BASE_LOG_ERROR);
+  g_assert_nonnull (strstr (logged->str, " relay=quarantine "));
+  g_assert_null (strstr (logged->str, " relay_tls="));
+  g_string_free (logged, TRUE);
+}
+
 /* The second filter's field breaks nothing; the first one's is a Subject that h= rules out. */
 static gboolean
 add_subject (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
@@ -322,6 +340,8 @@ main (int argc, char **argv)
                         test_worst_refusal_is_the_one_that_passes);
   g_test_add_func ("/gateway/filter/text", test_text_is_not_for_what_is_discarded);
   g_test_add_func ("/gateway/filter/discard", test_discard_covers_the_transaction);
+  g_test_add_func ("/gateway/filter/quarantine/logged",
+                   test_quarantine_is_logged_without_the_upstream);
   g_test_add_data_func ("/gateway/filter/quarantine/mail", GUINT_TO_POINTER (IPC_HOOK_MAIL),
                         test_quarantine_keeps_the_original_and_relays_nothing);
   g_test_add_data_func ("/gateway/filter/quarantine/headers",
