@@ -235,7 +235,7 @@ typedef enum
 {
   WEIR_STEP_FAILED,  /* the session ended, and `error` says why */
   WEIR_STEP_CLOSED,  /* the session ended as it may: QUIT, a refusal that closes, or the client hung
-                        up  outside of a transaction */
+                        up outside of a transaction */
   WEIR_STEP_MESSAGE, /* a whole message is there, and waits for its answer */
   WEIR_STEP_CONNECT, /* this and all below: that was done, and answered where it has an answer */
   WEIR_STEP_HELO,
