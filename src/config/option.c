@@ -143,7 +143,7 @@ describe_type (const ConfigOption *row)
     case CONFIG_OPTION_STRING:
       return g_strdup ("a string in quotes");
     case CONFIG_OPTION_STRING_LIST:
-      return g_strdup ("a list of strings like [\"a\", \"b\"]");
+      return g_strdup ("a string in quotes or a list like [\"a\", \"b\"]");
     case CONFIG_OPTION_INTEGER:
       return g_strdup ("an integer like 100");
     case CONFIG_OPTION_SIZE:

@@ -58,7 +58,8 @@ static const Case cases[] = {
   { "type-string-list", "user = [\"a\"]\n" FINE,
     "c:1:8: option \"user\": expected a string in quotes, found a list\n" },
   { "type-list", "route \"q\" { to = [\"discard:\", 5] }\n" FINE,
-    "c:1:31: option \"to\": expected a list of strings like [\"a\", \"b\"], found \"5\"\n" },
+    "c:1:31: option \"to\": expected a string in quotes or a list like [\"a\", \"b\"], found "
+    "\"5\"\n" },
   { "type-boolean", "filter \"f\" { module = \"m\" enforce = 1 }\n" FINE,
     "c:1:37: option \"enforce\": expected true or false, found \"1\"\n" },
   { "type-choice", "log-level = \"warn\"\n" FINE,

@@ -106,15 +106,16 @@ test_errors (void)
                    " lits = 1\n tiemout = 2s\n choice = \"skip\"\n list = [1] }",
                    own_table, &own);
 
-  g_assert_cmpstr (errors, ==,
-                   "c:2:2: unknown option \"lits\" in filter \"f\"; did you mean \"list\"?\n"
-                   "c:3:2: unknown option \"tiemout\" in filter \"f\"; did you mean \"timeout\"?\n"
-                   "c:5:10: option \"list\": expected a list of strings like [\"a\", \"b\"], found "
-                   "\"1\"\n"
-                   "c:1:37: option \"integer\": expected an integer like 100, found "
-                   "\"9223372036854775808\"\n"
-                   "c:4:11: option \"choice\": expected \"reject\", \"strip\" or \"quarantine\", "
-                   "found \"skip\"\n");
+  g_assert_cmpstr (
+      errors, ==,
+      "c:2:2: unknown option \"lits\" in filter \"f\"; did you mean \"list\"?\n"
+      "c:3:2: unknown option \"tiemout\" in filter \"f\"; did you mean \"timeout\"?\n"
+      "c:5:10: option \"list\": expected a string in quotes or a list like [\"a\", \"b\"], found "
+      "\"1\"\n"
+      "c:1:37: option \"integer\": expected an integer like 100, found "
+      "\"9223372036854775808\"\n"
+      "c:4:11: option \"choice\": expected \"reject\", \"strip\" or \"quarantine\", "
+      "found \"skip\"\n");
   g_assert_cmpint (own.integer, ==, -7);
   g_assert_cmpstr (own.list[0], ==, "exe");
   g_assert_cmpint (own.choice, ==, 1);
