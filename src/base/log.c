@@ -5,9 +5,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/date.h"
+#include "base/id.h"
 #include "base/json.h"
 
 #define MOST_FIELDS 40     /* more than any event has */
@@ -319,7 +319,7 @@ append_json (const BaseRecord *record, const gchar *stamp, BaseBuffer *out)
     {
       base_buffer_append (out, ",", 1);
       append_json_member (out, "program", settings.program, FALSE);
-      base_buffer_append_printf (out, ",\"pid\":%d", (gint) getpid ());
+      base_buffer_append_printf (out, ",\"pid\":%d", base_process_id ());
     }
   base_buffer_append (out, ",", 1);
   append_json_member (out, "event", record->event, FALSE);
@@ -339,7 +339,7 @@ append_origin (const gchar *stamp, BaseBuffer *out)
   base_buffer_append (out, " ", 1);
   base_buffer_append_string (out, settings.program);
   base_buffer_append (out, "[", 1);
-  base_buffer_append_number (out, (guint64) getpid (), 1);
+  base_buffer_append_number (out, (guint64) base_process_id (), 1);
   base_buffer_append (out, "] ", 2);
 }
 
