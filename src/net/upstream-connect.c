@@ -55,7 +55,7 @@ name_address (NetUpstream *upstream, const struct addrinfo *address)
 static void
 hang_up (NetUpstream *upstream)
 {
-  net_watch_close (&upstream->watch);
+  net_watch_drop (&upstream->watch);
   net_stream_close (&upstream->stream);
   upstream->stream = (NetStream) NET_STREAM_INIT;
 }

@@ -33,7 +33,7 @@ net_upstream_close (NetUpstream *upstream)
     return;
   upstream->state = NET_UPSTREAM_CLOSED;
   upstream->owner = NULL;
-  net_watch_close (&upstream->watch);
+  net_watch_drop (&upstream->watch);
   net_stream_close (&upstream->stream);
   net_timer_close (&upstream->timer);
   if (upstream->setup != NULL && upstream->setup->resolving)
@@ -74,7 +74,7 @@ wait_for_goodbye (NetUpstream *upstream)
 
   if (got == -EAGAIN)
     return;
-  if (got > 0)
+  if (got > 0 && upstream->stream.ssl != NULL)
     net_stream_shutdown (&upstream->stream);
   net_upstream_close (upstream);
 }

@@ -75,16 +75,23 @@ net_watch_set (NetWatch *watch, int mask)
 }
 
 void
-net_watch_close (NetWatch *watch)
+net_watch_drop (NetWatch *watch)
 {
   NetPoller *poller = watch->poller;
 
   if (poller == NULL)
     return;
-  net_watch_set (watch, 0);
+  watch->mask = 0;
   for (gint i = 0; i < poller->ready; i++)
     if (poller->events[i].data.ptr == watch)
       poller->events[i].data.ptr = NULL;
   poller->open--;
   watch->poller = NULL;
+}
+
+void
+net_watch_close (NetWatch *watch)
+{
+  net_watch_set (watch, 0);
+  net_watch_drop (watch);
 }

@@ -54,3 +54,6 @@ void net_watch_set (NetWatch *watch, int mask);
 /* Nothing is reported any more; watch and descriptor may go at once, even from inside `func`, and
  * the watch may begin anew, with any poller. */
 void net_watch_close (NetWatch *watch);
+/* The same where the descriptor is closed next and nobody else has it open: the kernel forgets it
+ * by itself then. */
+void net_watch_drop (NetWatch *watch);
