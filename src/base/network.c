@@ -332,3 +332,22 @@ base_host_port_parse (const gchar *text, guint default_port, gchar **host, guint
   *host = g_steal_pointer (&name);
   return TRUE;
 }
+
+BasePeer
+base_peer_from (const BaseEndpoint *endpoint)
+{
+  gsize length = is_unix (endpoint) ? sizeof endpoint->address.un.sun_family : endpoint->length;
+  BasePeer peer = { .length = (guint8) MIN (length, sizeof peer.bytes) };
+
+  memcpy (peer.bytes, &endpoint->address, peer.length);
+  return peer;
+}
+
+BaseEndpoint
+base_peer_endpoint (const BasePeer *peer)
+{
+  BaseEndpoint endpoint = { .length = peer->length };
+
+  memcpy (&endpoint.address, peer->bytes, peer->length);
+  return endpoint;
+}

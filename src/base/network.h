@@ -26,6 +26,17 @@ typedef struct
   socklen_t length; /* 0: unknown */
 } BaseEndpoint;
 
+/* The same as it is kept of thousands: IPv4 and IPv6 whole, of a UNIX socket only that it is one.
+ */
+typedef struct
+{
+  guint8 length; /* 0: unknown */
+  guint8 bytes[sizeof (struct sockaddr_in6)];
+} BasePeer;
+
+BasePeer base_peer_from (const BaseEndpoint *endpoint);
+BaseEndpoint base_peer_endpoint (const BasePeer *peer);
+
 /* "127.0.0.1:25", "[::1]:25" or "/path/to/socket"; a host name is an error here. */
 gboolean base_endpoint_parse (const gchar *text, BaseEndpoint *endpoint, GError **error);
 /* The address alone: "192.0.2.1", "2001:db8::1" ("::ffff:192.0.2.1" becomes "192.0.2.1"), "local"

@@ -90,8 +90,8 @@ chain_wants (const Chain *chain, guint32 hook_bits)
 void chain_state_set_note (ChainState *state, const gchar *name, const gchar *value);
 
 /* What conditions are held against: who the client is and what is in its envelope, as the session
- * knows it now; `recipient` at RCPT alone. Strings are borrowed until the run is over; notes are
- * the chain's own. */
+ * knows it now; `recipient` at RCPT alone. Strings are borrowed until the run is over, the
+ * client is copied; notes are the chain's own. */
 void chain_state_set_facts (ChainState *state, const BaseFacts *facts);
 /* The first accepted recipient stands for all from DATA on: those that some filter would be asked
  * about otherwise have been split off. Copied; forgotten with the message. */

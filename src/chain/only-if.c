@@ -106,6 +106,10 @@ void
 chain_state_set_facts (ChainState *state, const BaseFacts *facts)
 {
   state->facts = *facts;
+  if (facts->client == NULL)
+    return;
+  state->client = *facts->client;
+  state->facts.client = &state->client;
 }
 
 void

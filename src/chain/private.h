@@ -24,8 +24,9 @@ struct _ChainState
   GPtrArray *session_notes; /* of IpcNote; NULL: none */
   GPtrArray *message_notes;
   gchar *log;
-  BaseFacts facts;  /* borrowed strings */
-  gchar *recipient; /* that stands for all; NULL: none yet */
+  BaseFacts facts;     /* borrowed strings */
+  BaseEndpoint client; /* that they name */
+  gchar *recipient;    /* that stands for all; NULL: none yet */
 
   gboolean running;
   IpcHook hook;

@@ -95,25 +95,32 @@ name_in (const gchar *mechanism, const gchar *response)
 static void
 hear_name (GatewaySession *session, const gchar *response)
 {
-  gboolean tells = g_str_equal (session->auth_mechanism, "PLAIN")
-                   || g_str_equal (session->auth_mechanism, "LOGIN");
-  if (session->auth_heard || response == NULL || !tells)
+  AuthExchange *exchange = session->exchange;
+  gboolean tells
+      = g_str_equal (exchange->mechanism, "PLAIN") || g_str_equal (exchange->mechanism, "LOGIN");
+  if (exchange->heard || response == NULL || !tells)
     return;
-  session->auth_heard = TRUE;
-  session->auth_name = name_in (session->auth_mechanism, response);
+  exchange->heard = TRUE;
+  exchange->name = name_in (exchange->mechanism, response);
 }
 
 /* ---- The end of an exchange ---- */
 
 static void
+exchange_free (AuthExchange *exchange)
+{
+  if (exchange->initial != NULL)
+    explicit_bzero (exchange->initial, strlen (exchange->initial));
+  g_free (exchange->initial);
+  g_free (exchange->mechanism);
+  g_free (exchange->name);
+  g_free (exchange);
+}
+
+static void
 forget_exchange (GatewaySession *session)
 {
-  if (session->auth_initial != NULL)
-    explicit_bzero (session->auth_initial, strlen (session->auth_initial));
-  g_clear_pointer (&session->auth_initial, g_free);
-  g_clear_pointer (&session->auth_mechanism, g_free);
-  g_clear_pointer (&session->auth_name, g_free);
-  session->auth_heard = FALSE;
+  g_clear_pointer (&session->exchange, exchange_free);
   if (session->work == SESSION_AUTH)
     session->work = SESSION_FREE;
 }
@@ -142,8 +149,9 @@ auth_reply (GatewaySession *session, const BaseReply *reply)
       refuse (session, reply);
       return;
     }
-  session->user = g_strdup (session->auth_name != NULL ? session->auth_name : "authenticated");
-  session->user_mechanism = g_strdup (session->auth_mechanism);
+  session->user
+      = g_strdup (session->exchange->name != NULL ? session->exchange->name : "authenticated");
+  session->user_mechanism = g_strdup (session->exchange->mechanism);
   session->auth = AUTH_DONE;
   session->up_until = 0;
   forget_exchange (session);
@@ -210,12 +218,13 @@ knows (const GatewayUpstream *upstream, const gchar *mechanism)
 void
 auth_go_on (GatewaySession *session)
 {
-  if (!knows (session->upstream, session->auth_mechanism))
+  if (!knows (session->upstream, session->exchange->mechanism))
     {
       refuse (session, BASE_REPLY (504, 5, 5, 4, "Unrecognized authentication mechanism"));
       return;
     }
-  smtp_client_auth (session->upstream->client, session->auth_mechanism, session->auth_initial, 0);
+  smtp_client_auth (session->upstream->client, session->exchange->mechanism,
+                    session->exchange->initial, 0);
   upstream_wait (session, session->upstream_route->reply);
 }
 
@@ -240,8 +249,10 @@ void
 auth_begin (GatewaySession *session, const gchar *mechanism, const gchar *initial)
 {
   upstream_give (session, FALSE);
-  session->auth_mechanism = g_strdup (mechanism);
-  session->auth_initial = g_strdup (initial);
+  forget_exchange (session);
+  session->exchange = g_new0 (AuthExchange, 1);
+  session->exchange->mechanism = g_strdup (mechanism);
+  session->exchange->initial = g_strdup (initial);
   hear_name (session, initial);
   session->auth = AUTH_WANTED;
   session->work = SESSION_AUTH;

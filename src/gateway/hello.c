@@ -13,7 +13,8 @@ hello_greeting (const GatewaySession *session, const BaseReply *text)
   gsize length = strlen (hostname);
   const gchar *words = text != NULL && text->text != NULL ? text->text : "";
   g_autofree gchar *line = g_strndup (words, strcspn (words, "\n"));
-  g_autofree gchar *address = base_endpoint_address (&session->client);
+  const BaseEndpoint client = session_client (session);
+  g_autofree gchar *address = base_endpoint_address (&client);
   if (g_str_has_prefix (line, hostname) && line[length] == ' ')
     return g_steal_pointer (&line);
   if (*line != '\0' && !g_str_equal (line, hostname))

@@ -9,17 +9,18 @@ static const ChainOutcome nobody = { .kind = CHAIN_PASS };
 static void
 fill_session (const GatewaySession *session, IpcSession *facts, gchar **address)
 {
-  *address = base_endpoint_address (&session->client);
+  const BaseEndpoint client = session_client (session);
+  *address = base_endpoint_address (&client);
   facts->session_id = (gchar *) session->id;
   facts->message_id = session->tx != NULL ? session->tx->id : NULL;
   facts->client_address = *address;
-  facts->client_port = base_endpoint_port (&session->client);
+  facts->client_port = base_endpoint_port (&client);
   facts->client_name = session->client_name != NULL ? session->client_name : (gchar *) "unknown";
   facts->helo = session->helo;
   facts->user = session->user;
   facts->mechanism = session->user_mechanism;
-  facts->tls_protocol = session->tls_protocol;
-  facts->tls_cipher = session->tls_cipher;
+  facts->tls_protocol = (gchar *) session->tls_protocol;
+  facts->tls_cipher = (gchar *) session->tls_cipher;
 }
 
 /* The header block alone, or the whole spool: small ones inline, large ones as a descriptor of
@@ -137,9 +138,10 @@ void
 session_refresh_facts (GatewaySession *session, const gchar *recipient)
 {
   const GatewayTransaction *tx = session->tx;
+  const BaseEndpoint client = session_client (session);
   gboolean hidden = session->kind == GATEWAY_CLIENT_HIDDEN; /* the address is the balancer's */
   const BaseFacts facts = { .listener = session->listener->listener->name,
-                            .client = hidden ? NULL : &session->client,
+                            .client = hidden ? NULL : &client,
                             .user = session->user,
                             .sender = tx != NULL ? tx->sender->address : NULL,
                             .recipient = recipient };

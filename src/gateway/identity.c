@@ -25,10 +25,10 @@ gboolean
 identity_may_relay (const GatewaySession *session)
 {
   const ConfigListener *listener = session->listener->listener;
+  const BaseEndpoint client = session_client (session);
   if (listener->relay == CONFIG_RELAY_ANY || session->user != NULL)
     return TRUE;
-  return session->kind != GATEWAY_CLIENT_HIDDEN
-         && config_listener_may_relay (listener, &session->client);
+  return session->kind != GATEWAY_CLIENT_HIDDEN && config_listener_may_relay (listener, &client);
 }
 
 /* ---- XCLIENT ---- */
@@ -121,10 +121,12 @@ void
 identity_xclient (GatewaySession *session, const SmtpServerEvent *event)
 {
   const gchar *const *told = event->attributes;
+  const BaseEndpoint known_client = session_client (session);
+  const BaseEndpoint known_server = base_peer_endpoint (&session->our_end);
   BaseEndpoint client
-      = endpoint_of (value_of (told, "ADDR"), value_of (told, "PORT"), &session->client);
+      = endpoint_of (value_of (told, "ADDR"), value_of (told, "PORT"), &known_client);
   BaseEndpoint server
-      = endpoint_of (value_of (told, "DESTADDR"), value_of (told, "DESTPORT"), &session->our_end);
+      = endpoint_of (value_of (told, "DESTADDR"), value_of (told, "DESTPORT"), &known_server);
   if (!session->methods->change_client (session->host, &client, &server))
     {
       const BaseReply *busy
@@ -134,8 +136,8 @@ identity_xclient (GatewaySession *session, const SmtpServerEvent *event)
       return;
     }
   forget_client (session);
-  session->client = client;
-  session->our_end = server;
+  session->client = base_peer_from (&client);
+  session->our_end = base_peer_from (&server);
   describe (session, told);
   session_run_hook (session, IPC_HOOK_CONNECT, NULL, after_xclient);
 }

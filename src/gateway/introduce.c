@@ -43,15 +43,17 @@ complain (const GatewaySession *session, const gchar *why)
 static void
 say (GatewaySession *session)
 {
+  const BaseEndpoint client = session_client (session);
+  const BaseEndpoint server = base_peer_endpoint (&session->our_end);
   g_autoptr (GPtrArray) list = g_ptr_array_new_with_free_func (g_free);
   g_ptr_array_add (list, upstream_attribute ("NAME", session->client_name));
-  g_ptr_array_add (list, upstream_address ("ADDR", &session->client));
-  g_ptr_array_add (list, upstream_port ("PORT", &session->client));
+  g_ptr_array_add (list, upstream_address ("ADDR", &client));
+  g_ptr_array_add (list, upstream_port ("PORT", &client));
   g_ptr_array_add (list, upstream_attribute ("PROTO", session->esmtp ? "ESMTP" : "SMTP"));
   g_ptr_array_add (list, upstream_attribute ("HELO", session->helo));
   g_ptr_array_add (list, upstream_attribute ("LOGIN", session->user));
-  g_ptr_array_add (list, upstream_address ("DESTADDR", &session->our_end));
-  g_ptr_array_add (list, upstream_port ("DESTPORT", &session->our_end));
+  g_ptr_array_add (list, upstream_address ("DESTADDR", &server));
+  g_ptr_array_add (list, upstream_port ("DESTPORT", &server));
   g_ptr_array_add (list, NULL);
   session->upstream->introduced = session->upstream->personal = TRUE;
   if (session->helo != NULL)

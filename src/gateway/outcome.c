@@ -207,11 +207,12 @@ static void
 fill_quarantine (const GatewaySession *session, GatewayDelivery *job)
 {
   const GatewayTransaction *tx = session->tx;
+  const BaseEndpoint client = session_client (session);
   job->directory = g_strdup (session->listener->config->quarantine);
   job->id = g_strdup (tx->id);
   job->session_id = g_strdup (session->id);
   job->listener = g_strdup (session->listener->listener->name);
-  job->client_address = base_endpoint_address (&session->client);
+  job->client_address = base_endpoint_address (&client);
   job->client_name = g_strdup (session->client_name);
   job->helo = g_strdup (session->helo);
   job->user = g_strdup (session->user);

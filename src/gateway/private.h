@@ -149,6 +149,15 @@ typedef enum
   AUTH_LOST     /* that connection is gone: 421 */
 } AuthPhase;
 
+/* An exchange of AUTH that is under way. */
+typedef struct
+{
+  gchar *mechanism;
+  gchar *initial;
+  gchar *name;    /* that it names; NULL: not known */
+  gboolean heard; /* the response that would name it has come */
+} AuthExchange;
+
 typedef void (*SessionContinue) (GatewaySession *session, const ChainOutcome *outcome);
 
 struct _GatewaySession
@@ -159,30 +168,25 @@ struct _GatewaySession
   SmtpServer *server;
   ChainState *chain; /* NULL: the chain is empty */
   gchar id[BASE_ID_LENGTH];
-  BaseEndpoint client;
-  BaseEndpoint our_end; /* of its connection; length 0: unknown */
+  BasePeer client;
+  BasePeer our_end; /* of its connection; length 0: unknown */
   GatewayClientKind kind;
-  guint32 trusted; /* of SMTP_CAP_XCLIENT and SMTP_CAP_XFORWARD: what the peer may say, by its own
-                      address */
-  gboolean described; /* by XCLIENT: all that is known of the client is the peer's word */
-  gchar **forwarded;  /* of XFORWARD, for one transaction: a value or NULL for each of
-                         smtp_xforward_names; NULL: it said nothing */
+  guint32 trusted;   /* of SMTP_CAP_XCLIENT and SMTP_CAP_XFORWARD: what the peer may say, by its own
+                        address */
+  gchar **forwarded; /* of XFORWARD, for one transaction: a value or NULL for each of
+                        smtp_xforward_names; NULL: it said nothing */
   gchar *client_name;
-  gchar *helo;     /* NULL before HELO */
-  gchar *new_helo; /* until it is accepted */
-  gchar *tls_protocol;
-  gchar *tls_cipher;
-  gboolean esmtp, new_esmtp;
+  gchar *helo;               /* NULL before HELO */
+  gchar *new_helo;           /* until it is accepted */
+  const gchar *tls_protocol; /* NULL: plaintext; as the cipher interned */
+  const gchar *tls_cipher;
 
   AuthPhase auth;
-  gchar *user;           /* authenticated; NULL: nobody is */
-  gchar *user_mechanism; /* by which; NULL with it */
-  gchar *auth_mechanism; /* of the exchange that is under way, as what follows */
-  gchar *auth_initial;
-  gchar *auth_name;    /* that it names; NULL: not known */
-  gboolean auth_heard; /* the response that would name it has come */
-  guint auth_failures; /* of the session */
-  gint64 own_refusals; /* logged: replies that no filter, route or upstream gave */
+  gchar *user;            /* authenticated; NULL: nobody is */
+  gchar *user_mechanism;  /* by which; NULL with it */
+  AuthExchange *exchange; /* NULL: none is under way */
+  guint auth_failures;    /* of the session */
+  gint64 own_refusals;    /* logged: replies that no filter, route or upstream gave */
 
   SessionWork work;
   SessionContinue after_hooks;
@@ -191,7 +195,6 @@ struct _GatewaySession
   const gchar *hook_verb;            /* IPC_HOOK_COMMAND: of the listener's table */
   guint32 hook_code;
   BaseReply *fallback;  /* of a command, while its hook or message_over runs */
-  gboolean close_after; /* a filter wants the session to end with the current operation */
   guint32 serial;       /* of the open request */
   gint64 filter_until;  /* the awaited filter's time; 0: not running, or queued */
   gint64 last_activity; /* of the client */
@@ -200,23 +203,34 @@ struct _GatewaySession
   GatewayUpstream *upstream; /* on lease */
   const ConfigRoute *upstream_route;
   gchar *upstream_domain; /* as the transaction's, which may be over */
-  gboolean up_resetting;  /* RSET is out; replies before it belong to an envelope that is gone */
   gint64 up_until;        /* the next reply, or progress; 0: none is awaited */
   guint64 up_appended;    /* octets of the body that were given to the upstream's output */
   guint64 up_taken;       /* of them, gone from it when last looked at */
   const guint8 *input;    /* the client's bytes that may be borrowed until they are settled */
   gsize input_length;
 
-  gboolean client_gone;
-  gboolean draining, hurried;
-  gboolean has_served; /* a transaction, to its end */
-  gboolean newcomer;   /* it had not said EHLO when we began to drain */
-  gboolean connected;  /* the connect hooks were asked */
-  gboolean idle;       /* it was the client's turn when we last looked */
-  gboolean pumping;
-  gboolean ending; /* session_over has been asked */
-  gboolean over;
+  guint esmtp : 1;
+  guint new_esmtp : 1;
+  guint described : 1;    /* by XCLIENT: all that is known of the client is the peer's word */
+  guint close_after : 1;  /* a filter wants the session to end with the current operation */
+  guint up_resetting : 1; /* RSET is out; replies before it belong to an envelope that is gone */
+  guint client_gone : 1;
+  guint draining : 1;
+  guint hurried : 1;
+  guint has_served : 1; /* a transaction, to its end */
+  guint newcomer : 1;   /* it had not said EHLO when we began to drain */
+  guint connected : 1;  /* the connect hooks were asked */
+  guint idle : 1;       /* it was the client's turn when we last looked */
+  guint pumping : 1;
+  guint ending : 1; /* session_over has been asked */
+  guint over : 1;
 };
+
+static inline BaseEndpoint
+session_client (const GatewaySession *session)
+{
+  return base_peer_endpoint (&session->client);
+}
 
 /* hooks.c: runs `hook` and goes on with `after`; at once when nobody wants it. */
 void session_run_hook (GatewaySession *session, IpcHook hook, const gchar *argument,

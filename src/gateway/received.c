@@ -57,12 +57,13 @@ append_protocol (const GatewaySession *session, GString *field)
 static void
 append_client (const GatewaySession *session, GString *field)
 {
-  if (session->client.length > 0 && session->client.address.any.sa_family == AF_UNIX)
+  const BaseEndpoint client = session_client (session);
+  if (client.length > 0 && client.address.any.sa_family == AF_UNIX)
     {
       g_string_append (field, " (local socket)");
       return;
     }
-  g_autofree gchar *literal = base_endpoint_literal (&session->client);
+  g_autofree gchar *literal = base_endpoint_literal (&client);
   g_string_append (field, " (");
   append_harmless (field, session->client_name);
   append (field, " ", literal, ")");

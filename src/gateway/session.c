@@ -20,8 +20,8 @@ gateway_session_new (const GatewayListener *listener, const GatewayClient *clien
   session->server = smtp_server_new (&listener->limits);
   if (listener->chain.n_filters > 0)
     session->chain = chain_state_new (&listener->chain);
-  session->client = client->client;
-  session->our_end = client->server;
+  session->client = base_peer_from (&client->client);
+  session->our_end = base_peer_from (&client->server);
   session->kind = client->kind;
   session->trusted = identity_trust (listener, client);
   session->client_name = g_strdup (client->client_name);
@@ -29,8 +29,8 @@ gateway_session_new (const GatewayListener *listener, const GatewayClient *clien
   session->last_activity = methods->now (host);
   if (client->tls_protocol != NULL)
     {
-      session->tls_protocol = g_strdup (client->tls_protocol);
-      session->tls_cipher = g_strdup (client->tls_cipher);
+      session->tls_protocol = g_intern_string (client->tls_protocol);
+      session->tls_cipher = g_intern_string (client->tls_cipher);
       smtp_server_tls_started (session->server);
     }
   return session;
@@ -53,8 +53,6 @@ gateway_session_free (GatewaySession *session)
   g_free (session->upstream_domain);
   g_free (session->helo);
   g_free (session->new_helo);
-  g_free (session->tls_protocol);
-  g_free (session->tls_cipher);
   g_free (session->hook_argument);
   g_free (session);
 }
@@ -239,10 +237,8 @@ void
 gateway_session_tls_started (GatewaySession *session, const gchar *protocol, const gchar *cipher)
 {
   smtp_server_tls_started (session->server);
-  g_free (session->tls_protocol);
-  g_free (session->tls_cipher);
-  session->tls_protocol = g_strdup (protocol);
-  session->tls_cipher = g_strdup (cipher);
+  session->tls_protocol = g_intern_string (protocol);
+  session->tls_cipher = g_intern_string (cipher);
   g_clear_pointer (&session->helo, g_free);
   auth_forget (session);
   session->last_activity = session->methods->now (session->host);

@@ -6,7 +6,8 @@
 static void
 add_client (const GatewaySession *session, BaseRecord *record)
 {
-  g_autofree gchar *address = base_endpoint_address (&session->client);
+  const BaseEndpoint client = session_client (session);
+  g_autofree gchar *address = base_endpoint_address (&client);
   base_record_string (record, "session", session->id);
   base_record_string (record, "listener", session->listener->listener->name);
   base_record_strings (record, "client",

@@ -38,9 +38,10 @@ upstream_port (const gchar *name, const BaseEndpoint *endpoint)
 static void
 add_own (const GatewaySession *session, GPtrArray *list)
 {
+  const BaseEndpoint client = session_client (session);
   g_ptr_array_add (list, upstream_attribute ("NAME", session->client_name));
-  g_ptr_array_add (list, upstream_address ("ADDR", &session->client));
-  g_ptr_array_add (list, upstream_port ("PORT", &session->client));
+  g_ptr_array_add (list, upstream_address ("ADDR", &client));
+  g_ptr_array_add (list, upstream_port ("PORT", &client));
   g_ptr_array_add (list, upstream_attribute ("PROTO", session_protocol (session)));
   g_ptr_array_add (list, upstream_attribute ("HELO", session->helo));
   g_ptr_array_add (list, upstream_attribute ("IDENT", session->tx->id));

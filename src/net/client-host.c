@@ -27,9 +27,9 @@ static gboolean
 host_count_message (gpointer host)
 {
   NetClient *client = host;
-  gboolean fine
-      = net_admission_message (client->loop->service->admission, client->listener->listener,
-                               &client->endpoint, g_get_monotonic_time ());
+  const BaseEndpoint peer = base_peer_endpoint (&client->peer);
+  gboolean fine = net_admission_message (
+      client->loop->service->admission, client->listener->listener, &peer, g_get_monotonic_time ());
 
   if (fine)
     NET_COUNT (client->loop, messages);
@@ -42,15 +42,15 @@ static gboolean
 host_change_client (gpointer host, const BaseEndpoint *to, const BaseEndpoint *server)
 {
   NetClient *client = host;
+  const BaseEndpoint from = base_peer_endpoint (&client->peer);
 
-  if (!net_admission_move (client->loop->service->admission, client->listener->listener,
-                           &client->endpoint, to))
+  if (!net_admission_move (client->loop->service->admission, client->listener->listener, &from, to))
     {
       NET_COUNT (client->loop, refused_per_client);
       return FALSE;
     }
-  client->endpoint = *to;
-  client->server = *server;
+  client->peer = base_peer_from (to);
+  client->server = base_peer_from (server);
   return TRUE;
 }
 
@@ -71,13 +71,47 @@ host_count_outcome (gpointer host, const gchar *status)
     NET_COUNT (client->loop, rejected);
 }
 
+/* ---- what is waited for ---- */
+
+NetClientWait *
+net_client_wait (NetClient *client)
+{
+  if (client->wait == NULL)
+    {
+      client->wait = g_new0 (NetClientWait, 1);
+      client->wait->client = client;
+    }
+  return client->wait;
+}
+
+void
+net_client_settle_wait (NetClient *client)
+{
+  NetClientWait *wait = client->wait;
+
+  if (wait != NULL && wait->name.lookup == NULL && !wait->take.active && !wait->capabilities.active)
+    g_clear_pointer (&client->wait, g_free);
+}
+
+void
+net_client_give_up_waiting (NetClient *client)
+{
+  if (client->wait == NULL)
+    return;
+  net_names_cancel (&client->wait->name);
+  net_pool_cancel (client->loop->pool, &client->wait->take);
+  net_pool_cancel_capabilities (client->loop->pool, &client->wait->capabilities);
+  net_client_settle_wait (client);
+}
+
 /* ---- capabilities ---- */
 
 static void
 on_capabilities (NetCapabilityWait *wait, SmtpCapabilities capabilities)
 {
-  NetClient *client = NET_OWNER (wait, NetClient, capability_wait);
+  NetClient *client = NET_OWNER (wait, NetClientWait, capabilities)->client;
 
+  net_client_settle_wait (client);
   if (client->session == NULL)
     return;
   gateway_session_capabilities (client->session, capabilities);
@@ -88,10 +122,14 @@ static gboolean
 host_capabilities (gpointer host, SmtpCapabilities *capabilities)
 {
   NetClient *client = host;
+  NetCapabilityWait *wait = &net_client_wait (client)->capabilities;
+  gboolean known;
 
-  client->capability_wait.known = on_capabilities;
-  return net_pool_capabilities (client->loop->pool, &client->capability_wait,
-                                client->listener->listener, capabilities);
+  wait->known = on_capabilities;
+  known
+      = net_pool_capabilities (client->loop->pool, wait, client->listener->listener, capabilities);
+  net_client_settle_wait (client);
+  return known;
 }
 
 /* ---- upstreams ---- */
@@ -99,8 +137,9 @@ host_capabilities (gpointer host, SmtpCapabilities *capabilities)
 static void
 on_take_ready (NetTake *take, NetUpstream *upstream)
 {
-  NetClient *client = NET_OWNER (take, NetClient, take);
+  NetClient *client = NET_OWNER (take, NetClientWait, take)->client;
 
+  net_client_settle_wait (client);
   net_upstream_lease (upstream, net_client_on_upstream, client);
   gateway_session_upstream_ready (client->session, &upstream->base);
   net_client_step (client);
@@ -109,8 +148,9 @@ on_take_ready (NetTake *take, NetUpstream *upstream)
 static void
 on_take_failed (NetTake *take, const BaseReply *reply)
 {
-  NetClient *client = NET_OWNER (take, NetClient, take);
+  NetClient *client = NET_OWNER (take, NetClientWait, take)->client;
 
+  net_client_settle_wait (client);
   gateway_session_upstream_failed (client->session, reply);
   net_client_step (client);
 }
@@ -120,13 +160,17 @@ host_take_upstream (gpointer host, const ConfigRoute *route, const gchar *domain
                     gboolean fresh)
 {
   NetClient *client = host;
+  NetClientWait *wait = net_client_wait (client);
   NetUpstream *upstream;
 
-  client->take.ready = on_take_ready;
-  client->take.failed = on_take_failed;
-  client->take.client = &client->endpoint;
-  client->take.server = &client->server;
-  upstream = net_pool_take (client->loop->pool, &client->take, route, domain, needs, fresh);
+  wait->peer = base_peer_endpoint (&client->peer);
+  wait->server = base_peer_endpoint (&client->server);
+  wait->take.ready = on_take_ready;
+  wait->take.failed = on_take_failed;
+  wait->take.client = &wait->peer;
+  wait->take.server = &wait->server;
+  upstream = net_pool_take (client->loop->pool, &wait->take, route, domain, needs, fresh);
+  net_client_settle_wait (client);
   if (upstream == NULL)
     return NULL;
   net_upstream_lease (upstream, net_client_on_upstream, client);
@@ -138,7 +182,10 @@ host_cancel_upstream (gpointer host)
 {
   NetClient *client = host;
 
-  net_pool_cancel (client->loop->pool, &client->take);
+  if (client->wait == NULL)
+    return;
+  net_pool_cancel (client->loop->pool, &client->wait->take);
+  net_client_settle_wait (client);
 }
 
 static void

@@ -14,9 +14,19 @@
 #define HEADER_WAIT (5 * G_TIME_SPAN_SECOND) /* the protocol asks for 3 s at least */
 
 void
+net_client_forget_header (NetClient *client)
+{
+  if (client->header == NULL)
+    return;
+  base_buffer_clear (client->header);
+  g_clear_pointer (&client->header, g_free);
+}
+
+void
 net_client_await_header (NetClient *client)
 {
   client->state = NET_CLIENT_PROXY;
+  client->header = g_new0 (BaseBuffer, 1);
   net_timer_set (&client->timer, g_get_monotonic_time () + HEADER_WAIT);
   net_watch_set (&client->watch, NET_READABLE);
 }
@@ -24,7 +34,8 @@ net_client_await_header (NetClient *client)
 static void
 refuse (NetClient *client, BaseLogLevel level, const gchar *why)
 {
-  g_autofree gchar *peer = base_endpoint_address (&client->endpoint);
+  const BaseEndpoint endpoint = base_peer_endpoint (&client->peer);
+  g_autofree gchar *peer = base_endpoint_address (&endpoint);
 
   base_log (level, "listener %s: proxy %s: %s", client->listener->listener->name, peer, why);
   NET_COUNT (client->loop, proxy_refused);
@@ -41,7 +52,7 @@ net_client_miss_header (NetClient *client)
 static void
 end_early (NetClient *client)
 {
-  if (base_buffer_length (&client->header) > 0)
+  if (base_buffer_length (client->header) > 0)
     refuse (client, BASE_LOG_WARNING, "it closed inside its PROXY header");
   else
     refuse (client, BASE_LOG_DEBUG, "it closed without a PROXY header");
@@ -64,8 +75,8 @@ turn_away (NetClient *client, const BaseEndpoint *real)
 static void
 believe (NetClient *client, const BaseProxyHeader *header)
 {
-  const BaseEndpoint *real
-      = header->kind == BASE_PROXY_CLIENT ? &header->source : &client->endpoint;
+  const BaseEndpoint own = base_peer_endpoint (&client->peer);
+  const BaseEndpoint *real = header->kind == BASE_PROXY_CLIENT ? &header->source : &own;
 
   if (!net_admission_move (client->loop->service->admission, client->listener->listener, NULL,
                            real))
@@ -74,12 +85,12 @@ believe (NetClient *client, const BaseProxyHeader *header)
       return;
     }
   client->counted = TRUE;
-  client->endpoint = *real;
+  client->peer = base_peer_from (real);
   if (header->kind == BASE_PROXY_CLIENT)
-    client->server = header->destination;
+    client->server = base_peer_from (&header->destination);
   else
     client->kind = header->kind == BASE_PROXY_LOCAL ? GATEWAY_CLIENT_PROXY : GATEWAY_CLIENT_HIDDEN;
-  base_buffer_clear (&client->header);
+  net_client_forget_header (client);
   net_timer_set (&client->timer, 0);
   net_watch_set (&client->watch, 0);
   net_client_begin (client);
@@ -96,8 +107,8 @@ take (NetClient *client, gsize length)
 void
 net_client_read_header (NetClient *client)
 {
-  gsize before = base_buffer_length (&client->header), used = 0;
-  guint8 *room = base_buffer_reserve (&client->header, BASE_PROXY_MAX - before);
+  gsize before = base_buffer_length (client->header), used = 0;
+  guint8 *room = base_buffer_reserve (client->header, BASE_PROXY_MAX - before);
   gssize got = recv (client->stream.fd, room, BASE_PROXY_MAX - before, MSG_PEEK | MSG_DONTWAIT);
   g_autoptr (GError) error = NULL;
   BaseProxyHeader header;
@@ -109,9 +120,9 @@ net_client_read_header (NetClient *client)
       end_early (client);
       return;
     }
-  base_buffer_commit (&client->header, (gsize) got);
-  switch (base_proxy_parse (base_buffer_bytes (&client->header),
-                            base_buffer_length (&client->header), &header, &used, &error))
+  base_buffer_commit (client->header, (gsize) got);
+  switch (base_proxy_parse (base_buffer_bytes (client->header), base_buffer_length (client->header),
+                            &header, &used, &error))
     {
     case BASE_PROXY_BAD:
       refuse (client, BASE_LOG_WARNING, error->message);

@@ -29,7 +29,7 @@ free_client (NetLoop *loop, gpointer data)
 {
   NetClient *client = data;
 
-  base_buffer_clear (&client->header);
+  net_client_forget_header (client);
   g_free (client->name);
   g_free (client);
 }
@@ -42,8 +42,7 @@ free_session (NetClient *client)
   if (session != NULL)
     gateway_session_free (session);
   net_deliver_forget (client);
-  net_pool_cancel (client->loop->pool, &client->take);
-  net_pool_cancel_capabilities (client->loop->pool, &client->capability_wait);
+  net_client_give_up_waiting (client);
   if (client->request != NULL)
     net_workers_cancel (client->loop->workers, g_steal_pointer (&client->request));
 }
@@ -52,17 +51,17 @@ void
 net_client_destroy (NetClient *client)
 {
   NetLoop *loop = client->loop;
+  const BaseEndpoint peer = base_peer_endpoint (&client->peer);
 
   if (client->state == NET_CLIENT_CLOSED)
     return;
   client->state = NET_CLIENT_CLOSED;
-  net_names_cancel (&client->name_wait);
   free_session (client);
-  net_watch_close (&client->watch);
+  net_watch_drop (&client->watch);
   net_timer_close (&client->timer);
   net_stream_close (&client->stream);
   net_admission_leave (loop->service->admission, client->listener->listener,
-                       client->counted ? &client->endpoint : NULL);
+                       client->counted ? &peer : NULL);
   g_queue_unlink (&loop->clients, &client->link);
   NET_UNCOUNT (loop, sessions_now);
   net_loop_defer (loop, free_client, client);
@@ -83,8 +82,10 @@ hang_up (NetClient *client)
       net_client_destroy (client);
       return;
     }
-  net_stream_shutdown (&client->stream);
   got = recv (client->stream.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  /* Without TLS the close says it all. */
+  if (got > 0 || client->stream.ssl != NULL)
+    net_stream_shutdown (&client->stream);
   if (got <= 0)
     {
       net_client_destroy (client);
@@ -300,7 +301,8 @@ handshake (NetClient *client)
       gboolean check
           = client->session == NULL
             && (client->kind == GATEWAY_CLIENT_PROXY || net_stream_is_untouched (&client->stream));
-      address = base_endpoint_address (&client->endpoint);
+      const BaseEndpoint peer = base_peer_endpoint (&client->peer);
+      address = base_endpoint_address (&peer);
       base_log (check ? BASE_LOG_DEBUG : BASE_LOG_INFO, "client %s: %s", address, error->message);
       NET_COUNT (client->loop, tls_failed);
       client->gone = TRUE;
@@ -484,8 +486,8 @@ net_client_on_upstream (NetUpstream *upstream, int events)
 static void
 begin_session (NetClient *client)
 {
-  GatewayClient facts = { .client = client->endpoint,
-                          .server = client->server,
+  GatewayClient facts = { .client = base_peer_endpoint (&client->peer),
+                          .server = base_peer_endpoint (&client->server),
                           .kind = client->kind,
                           .client_name = client->name,
                           .tls_protocol = net_stream_protocol (&client->stream),
@@ -493,6 +495,7 @@ begin_session (NetClient *client)
 
   client->state = NET_CLIENT_SESSION;
   client->session = gateway_session_new (client->listener, &facts, &net_client_host, client);
+  g_clear_pointer (&client->name, g_free);
   if (client->loop->draining)
     gateway_session_drain (client->session, client->loop->hurry);
   gateway_session_pump (client->session);
@@ -512,8 +515,9 @@ continue_with_name (NetClient *client, const gchar *name)
 static void
 on_name (NetNameWait *wait, const gchar *name)
 {
-  NetClient *client = NET_OWNER (wait, NetClient, name_wait);
+  NetClient *client = NET_OWNER (wait, NetClientWait, name)->client;
 
+  net_client_settle_wait (client);
   if (client->state == NET_CLIENT_NAME)
     continue_with_name (client, name);
 }
@@ -521,20 +525,25 @@ on_name (NetNameWait *wait, const gchar *name)
 void
 net_client_begin (NetClient *client)
 {
+  const BaseEndpoint peer = base_peer_endpoint (&client->peer);
   const gchar *name = NULL;
 
   client->state = NET_CLIENT_NAME;
-  if (net_names_find (client->loop->names, &client->endpoint, &client->name_wait, on_name, &name))
-    continue_with_name (client, name);
+  if (!net_names_find (client->loop->names, &peer, &net_client_wait (client)->name, on_name, &name))
+    return;
+  net_client_settle_wait (client);
+  continue_with_name (client, name);
 }
 
 static void
 ask_server (NetClient *client, gint fd)
 {
-  client->server.length = sizeof client->server.address;
-  if (getsockname (fd, &client->server.address.any, &client->server.length) != 0)
-    client->server.length = 0;
-  client->server.length = MIN (client->server.length, sizeof client->server.address);
+  BaseEndpoint server = { .length = sizeof server.address };
+
+  if (getsockname (fd, &server.address.any, &server.length) != 0)
+    server.length = 0;
+  server.length = MIN (server.length, sizeof server.address);
+  client->server = base_peer_from (&server);
 }
 
 void
@@ -545,7 +554,7 @@ net_client_accept (NetLoop *loop, const GatewayListener *listener, gint fd,
 
   client->loop = loop;
   client->listener = listener;
-  client->endpoint = *endpoint;
+  client->peer = base_peer_from (endpoint);
   client->counted = !proxied;
   client->link.data = client;
   net_stream_init (&client->stream, fd);

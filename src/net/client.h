@@ -21,7 +21,11 @@ typedef enum
   NET_CLIENT_CLOSED
 } NetClientState;
 
-typedef struct
+typedef struct _NetClient NetClient;
+typedef struct _NetClientWait NetClientWait;
+
+/* Small on purpose, as GatewaySession. */
+struct _NetClient
 {
   NetLoop *loop;
   const GatewayListener *listener;
@@ -29,26 +33,35 @@ typedef struct
   NetStream stream;
   NetWatch watch;
   NetTimer timer;
-  GList link;            /* in the loop's clients */
-  BaseEndpoint endpoint; /* the client's, who need not be the peer */
-  BaseEndpoint server;   /* our end, as the client sees it; length 0: unknown */
+  GList link;      /* in the loop's clients */
+  BasePeer peer;   /* the client's, whose socket it need not be */
+  BasePeer server; /* our end, as the client sees it; length 0: unknown */
   GatewayClientKind kind;
-  gboolean counted;  /* for its address, and not for the listener alone */
-  BaseBuffer header; /* what has come of the load balancer's */
-  gchar *name;
+  BaseBuffer *header;      /* what has come of the load balancer's; NULL: none is awaited */
+  gchar *name;             /* until the session has it */
   GatewaySession *session; /* NULL before the greeting and after the end */
-  NetNameWait name_wait;
-  NetTake take;
-  NetCapabilityWait capability_wait;
+  NetClientWait *wait;     /* NULL: nothing is waited for */
   NetRequest *request;
-  GSList *deliveries;  /* of NetDelivery, under way */
-  gsize lingered;      /* octets read and dropped */
-  gboolean eof;        /* nothing more comes from the client */
-  gboolean leaving;    /* it has closed its side behind a QUIT that is not read yet */
-  gboolean gone;       /* the session knows that nobody listens */
-  gboolean unfinished; /* it had its rounds of this turn, and may have more to say */
-  gboolean flowing;    /* the last read filled what it was given: data flows, read more at once */
-} NetClient;
+  GSList *deliveries;   /* of NetDelivery, under way */
+  gsize lingered;       /* octets read and dropped */
+  guint counted : 1;    /* for its address, and not for the listener alone */
+  guint eof : 1;        /* nothing more comes from the client */
+  guint leaving : 1;    /* it has closed its side behind a QUIT that is not read yet */
+  guint gone : 1;       /* the session knows that nobody listens */
+  guint unfinished : 1; /* it had its rounds of this turn, and may have more to say */
+  guint flowing : 1;    /* the last read filled what it was given: data flows, read more at once */
+};
+
+/* What it waits for of the loop's other parts. Thousands of clients idle, which wait for nothing:
+ * this is made when one begins to, and gone once the answer is here. */
+struct _NetClientWait
+{
+  NetClient *client;
+  NetNameWait name;
+  NetTake take;
+  NetCapabilityWait capabilities;
+  BaseEndpoint peer, server; /* for `take` */
+};
 
 extern const GatewayHost net_client_host;
 
@@ -64,6 +77,11 @@ void net_client_step (NetClient *client);
 void net_client_drain (NetClient *client, gboolean hurry);
 /* Ends it now, whatever it is at. The struct goes from the loop. */
 void net_client_destroy (NetClient *client);
+/* Made at need. */
+NetClientWait *net_client_wait (NetClient *client);
+/* Frees it if nothing is waited for any more. */
+void net_client_settle_wait (NetClient *client);
+void net_client_give_up_waiting (NetClient *client);
 /* The descriptor of the upstream on lease says something. A NetLeaseFunc. */
 void net_client_on_upstream (NetUpstream *upstream, int events);
 /* Looks at the socket: reset, or closed without a complete QUIT. */
@@ -73,3 +91,4 @@ gboolean net_client_is_gone (NetClient *client);
 void net_client_await_header (NetClient *client);
 void net_client_read_header (NetClient *client);
 void net_client_miss_header (NetClient *client);
+void net_client_forget_header (NetClient *client);

@@ -222,6 +222,32 @@ test_host_port (void)
     }
 }
 
+static void
+test_peer (void)
+{
+  static const gchar *const texts[] = { "192.0.2.1:25", "[2001:db8::1]:2525", "[::1]:1" };
+  BaseEndpoint unknown = { 0 }, socket, endpoint;
+  BasePeer peer;
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autofree gchar *text = NULL;
+      g_assert_true (base_endpoint_parse (texts[i], &endpoint, NULL));
+      peer = base_peer_from (&endpoint);
+      endpoint = base_peer_endpoint (&peer);
+      text = base_endpoint_to_string (&endpoint);
+      g_assert_cmpstr (text, ==, texts[i]);
+    }
+  g_assert_true (base_endpoint_parse ("/run/socket", &socket, NULL));
+  peer = base_peer_from (&socket);
+  endpoint = base_peer_endpoint (&peer);
+  g_assert_cmpint (endpoint.address.any.sa_family, ==, AF_UNIX);
+  g_autofree gchar *address = base_endpoint_address (&endpoint);
+  g_assert_cmpstr (address, ==, "local");
+  peer = base_peer_from (&unknown);
+  g_assert_cmpuint (base_peer_endpoint (&peer).length, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -234,5 +260,6 @@ main (int argc, char **argv)
   g_test_add_func ("/base/network/networks", test_networks);
   g_test_add_func ("/base/network/networks-refused", test_networks_refused);
   g_test_add_func ("/base/network/host-port", test_host_port);
+  g_test_add_func ("/base/network/peer", test_peer);
   return g_test_run ();
 }
