@@ -157,11 +157,12 @@ read_ahead (Canon *canon)
     }
 }
 
-/* Behind the last line that is not empty stands one line end, there already or not. */
+/* Behind the last line that is not empty stands one line end, there already or not; a simple body
+ * has one even if there is no such line (RFC 6376 section 3.4.3). */
 static gint
 canon_end (Canon *canon)
 {
-  if (!canon->some || canon->tail == 2)
+  if ((!canon->some && canon->relaxed) || canon->tail == 2)
     return -1;
   return canon->tail++ == 0 ? '\r' : '\n';
 }

@@ -117,6 +117,7 @@ test_body (void)
   const gchar *relaxed = SIGNED ("c=relaxed/relaxed") HEADER BODY;
   const gchar *simple = SIGNED ("c=relaxed/simple") HEADER BODY;
   const gchar *counted = SIGNED ("c=relaxed/relaxed; l=10") HEADER BODY;
+  const gchar *empty = SIGNED ("c=relaxed/simple; l=2") HEADER;
 
   expect (relaxed, "line one", 0, "!", "example.org/key: body");
   expect (relaxed, "line one", 0, " \t", NULL);
@@ -128,6 +129,8 @@ test_body (void)
   expect (counted, "line  two \r\n", 2, NULL, NULL);
   expect (counted, "last line\r\n", 0, "footer\r\n", NULL);
   expect (counted, "line one", 0, "!", "example.org/key: body");
+  expect (empty, "\r\n\r\n", 0, "\r\nfooter\r\n", NULL);
+  expect (empty, "\r\n\r\n", 0, "footer\r\n", "example.org/key: body");
 }
 
 static void
