@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -170,6 +171,16 @@ read_subject (QuarantineEntry *entry)
     entry->subject = message_headers_value (headers, index);
 }
 
+static gboolean
+read_facts (QuarantineEntry *entry, GError **error)
+{
+  entry->root = parse (entry->facts_path, error);
+  if (entry->root == NULL)
+    return FALSE;
+  entry->facts = json_node_get_object (entry->root);
+  return read_envelope (entry, error);
+}
+
 QuarantineEntry *
 quarantine_entry_read (const gchar *maildir, const gchar *facts_name, GError **error)
 {
@@ -177,15 +188,53 @@ quarantine_entry_read (const gchar *maildir, const gchar *facts_name, GError **e
   g_autofree gchar *name = g_strndup (facts_name, strlen (facts_name) - strlen (".json"));
 
   entry->facts_path = g_build_filename (maildir, "meta", facts_name, NULL);
-  entry->root = parse (entry->facts_path, error);
-  if (entry->root == NULL)
-    return NULL;
-  entry->facts = json_node_get_object (entry->root);
-  if (!read_envelope (entry, error))
+  if (!read_facts (entry, error))
     return NULL;
   entry->message_path = find_message (maildir, name);
   read_subject (entry);
   return g_steal_pointer (&entry);
+}
+
+/* ---- Changing one ---- */
+
+static gboolean
+read_again (QuarantineEntry *entry, GError **error)
+{
+  g_autoptr (QuarantineEntry) fresh = g_new0 (QuarantineEntry, 1);
+
+  fresh->facts_path = g_strdup (entry->facts_path);
+  if (!read_facts (fresh, error))
+    return FALSE;
+  json_node_unref (entry->root);
+  base_path_free (entry->sender);
+  g_ptr_array_unref (entry->recipients);
+  entry->root = g_steal_pointer (&fresh->root);
+  entry->facts = fresh->facts;
+  entry->sender = g_steal_pointer (&fresh->sender);
+  entry->recipients = g_steal_pointer (&fresh->recipients);
+  return TRUE;
+}
+
+gint
+quarantine_entry_lock (QuarantineEntry *entry, GError **error)
+{
+  gint fd = -1;
+
+  if (entry->message_path == NULL)
+    {
+      fail (error, entry->facts_path, "its message is gone");
+      return -1;
+    }
+  fd = g_open (entry->message_path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0)
+    fail_errno (error, entry->message_path);
+  else if (flock (fd, LOCK_EX | LOCK_NB) != 0)
+    fail (error, entry->message_path, "somebody else is at it");
+  else if (read_again (entry, error))
+    return fd;
+  if (fd >= 0)
+    close (fd);
+  return -1;
 }
 
 /* ---- All of them ---- */

@@ -34,6 +34,10 @@ const gchar *quarantine_entry_text (const QuarantineEntry *entry, const gchar *n
 /* Whether the word, in any case, stands in one of the facts, an address or the subject. */
 gboolean quarantine_entry_has (const QuarantineEntry *entry, const gchar *word);
 
+/* From here to close() of the descriptor nobody else releases or deletes it, and what the entry
+ * says is what its JSON file says now. It is the message that is locked: the other file is replaced
+ * by each change. -1: somebody else is at it, or it is gone. */
+gint quarantine_entry_lock (QuarantineEntry *entry, GError **error);
 /* Both files go, the message first. */
 gboolean quarantine_entry_delete (QuarantineEntry *entry, GError **error);
 /* From now on the message is for these recipients alone; they become the entry's. Durable. */

@@ -4,10 +4,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-#include <glib/gstdio.h>
 #include <mailweir/smtp.h>
 
 #include "delivery/maildir.h"
@@ -31,12 +29,6 @@ read_message (const QuarantineEntry *entry, GError **error)
   GByteArray *message = NULL;
   const gchar *at, *end;
 
-  if (entry->message_path == NULL)
-    {
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s: its message is gone",
-                   entry->facts_path);
-      return NULL;
-    }
   if (!g_file_get_contents (entry->message_path, &text, &length, error))
     return NULL;
   message = g_byte_array_sized_new ((guint) (length + length / 32 + 2));
@@ -280,28 +272,13 @@ send_to_all (Release *release, const ConfigListener *listener, GError **error)
     send_by (release, listener, NULL, all, error);
 }
 
-/* Two that release the same entry at once would send it twice. */
-static gint
-lock (const QuarantineEntry *entry, GError **error)
-{
-  gint fd = g_open (entry->facts_path, O_RDONLY | O_CLOEXEC, 0);
-
-  if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) == 0)
-    return fd;
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, "%s: somebody else is at it",
-               entry->facts_path);
-  if (fd >= 0)
-    close (fd);
-  return -1;
-}
-
 QuarantineRelease
 quarantine_release (QuarantineEntry *entry, const Config *config, GError **error)
 {
   Release release = { .entry = entry, .config = config, .left = g_ptr_array_new () };
+  gint fd = quarantine_entry_lock (entry, error);
   const gchar *name = quarantine_entry_text (entry, "listener");
   const ConfigListener *listener = find_listener (config, name);
-  gint fd = lock (entry, error);
 
   release.message = fd < 0 ? NULL : read_message (entry, error);
   if (release.message != NULL && listener != NULL)

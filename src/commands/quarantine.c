@@ -95,6 +95,26 @@ print_safe (const gchar *before, const gchar *text, const gchar *behind)
   fputs (behind, stdout);
 }
 
+/* Inside of JSON's strings, where alone such characters stand, escapes mean the same. */
+static void
+print_json (JsonNode *root)
+{
+  g_autofree gchar *text = json_to_string (root, TRUE);
+
+  for (const gchar *at = text; *at != '\0'; at = g_utf8_next_char (at))
+    {
+      gunichar c = g_utf8_get_char (at);
+
+      if (c == '\n' || g_unichar_isprint (c))
+        fwrite (at, 1, (gsize) (g_utf8_next_char (at) - at), stdout);
+      else if (c < 0x10000)
+        printf ("\\u%04x", c);
+      else
+        printf ("\\u%04x\\u%04x", 0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
+    }
+  putchar ('\n');
+}
+
 static void
 print_line (const QuarantineEntry *entry)
 {
@@ -118,7 +138,6 @@ list (const Quarantine *quarantine)
   g_autofree gchar *older = moment_before (quarantine->options->older);
   g_autoptr (JsonNode) root = json_node_new (JSON_NODE_ARRAY);
   JsonArray *found = json_array_new ();
-  g_autofree gchar *text = NULL;
 
   json_node_take_array (root, found);
   for (guint i = 0; i < quarantine->entries->len; i++)
@@ -133,10 +152,7 @@ list (const Quarantine *quarantine)
         print_line (entry);
     }
   if (quarantine->options->json)
-    {
-      text = json_to_string (root, TRUE);
-      printf ("%s\n", text);
-    }
+    print_json (root);
   return EX_OK;
 }
 
@@ -176,7 +192,6 @@ show (const Quarantine *quarantine)
   for (gchar **id = quarantine->options->words; *id != NULL; id++)
     {
       const QuarantineEntry *entry = find (quarantine, *id);
-      g_autofree gchar *text = entry == NULL ? NULL : json_to_string (entry->root, TRUE);
 
       if (entry == NULL)
         status = 1;
@@ -184,7 +199,7 @@ show (const Quarantine *quarantine)
         print_message (entry, TRUE);
       else
         {
-          printf ("%s\n", text);
+          print_json (entry->root);
           if (!quarantine->options->json)
             print_message (entry, FALSE);
         }
@@ -240,8 +255,13 @@ static gint
 delete_one (QuarantineEntry *entry)
 {
   g_autoptr (GError) error = NULL;
+  gint fd = entry->message_path == NULL ? -1 : quarantine_entry_lock (entry, &error);
 
-  if (!quarantine_entry_delete (entry, &error))
+  if (error == NULL)
+    quarantine_entry_delete (entry, &error);
+  if (fd >= 0)
+    close (fd);
+  if (error != NULL)
     return report (error);
   print_safe ("", quarantine_entry_text (entry, "id"), " deleted\n");
   return EX_OK;

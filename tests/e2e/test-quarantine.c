@@ -2,8 +2,11 @@
  * have not got it, deleted. */
 #include "kit.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <glib/gstdio.h>
 
@@ -244,6 +247,64 @@ test_release_in_part (void)
   stop (&fixture);
 }
 
+/* The message's file, which stays the same one while facts are replaced. */
+static gchar *
+message_path (const Fixture *fixture)
+{
+  g_autofree gchar *folder = g_build_filename (fixture->quarantine, "new", NULL);
+  g_autoptr (GDir) directory = g_dir_open (folder, 0, NULL);
+
+  g_assert_nonnull (directory);
+  return g_build_filename (folder, g_dir_read_name (directory), NULL);
+}
+
+/* Of two at one time, one stops. */
+static void
+test_release_at_once (void)
+{
+  Fixture fixture = { 0 };
+  g_autofree gchar *id = NULL, *path = NULL, *released = NULL, *deleted = NULL, *after = NULL;
+  gint fd;
+
+  start_smtp (&fixture);
+  id = set_aside (&fixture, "one@client.test");
+  path = message_path (&fixture);
+  fd = g_open (path, O_RDONLY | O_CLOEXEC, 0);
+  g_assert_cmpint (flock (fd, LOCK_EX), ==, 0);
+  released = quarantine_id (&fixture, EX_IOERR, "release", id);
+  assert_has (released, "somebody else is at it");
+  deleted = quarantine_id (&fixture, EX_IOERR, "delete", id);
+  assert_has (deleted, "somebody else is at it");
+  g_assert_cmpuint (count (&fixture, "--json"), ==, 1);
+  close (fd);
+  after = quarantine_id (&fixture, 0, "delete", id);
+  stop (&fixture);
+}
+
+/* What a stranger has said moves no terminal's cursor. */
+static void
+test_escapes (void)
+{
+  static const gchar said[] = "\302\233\342\200\256\363\240\200\201";
+  Fixture fixture = { 0 };
+  g_autofree gchar *id = NULL, *path = NULL, *name = NULL, *text = NULL, *shown = NULL;
+  g_autoptr (GString) facts = NULL;
+
+  start_smtp (&fixture);
+  id = set_aside (&fixture, "one@client.test");
+  path = message_path (&fixture);
+  name = g_path_get_basename (path);
+  g_free (path);
+  path = g_strdup_printf ("%s/meta/%s.json", fixture.quarantine, name);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  facts = g_string_new (text);
+  g_string_insert (facts, strstr (text, "\"reason\": \"") + strlen ("\"reason\": \"") - text, said);
+  kit_write (path, facts->str);
+  shown = quarantine_id (&fixture, 0, "show", id);
+  assert_has (shown, "\\u009b\\u202e\\udb40\\udc01");
+  stop (&fixture);
+}
+
 static void
 test_release_without_server (void)
 {
@@ -354,6 +415,8 @@ main (int argc, char **argv)
   g_test_add_func ("/e2e/quarantine/show", test_show);
   g_test_add_func ("/e2e/quarantine/release", test_release);
   g_test_add_func ("/e2e/quarantine/release-in-part", test_release_in_part);
+  g_test_add_func ("/e2e/quarantine/release-at-once", test_release_at_once);
+  g_test_add_func ("/e2e/quarantine/escapes", test_escapes);
   g_test_add_func ("/e2e/quarantine/release-without-server", test_release_without_server);
   g_test_add_func ("/e2e/quarantine/release-to-maildir", test_release_to_maildir);
   g_test_add_func ("/e2e/quarantine/delete", test_delete);
