@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/address.h"
+
 static const gchar *const kinds[] = { "listener", "client", "user", "sender", "recipient", "note" };
 
 /* ---- Patterns ---- */
@@ -177,6 +179,35 @@ fits_text (const BaseCondition *condition, const gchar *text)
   return FALSE;
 }
 
+/* Quotes and backslashes are no part of a local part (RFC 5321 section 4.1.2): "info"@example.org
+ * is info@example.org, for the server that has the mailbox too. Caller frees. */
+static gchar *
+without_quotes (const gchar *address)
+{
+  const gchar *domain = base_address_domain (address);
+  const gchar *end = domain == NULL ? address + strlen (address) : domain - 1;
+  GString *plain = g_string_new (NULL);
+
+  for (const gchar *p = address; p < end; p++)
+    {
+      if (*p == '\\' && p + 1 < end)
+        p++;
+      else if (*p == '"')
+        continue;
+      g_string_append_c (plain, *p);
+    }
+  g_string_append (plain, end);
+  return g_string_free (plain, FALSE);
+}
+
+static gboolean
+fits_address (const BaseCondition *condition, const gchar *address)
+{
+  g_autofree gchar *plain = address == NULL ? NULL : without_quotes (address);
+
+  return fits_text (condition, address) || fits_text (condition, plain);
+}
+
 static gboolean
 fits_client (const BaseCondition *condition, const BaseEndpoint *client)
 {
@@ -214,9 +245,9 @@ fits (const BaseCondition *condition, const BaseFacts *facts)
     case BASE_CONDITION_USER:
       return fits_text (condition, facts->user);
     case BASE_CONDITION_SENDER:
-      return fits_text (condition, *facts->sender == '\0' ? "<>" : facts->sender);
+      return fits_address (condition, *facts->sender == '\0' ? "<>" : facts->sender);
     case BASE_CONDITION_RECIPIENT:
-      return fits_text (condition, facts->recipient);
+      return fits_address (condition, facts->recipient);
     case BASE_CONDITION_NOTE:
       return fits_note (condition, facts);
     }

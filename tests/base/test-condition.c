@@ -70,6 +70,28 @@ test_kinds (void)
     }
 }
 
+/* However a mailbox is written, it is the same one. */
+static void
+test_quoted (void)
+{
+  static const gchar *const spellings[] = { "\"boss\"@example.org", "\"bo\\ss\"@example.org",
+                                            "bo\"ss\"@Example.org", "BOSS@example.org" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (spellings); i++)
+    {
+      const BaseFacts facts = { .sender = spellings[i], .recipient = spellings[i] };
+
+      g_test_message ("%s", spellings[i]);
+      g_assert_true (holds ("recipient boss@example.org", &facts));
+      g_assert_false (holds ("not recipient boss@example.org", &facts));
+      g_assert_true (holds ("sender boss@example.org", &facts));
+    }
+  const BaseFacts other = { .recipient = "\"a@b\"@example.org" };
+  g_assert_false (holds ("recipient *@b", &other));
+  g_assert_true (holds ("recipient a@b@example.org", &other));
+  g_assert_true (holds ("recipient \"a@b\"@example.org", &other));
+}
+
 static void
 test_not_known_yet (void)
 {
@@ -162,6 +184,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/condition/kinds", test_kinds);
+  g_test_add_func ("/condition/quoted", test_quoted);
   g_test_add_func ("/condition/not-known-yet", test_not_known_yet);
   g_test_add_func ("/condition/errors", test_errors);
   g_test_add_func ("/condition/all-of-them", test_all_of_them);
