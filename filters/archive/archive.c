@@ -140,12 +140,27 @@ hash_text (GChecksum *sum, const char *text)
   g_checksum_update (sum, (const guchar *) text, (gssize) strlen (text) + 1);
 }
 
-/* What makes a message the same as one before: its id, sender, recipients and body. An id alone
- * does not do, since anybody may use one that is taken; without one the header counts too. FALSE:
- * the message can not be read. */
+/* Each field of that name. They are counted, so that two names' fields are never taken for one's.
+ */
+static void
+hash_fields (GChecksum *sum, WeirContext *context, const char *name)
+{
+  guint index;
+
+  for (guint nth = 0; (index = weir_header_find (context, name, nth)) != WEIR_NO_HEADER; nth++)
+    hash_text (sum, weir_header_value (context, index));
+  hash_text (sum, "\n");
+}
+
+/* What makes a message the same as one before: its id, sender, recipients, body, and the fields
+ * that say how to read it and what it answers. An id alone does not do, since anybody may use one
+ * that is taken; without one all of the header counts. FALSE: the message can not be read. */
 static gboolean
 make_key (WeirContext *context, const StoreFacts *facts, char *key)
 {
+  static const char *const told[]
+      = { "From", "Sender",      "To",         "Cc",           "Subject",
+          "Date", "In-Reply-To", "References", "Content-Type", "Content-Transfer-Encoding" };
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
   gsize size;
   g_autofree char *bytes = common_message_read (context, &size);
@@ -156,6 +171,8 @@ make_key (WeirContext *context, const StoreFacts *facts, char *key)
   if (facts->message_id != NULL)
     common_message_find_body (bytes, size, &body);
   hash_text (sum, facts->message_id != NULL ? facts->message_id : "");
+  for (guint i = 0; facts->message_id != NULL && i < G_N_ELEMENTS (told); i++)
+    hash_fields (sum, context, told[i]);
   hash_text (sum, facts->sender);
   for (guint i = 0; facts->recipients[i] != NULL; i++)
     hash_text (sum, facts->recipients[i]);
