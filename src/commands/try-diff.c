@@ -1,5 +1,5 @@
 /* Edits next to each other, or in one line, become one block: the old lines whole, then the new
- * ones. */
+ * ones, without those that both begin and end with. */
 #include "commands/try-diff.h"
 
 #include <string.h>
@@ -108,10 +108,10 @@ hunk_line (gint64 lines_before, guint length)
 }
 
 static void
-print_block (Diff *diff, gsize start, gsize end, const GByteArray *fresh)
+print_hunk (Diff *diff, gsize start, gsize end, const guint8 *fresh, gsize length)
 {
-  guint before = count_lines (diff->bytes + start, end - start);
-  guint after = count_lines (fresh->data, fresh->len);
+  const guint before = count_lines (diff->bytes + start, end - start);
+  const guint after = count_lines (fresh, length);
 
   for (; diff->counted < start; diff->counted++)
     diff->lines += diff->bytes[diff->counted] == '\n';
@@ -119,8 +119,56 @@ print_block (Diff *diff, gsize start, gsize end, const GByteArray *fresh)
                              hunk_line ((gint64) diff->lines, before), before,
                              hunk_line ((gint64) diff->lines + diff->shift, after), after);
   print_lines (diff->out, '-', diff->bytes + start, end - start);
-  print_lines (diff->out, '+', fresh->data, fresh->len);
+  print_lines (diff->out, '+', fresh, length);
   diff->shift += (gint64) after - before;
+}
+
+/* Octets of the whole lines that both begin with. */
+static gsize
+same_head (const guint8 *old, gsize old_length, const guint8 *fresh, gsize fresh_length)
+{
+  gsize same = 0;
+
+  for (gsize i = 0; i < MIN (old_length, fresh_length) && old[i] == fresh[i]; i++)
+    if (old[i] == '\n')
+      same = i + 1;
+  return same;
+}
+
+/* Octets of the whole lines that both end with. */
+static gsize
+same_tail (const guint8 *old, gsize old_length, const guint8 *fresh, gsize fresh_length)
+{
+  const guint8 *old_end = old + old_length;
+  const guint8 *fresh_end = fresh + fresh_length;
+  gsize same = 0;
+
+  for (gsize i = 1; i <= MIN (old_length, fresh_length) && *(old_end - i) == *(fresh_end - i); i++)
+    {
+      const gboolean old_line = i == old_length || *(old_end - i - 1) == '\n';
+      const gboolean fresh_line = i == fresh_length || *(fresh_end - i - 1) == '\n';
+
+      if (old_line && fresh_line)
+        same = i;
+    }
+  return same;
+}
+
+/* A filter that puts a whole part in the place of one has not changed the lines that stay at its
+ * beginning and end. An edit that changes nothing at all is shown as it is. */
+static void
+print_block (Diff *diff, gsize start, gsize end, const GByteArray *block)
+{
+  const gsize length = end - start;
+  const gboolean changes
+      = length > 0 && block->len > 0
+        && (length != block->len || memcmp (diff->bytes + start, block->data, length) != 0);
+  const gsize head = changes ? same_head (diff->bytes + start, length, block->data, block->len) : 0;
+  const gsize tail = changes ? same_tail (diff->bytes + start + head, length - head,
+                                          block->data + head, block->len - head)
+                             : 0;
+
+  print_hunk (diff, start + head, end - tail, block->data + head, block->len - head - tail);
 }
 
 /* Prints the block that begins with the edit at `index`; which edit comes next. */

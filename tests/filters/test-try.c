@@ -93,6 +93,24 @@ test_accepted (Fixture *fixture, gconstpointer data)
   assert_has (out, "\naccepted\n");
 }
 
+/* The footer's edit puts the whole text anew; the diff has only the lines that are others. */
+static void
+test_diff_of_a_whole_part (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *plain = NULL;
+  g_autofree gchar *html = NULL;
+
+  g_assert_true (g_file_set_contents (fixture->message, "From: a@b\n\nfirst\n\nlast\n", -1, NULL));
+  plain = run_try (fixture, 0);
+  assert_has (plain, "@@ -5,0 +7,2 @@\n+--\n+us\naccepted\n");
+  g_assert_true (g_file_set_contents (fixture->message,
+                                      "From: a@b\nContent-Type: text/html\n\n<body>\nfirst\n"
+                                      "</body>\nlast\n",
+                                      -1, NULL));
+  html = run_try (fixture, 0);
+  assert_has (html, "@@ -5,0 +7,2 @@\n+<div>--<br>\n+us</div>\naccepted\n");
+}
+
 #define SIGNED                                                                                     \
   "DKIM-Signature: d=example.org; s=k1; c=relaxed/simple; h=from:subject; b=x\n"                   \
   "DKIM-Signature: d=example.net; s=k2; h=from; l=0; b=x\nFrom: a@b\nSubject: x\n\nhi\n"
@@ -307,6 +325,7 @@ main (int argc, char **argv)
   ADD ("refused", "module = \"attachments\" deny = [\"exe\"]", test_refused);
   ADD ("no-filters", "module = \"trace\"", test_no_filters);
   ADD ("signatures", "module = \"trace\"", test_signatures);
+  ADD ("diff-of-a-whole-part", "module = \"footer\" text = \"--\\nus\"", test_diff_of_a_whole_part);
   ADD ("json", "module = \"trace\"", test_json);
   ADD ("deferred", "module = \"trace\" reply-at = \"data\" reply = \"451 4.7.1 later\"",
        test_deferred);
