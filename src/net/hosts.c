@@ -211,6 +211,9 @@ net_hosts_capabilities (const NetHosts *hosts, const ConfigListener *listener,
 {
   static const SmtpCapabilities local
       = { SMTP_CAP_PIPELINING | SMTP_CAP_8BITMIME | SMTP_CAP_SIZE | SMTP_CAP_SMTPUTF8, 0 };
+  /* None can be asked: its recipients will hear 451. Nothing offered would make a sender give up
+   * for good a message that is only too early (RFC 6531 section 3.2, RFC 6152 section 3). */
+  static const SmtpCapabilities hoped = { SMTP_CAP_8BITMIME | SMTP_CAP_SMTPUTF8, 0 };
   Survey survey = { 0 };
 
   for (guint i = 0; i < listener->n_routes; i++)
@@ -222,6 +225,6 @@ net_hosts_capabilities (const NetHosts *hosts, const ConfigListener *listener,
         else
           survey_add (&survey, local);
       }
-  *capabilities = survey.known > 0 ? survey.common : (SmtpCapabilities){ 0 };
+  *capabilities = survey.known > 0 ? survey.common : hoped;
   return survey.unasked == 0;
 }

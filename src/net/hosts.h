@@ -72,7 +72,7 @@ gboolean net_host_is_due (NetHost *host, gint64 before);
 NetHostState net_host_state (NetHost *host);
 
 /* What all hosts of the listener's routes can do, those left out that cannot be asked; Maildir,
- * discard and mx: can take anything but DSN. FALSE: some have not been asked yet; `capabilities` is
- * then what the others can. */
+ * discard and mx: can take anything but DSN. If none can be asked, 8BITMIME and SMTPUTF8. FALSE:
+ * some have not been asked yet; `capabilities` is then what the others can. */
 gboolean net_hosts_capabilities (const NetHosts *hosts, const ConfigListener *listener,
                                  SmtpCapabilities *capabilities);
