@@ -101,6 +101,15 @@ take_canonicalization (MessageSignature *signature, const gchar *value)
   signature->relaxed_body = slash != NULL && g_ascii_strcasecmp (slash + 1, "relaxed") == 0;
 }
 
+/* NULL: more names than are looked at. */
+static gchar **
+split_names (const gchar *value)
+{
+  g_auto (GStrv) names = g_strsplit (value, ":", MAX_FIELDS + 1);
+
+  return g_strv_length (names) > MAX_FIELDS ? NULL : g_steal_pointer (&names);
+}
+
 static void
 take_tag (MessageSignature *signature, const gchar *name, const gchar *text)
 {
@@ -111,7 +120,7 @@ take_tag (MessageSignature *signature, const gchar *name, const gchar *text)
   else if (strcmp (name, "s") == 0 && signature->selector == NULL)
     signature->selector = g_steal_pointer (&value);
   else if (strcmp (name, "h") == 0 && signature->fields == NULL)
-    signature->fields = g_strsplit (value, ":", MAX_FIELDS);
+    signature->fields = split_names (value);
   else if (strcmp (name, "c") == 0)
     take_canonicalization (signature, value);
   else if (strcmp (name, "l") == 0)

@@ -1,7 +1,8 @@
 /* The DKIM signatures of a message (RFC 6376), and what of each an edit breaks.
  *
  * Nothing is verified: a signature is named broken when what it covers, in its canonical form, is
- * not what it was. Counts are bounded; a field that makes no sense is no signature. */
+ * not what it was. Counts are bounded; a field that makes no sense, or names more than 100
+ * fields, is no signature. */
 #pragma once
 
 #include "message/edits.h"

@@ -165,6 +165,29 @@ test_bounds (void)
   g_assert_cmpuint (signatures->len, ==, MESSAGE_MAX_SIGNATURES);
 }
 
+/* How many signatures a field with that many names in h= makes. */
+static guint
+signatures_with (guint names)
+{
+  g_autoptr (GString) message = g_string_new ("DKIM-Signature: d=example.org; s=a; h=from");
+  g_autoptr (GPtrArray) signatures = NULL;
+  MessageSource source;
+
+  for (guint i = 1; i < names; i++)
+    g_string_append (message, ":to");
+  g_string_append (message, "\r\n\r\n");
+  source = message_source_from_memory ((const guint8 *) message->str, message->len);
+  signatures = message_signatures_check (&source, NULL);
+  return signatures->len;
+}
+
+static void
+test_many_names (void)
+{
+  g_assert_cmpuint (signatures_with (100), ==, 1);
+  g_assert_cmpuint (signatures_with (101), ==, 0);
+}
+
 /* ---- At random ---- */
 
 /* By lines: white space reduced, empty lines at the end dropped. */
@@ -264,6 +287,7 @@ main (int argc, char **argv)
   g_test_add_func ("/message/signatures/body", test_body);
   g_test_add_func ("/message/signatures/several", test_several);
   g_test_add_func ("/message/signatures/bounds", test_bounds);
+  g_test_add_func ("/message/signatures/many-names", test_many_names);
   g_test_add_func ("/message/signatures/random", test_random);
   return g_test_run ();
 }
