@@ -47,8 +47,8 @@ connect_to (const gchar *path, GError **error)
   descriptor = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor >= 0 && connect (descriptor, &endpoint.address.any, endpoint.length) == 0)
     return descriptor;
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "%s: %s", path,
-               g_strerror (errno));
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "no gateway answers at %s: %s",
+               path, g_strerror (errno));
   if (descriptor >= 0)
     close (descriptor);
   return -1;
