@@ -103,7 +103,7 @@ decode (const gchar *text)
   gsize length = 0;
   g_autofree guchar *bytes = text != NULL && *text != '\0' ? g_base64_decode (text, &length) : NULL;
 
-  return g_strndup ((const gchar *) bytes, length);
+  return bytes == NULL ? g_strdup ("") : g_strndup ((const gchar *) bytes, length);
 }
 
 void
