@@ -44,7 +44,6 @@ turn_away (const NetListener *listener, gint fd, const gchar *reply)
 {
   if (listener->listener->listener->tls != CONFIG_TLS_IMPLICIT)
     send (fd, reply, strlen (reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-  shutdown (fd, SHUT_WR);
   close (fd);
 }
 
