@@ -137,7 +137,7 @@ flush_client (NetClient *client)
       base_output_clear (output);
       return TRUE;
     }
-  status = net_stream_flush (&client->stream, output);
+  status = net_stream_flush (&client->stream, output, gateway_session_is_over (client->session));
   if (status < 0 && status != -EAGAIN)
     {
       base_output_clear (output);
@@ -395,7 +395,7 @@ static void
 flush_rest (NetClient *client)
 {
   BaseOutput *output = smtp_server_output (gateway_session_server (client->session));
-  gint status = net_stream_flush (&client->stream, output);
+  gint status = net_stream_flush (&client->stream, output, TRUE);
 
   if (status == -EAGAIN)
     return;

@@ -149,10 +149,11 @@ net_stream_read (NetStream *stream, guint8 *bytes, gsize length)
 }
 
 static gint
-flush_plain (NetStream *stream, BaseOutput *output)
+flush_plain (NetStream *stream, BaseOutput *output, gboolean last)
 {
   struct iovec vector[VECTORS];
   struct msghdr message = { .msg_iov = vector };
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (last ? MSG_MORE : 0);
   gssize sent;
   gsize asked;
 
@@ -162,7 +163,7 @@ flush_plain (NetStream *stream, BaseOutput *output)
       message.msg_iovlen = base_output_iovec (output, vector, VECTORS);
       for (gsize i = 0; i < message.msg_iovlen; i++)
         asked += vector[i].iov_len;
-      sent = sendmsg (stream->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      sent = sendmsg (stream->fd, &message, flags);
       if (sent < 0 && errno == EINTR)
         continue;
       if (sent < 0)
@@ -224,11 +225,11 @@ flush_tls (NetStream *stream, BaseOutput *output)
 }
 
 gint
-net_stream_flush (NetStream *stream, BaseOutput *output)
+net_stream_flush (NetStream *stream, BaseOutput *output, gboolean last)
 {
   if (output->length == 0)
     return 0;
-  return stream->ssl != NULL ? flush_tls (stream, output) : flush_plain (stream, output);
+  return stream->ssl != NULL ? flush_tls (stream, output) : flush_plain (stream, output, last);
 }
 
 /* An end behind unread bytes does not show in a peek of those bytes; the state of the connection

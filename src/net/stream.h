@@ -43,8 +43,9 @@ gboolean net_stream_is_untouched (const NetStream *stream);
  * see it. */
 gssize net_stream_read (NetStream *stream, guint8 *bytes, gsize length);
 /* Writes what stands in the output and consumes it. 0: all of it; -EAGAIN: the socket is full, wait
- * until it is writable. */
-gint net_stream_flush (NetStream *stream, BaseOutput *output);
+ * until it is writable. `last`: a shutdown or close follows at once, so that in plaintext its FIN
+ * travels with these bytes. */
+gint net_stream_flush (NetStream *stream, BaseOutput *output, gboolean last);
 
 typedef enum
 {

@@ -218,7 +218,7 @@ net_upstream_retire (NetUpstream *upstream)
       return;
     }
   smtp_client_quit (client);
-  net_stream_flush (&upstream->stream, smtp_client_output (client));
+  net_stream_flush (&upstream->stream, smtp_client_output (client), FALSE);
   upstream->state = NET_UPSTREAM_QUIT;
   net_timer_set (&upstream->timer, g_get_monotonic_time () + QUIT_WAIT);
   net_watch_set (&upstream->watch, NET_READABLE);
@@ -279,7 +279,7 @@ net_upstream_flush (NetUpstream *upstream)
 
   if (output->length == 0)
     return FALSE;
-  status = net_stream_flush (&upstream->stream, output);
+  status = net_stream_flush (&upstream->stream, output, FALSE);
   if (status < 0 && status != -EAGAIN)
     {
       base_output_clear (output);
