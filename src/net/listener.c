@@ -37,13 +37,13 @@ open_spare (void)
   return open ("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* One write that may fail: the client is told if it can be told at once. Under implicit TLS there
- * is nobody to read plaintext. */
+/* One write that may fail, and leaves with the FIN: the client is told if it can be told at once.
+ * Under implicit TLS there is nobody to read plaintext. */
 static void
 turn_away (const NetListener *listener, gint fd, const gchar *reply)
 {
   if (listener->listener->listener->tls != CONFIG_TLS_IMPLICIT)
-    send (fd, reply, strlen (reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+    send (fd, reply, strlen (reply), MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
   close (fd);
 }
 
