@@ -17,7 +17,7 @@ from machine import Failure
 from proxies import CHAINS, HAProxy, Mailweir, Postfix
 
 LIMITS = ("message-size = 200M limits { header-fields = 20000 header-block = 4M parts = 20000 "
-          "depth = 200 }")
+          "depth = 1000 }")
 HEADERS, ATTACHMENTS = CHAINS["headers"], CHAINS["attachments"]
 
 
@@ -144,7 +144,7 @@ CURVES = {
                    lambda bench, proxy, point: warmed(bench, proxy, messages.parts(point),
                                                       2000 if point < 1000 else 100)),
     "nesting": Curve("a message by the depth of its MIME parts", "µs a message",
-                     [1, 10, 50, 100], [1, 50], only_attachments,
+                     [1, 10, 100, 300, 990], [1, 50], only_attachments,
                      lambda bench, proxy, point: warmed(bench, proxy, messages.nesting(point), 1000)),
     "size": Curve("a message by its size in octets", "µs a message",
                   [1 << 10, 10 << 10, 100 << 10, 1 << 20, 10 << 20, 100 << 20],
@@ -190,4 +190,18 @@ def table(result):
                 low, high = min(values[point]), max(values[point])
                 cells.append(f"{label} {median(values[point]):,.1f} ({low:,.1f} to {high:,.1f})")
         lines.append(f"  {point:>11,}  " + "   ".join(cells))
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *summary(result, points)]) + "\n"
+
+
+def summary(result, points):
+    """What the curve is to show: the rate that is left at the end, or how cost grows there."""
+    for label, values in result["figures"].items():
+        taken = [point for point in points if point in values]
+        if result["name"] == "overload":
+            kept = [values[taken[-1]][turn] / max(values[point][turn] for point in taken)
+                    for turn in range(len(values[taken[-1]]))]
+            yield (f"  {label}: {100 * median(kept):.0f} % of the best rate is left with "
+                   f"{taken[-1]} clients ({100 * min(kept):.0f} to {100 * max(kept):.0f})")
+        elif len(taken) > 1 and taken[-2] > 0:
+            work, cost = taken[-1] / taken[-2], median(values[taken[-1]]) / median(values[taken[-2]])
+            yield f"  {label}: {work:.1f} times the work costs {cost:.1f} times as much at the end"
