@@ -278,7 +278,8 @@ strip_part (WeirContext *context, const Inspection *inspection, guint index, GEr
       g_string_append_printf (text, "%s\n", line);
     }
   entity = weir_part_text (text->str);
-  return weir_part_replace (context, finding->part, entity, -1, error);
+  return weir_part_replace (context, weir_entity_object (context, finding->part), entity, -1,
+                            error);
 }
 
 static WeirVerdict
@@ -290,7 +291,7 @@ strip (WeirContext *context, const Inspection *inspection)
     {
       const Finding *finding = g_ptr_array_index (inspection->findings, i);
 
-      if (finding->part == NULL) /* it hides outside of every part */
+      if (finding->part == WEIR_NO_ENTITY) /* it hides outside of every part */
         return refuse (context, finding);
     }
   for (guint i = 0; i < inspection->findings->len; i++)
@@ -298,7 +299,7 @@ strip (WeirContext *context, const Inspection *inspection)
       const Finding *finding = g_ptr_array_index (inspection->findings, i);
       g_autoptr (GError) error = NULL;
 
-      if (!g_hash_table_add (stripped, finding->part)
+      if (!g_hash_table_add (stripped, GUINT_TO_POINTER (finding->part))
           || strip_part (context, inspection, i, &error))
         continue;
       weir_log (context, "cannot strip \"%s\": %s", finding->name, error->message);
@@ -377,7 +378,6 @@ static WeirVerdict
 end_of_message (WeirContext *context)
 {
   const Config *config = weir_config (context);
-  struct _GMimeMessage *message = weir_message_mime (context);
   gsize size = 0;
   const guint8 *bytes = weir_message_bytes (context, &size);
   Inspection inspection;
@@ -387,7 +387,7 @@ end_of_message (WeirContext *context)
     return weir_reply (context, 451, "4.3.0", "The message could not be read, try again later");
   inspect_init (&inspection, config->rules, &config->limits, config->conditions, config->magic,
                 size);
-  walk_message (&inspection, context, message, bytes, size);
+  walk_message (&inspection, context, bytes, size);
   verdict = judge (context, &inspection);
   inspect_clear (&inspection);
   return verdict;

@@ -37,7 +37,8 @@ inspect_init (Inspection *inspection, const Rules *rules, const Limits *limits, 
                               = conditions | 1u << CONDITION_DENIED | 1u << CONDITION_UNREADABLE,
                               .magic = magic,
                               .budget = 4 * size + BUDGET_BASE,
-                              .detections = MAX_DETECTIONS };
+                              .detections = MAX_DETECTIONS,
+                              .part = WEIR_NO_ENTITY };
   text_work_init (&inspection->text, size + TEXT_BUDGET_BASE);
   inspection->visible = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   inspection->findings = g_ptr_array_new_with_free_func (finding_free);
@@ -85,7 +86,7 @@ add_finding (Inspection *inspection, Condition condition, const char *name, char
   finding->condition = condition;
   finding->name = text_show (name != NULL && *name != '\0' ? name : "without a name");
   finding->rule = rule;
-  finding->part = condition == CONDITION_UNREADABLE ? NULL : inspection->part;
+  finding->part = condition == CONDITION_UNREADABLE ? WEIR_NO_ENTITY : inspection->part;
   g_ptr_array_add (inspection->findings, finding);
 }
 
@@ -354,15 +355,15 @@ value_begins (const char *value, gsize length, const char *word)
 }
 
 void
-inspect_field (Inspection *inspection, Entity *entity, const char *name, const char *value,
-               gsize length, gboolean known)
+inspect_field (Inspection *inspection, Entity *entity, const char *name, gsize name_length,
+               const char *value, gsize length, gboolean known)
 {
   static const char *const names[]
       = { "content-type", "content-disposition", "content-transfer-encoding" };
   guint which = 0;
   gboolean check;
 
-  while (which < G_N_ELEMENTS (names) && g_ascii_strcasecmp (name, names[which]) != 0)
+  while (which < G_N_ELEMENTS (names) && !text_is (name, name_length, names[which]))
     which++;
   if (which == G_N_ELEMENTS (names) || inspection->exhausted || !inspect_spend (inspection, length))
     return;

@@ -14,9 +14,9 @@
 typedef struct
 {
   Condition condition;
-  char *name;    /* fit for a reply: ASCII, short */
-  char *rule;    /* "extension exe", "encrypted: a.txt in it"; fit for a reply */
-  gpointer part; /* the part to strip; NULL: it hides where no part is */
+  char *name; /* fit for a reply: ASCII, short */
+  char *rule; /* "extension exe", "encrypted: a.txt in it"; fit for a reply */
+  guint part; /* the entity to strip; WEIR_NO_ENTITY: it hides where none is */
 } Finding;
 
 /* What all archives of one message have used up. */
@@ -45,7 +45,7 @@ typedef struct
   GHashTable *visible; /* fields that belong to known parts → how often they are still to be met */
   GPtrArray *findings; /* of Finding, owned */
   GPtrArray *names;    /* what was seen, fit for a log; owned strings */
-  gpointer part;       /* to whom findings belong now */
+  guint part;          /* to whom findings belong now */
   ArchiveUse archives;
   gint64 attachments; /* so far */
 } Inspection;
@@ -80,8 +80,8 @@ void inspect_passed (Inspection *inspection, const guint8 *at);
 
 /* One field: `value` is raw. Others than Content-Type, -Disposition and -Transfer-Encoding are
  * ignored. `known`: it belongs to a part of the parsed message, and is remembered as such. */
-void inspect_field (Inspection *inspection, Entity *entity, const char *name, const char *value,
-                    gsize length, gboolean known);
+void inspect_field (Inspection *inspection, Entity *entity, const char *name, gsize name_length,
+                    const char *value, gsize length, gboolean known);
 /* The raw body of an entity, by every reading of its encoding. */
 void inspect_body (Inspection *inspection, const Entity *entity, const guint8 *bytes, gsize length,
                    guint depth);

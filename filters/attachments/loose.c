@@ -78,12 +78,11 @@ read_fields (Inspection *inspection, Entity *entity, const guint8 *bytes, gsize 
       next = field_length (bytes + at, length - at);
       if (name > 0)
         {
-          g_autofree char *text = g_strndup ((const char *) bytes + at, name);
           const guint8 *colon = memchr (bytes + at, ':', next);
           gsize value = (gsize) (colon + 1 - bytes);
 
-          inspect_field (inspection, entity, text, (const char *) bytes + value, at + next - value,
-                         FALSE);
+          inspect_field (inspection, entity, (const char *) bytes + at, name,
+                         (const char *) bytes + value, at + next - value, FALSE);
         }
       at += next;
     }

@@ -12,6 +12,12 @@
 #define CHARSET_COST (16 * 1024) /* octets; opening a charset may load a file */
 #define MAX_SHOWN 60
 
+gboolean
+text_is (const char *text, gsize length, const char *word)
+{
+  return strlen (word) == length && g_ascii_strncasecmp (text, word, length) == 0;
+}
+
 char *
 text_copy (const char *bytes, gsize length)
 {

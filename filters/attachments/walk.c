@@ -1,9 +1,8 @@
-/* A walk over GMime's tree without recursion. GMime says where bodies lie and which part to
- * replace; it is not asked what a field means, and never for a boundary (it aborts the process on
- * some). Where its reading is not the only one, a part's body is searched for entities as well. */
+/* A walk over the host's list of entities. It says where bodies lie and which part to replace; it
+ * is not asked what a field means. Where its reading is not the only one, a part's body is searched
+ * for entities as well. */
 #include "walk.h"
 
-#include <gmime/gmime.h>
 #include <string.h>
 
 #include "decode.h"
@@ -14,12 +13,13 @@
 
 #define TELL (64 * 1024) /* octets between two words to the host of where we are */
 
+/* What those inside of an entity have to know. */
 typedef struct
 {
-  GMimeObject *object;   /* borrowed */
-  gpointer owner;        /* the part around it that is to go; NULL: none */
-  gboolean ambiguous;    /* a multipart around it can be read in two ways */
-  GPtrArray *boundaries; /* of those around it; a reference */
+  guint parent;          /* WEIR_NO_ENTITY: it is the root */
+  guint owner;           /* the one around it that is to go; WEIR_NO_ENTITY: none */
+  gboolean ambiguous;    /* it, or a multipart around it, can be read in two ways */
+  GPtrArray *boundaries; /* its own, if it is a multipart */
 } Item;
 
 typedef struct
@@ -32,7 +32,7 @@ typedef struct
   Inspection *inspection;
   const guint8 *bytes;
   gsize length;
-  GArray *items;   /* of Item: a stack */
+  GArray *items;   /* of Item: the entities so far */
   GArray *ranges;  /* of Range: bodies of leaves, in the order in which they are met */
   gboolean quoted; /* a multipart calls itself quoted-printable */
 } Walk;
@@ -43,67 +43,58 @@ clear_item (gpointer data)
   g_clear_pointer (&((Item *) data)->boundaries, g_ptr_array_unref);
 }
 
-static void
-push (Walk *walk, const Item *parent, GMimeObject *object, GPtrArray *boundaries,
-      gboolean ambiguous)
+static Item *
+item_at (const Walk *walk, guint index)
 {
-  Item item = { object, parent == NULL ? NULL : parent->owner, ambiguous, NULL };
-
-  if (object == NULL)
-    return;
-  item.boundaries = g_ptr_array_ref (boundaries);
-  g_array_append_val (walk->items, item);
+  return index < walk->items->len ? &g_array_index (walk->items, Item, index) : NULL;
 }
 
 /* ---- Fields ---- */
 
 static void
-inspect_fields (Walk *walk, GMimeObject *object, Entity *entity)
+inspect_fields (Walk *walk, guint index, guint count, Entity *entity)
 {
-  GMimeHeaderList *list = g_mime_object_get_header_list (object);
-  gint count = g_mime_header_list_get_count (list);
-
-  for (gint i = 0; i < count; i++)
+  for (guint i = 0; i < count; i++)
     {
-      GMimeHeader *header = g_mime_header_list_get_header_at (list, i);
-      const char *value = g_mime_header_get_raw_value (header);
+      WeirEntityField field = weir_entity_field (walk->inspection->context, index, i);
 
-      if (value != NULL)
-        inspect_field (walk->inspection, entity, g_mime_header_get_name (header), value,
-                       strlen (value), TRUE);
+      inspect_field (walk->inspection, entity, field.name, field.name_length, field.value,
+                     field.length, TRUE);
     }
 }
 
-/* The boundaries that the fields name, added to those around; more than one makes it ambiguous. */
-static GPtrArray *
-add_boundaries (Walk *walk, GMimeObject *object, GPtrArray *around, gboolean *ambiguous)
+static void
+read_boundaries (Walk *walk, guint index, guint n_fields, GPtrArray *boundaries, gboolean *too_many)
 {
-  GPtrArray *all = g_ptr_array_new_with_free_func (g_free);
-  GMimeHeaderList *list = g_mime_object_get_header_list (object);
-  guint found = 0;
-  gboolean too_many = FALSE;
-
-  for (gint i = 0; i < g_mime_header_list_get_count (list); i++)
+  for (guint i = 0; i < n_fields; i++)
     {
-      GMimeHeader *header = g_mime_header_list_get_header_at (list, i);
-      const char *value = g_mime_header_get_raw_value (header);
+      WeirEntityField field = weir_entity_field (walk->inspection->context, index, i);
+      g_autofree char *text = NULL;
       g_autoptr (GPtrArray) names = NULL;
 
-      if (value == NULL
-          || g_ascii_strcasecmp (g_mime_header_get_name (header), "Content-Type") != 0)
+      if (!text_is (field.name, field.name_length, "content-type"))
         continue;
-      names = names_read (&walk->inspection->text, value, "boundary", NULL, NULL, &too_many);
-      found += names->len;
-      for (guint j = 0; j < names->len && all->len < MAX_BOUNDARIES; j++)
-        g_ptr_array_add (all, g_strdup (g_ptr_array_index (names, j)));
+      text = text_copy (field.value, field.length);
+      names = names_read (&walk->inspection->text, text, "boundary", NULL, NULL, too_many);
+      g_ptr_array_extend_and_steal (boundaries, g_steal_pointer (&names));
     }
-  for (guint i = 0; i < around->len && all->len < MAX_BOUNDARIES; i++)
-    g_ptr_array_add (all, g_strdup (g_ptr_array_index (around, i)));
-  if (found != 1 || too_many)
-    inspect_find (walk->inspection, CONDITION_AMBIGUOUS, NULL,
-                  found == 0 ? "ambiguous: no boundary" : "ambiguous: several boundaries");
-  *ambiguous |= found != 1 || too_many;
-  return all;
+}
+
+/* The boundaries that the fields of a multipart name; more than one makes it ambiguous. */
+static void
+take_boundaries (Walk *walk, guint index, guint n_fields, Item *item)
+{
+  gboolean too_many = FALSE;
+  guint found;
+
+  item->boundaries = g_ptr_array_new_with_free_func (g_free);
+  read_boundaries (walk, index, n_fields, item->boundaries, &too_many);
+  found = item->boundaries->len;
+  if (found == 1 && !too_many)
+    return;
+  item->ambiguous = TRUE;
+  inspect_find (walk->inspection, CONDITION_AMBIGUOUS, NULL,
+                found == 0 ? "ambiguous: no boundary" : "ambiguous: several boundaries");
 }
 
 /* What RFC 2045 and RFC 2046 leave no room for, and programs take one way or the other. */
@@ -130,106 +121,92 @@ check_ambiguous (Walk *walk, const Entity *entity)
 
 /* ---- Bodies ---- */
 
+/* One of the boundaries around `item` at `bytes`, in upper or lower case. */
 static gboolean
-find_range (Walk *walk, GMimePart *part, Range *range)
+is_boundary (const Walk *walk, const Item *item, const guint8 *bytes, gsize length)
 {
-  GMimeDataWrapper *content = g_mime_part_get_content (part);
-  GMimeStream *stream = content == NULL ? NULL : g_mime_data_wrapper_get_stream (content);
-  gint64 start, end;
+  guint left = MAX_BOUNDARIES;
 
-  if (stream == NULL)
-    return FALSE;
-  start = stream->bound_start;
-  end = stream->bound_end < 0 ? (gint64) walk->length : stream->bound_end;
-  if (start < 0 || end < start || (guint64) end > walk->length)
-    return FALSE;
-  *range = (Range){ (gsize) start, (gsize) end };
-  return TRUE;
+  for (; item != NULL && left > 0; item = item_at (walk, item->parent))
+    for (guint i = 0; item->boundaries != NULL && i < item->boundaries->len && left > 0; i++)
+      {
+        const char *boundary = g_ptr_array_index (item->boundaries, i);
+        gsize size = strlen (boundary);
+
+        left--;
+        if (size <= length && g_ascii_strncasecmp ((const char *) bytes, boundary, size) == 0)
+          return TRUE;
+      }
+  return FALSE;
 }
 
 /* A line in a part that begins like the delimiter of a multipart around it. */
 static gboolean
-holds_delimiter (Walk *walk, const Range *range, const GPtrArray *boundaries)
+holds_delimiter (const Walk *walk, const Item *item, const Range *range)
 {
-  const guint8 *bytes = walk->bytes + range->start;
+  const guint8 *start = walk->bytes + range->start;
   const guint8 *end = walk->bytes + range->end;
-  const guint8 *told = bytes;
+  const guint8 *at = start, *told = start;
 
-  while (end - bytes > 2)
+  while (end - at > 2)
     {
-      const guint8 *next = memchr (bytes, '\n', (gsize) (end - bytes));
+      gsize some = MIN ((gsize) (end - at), TELL);
+      const guint8 *dash = memchr (at, '-', some);
 
-      for (guint i = 0; bytes[0] == '-' && bytes[1] == '-' && i < boundaries->len; i++)
-        {
-          const char *boundary = g_ptr_array_index (boundaries, i);
-          gsize size = strlen (boundary);
-
-          if (size <= (gsize) (end - bytes - 2)
-              && g_ascii_strncasecmp ((const char *) bytes + 2, boundary, size) == 0)
-            return TRUE;
-        }
-      bytes = next == NULL ? end : next + 1;
-      if (bytes - told > TELL)
-        inspect_passed (walk->inspection, told = bytes);
+      at = dash == NULL ? at + some : dash + 1;
+      if (at - told >= TELL)
+        inspect_passed (walk->inspection, told = at);
+      if (dash != NULL && end - dash > 2 && dash[1] == '-' && (dash == start || dash[-1] == '\n')
+          && is_boundary (walk, item, dash + 2, (gsize) (end - dash - 2)))
+        return TRUE;
     }
   return FALSE;
 }
 
 static void
-inspect_leaf (Walk *walk, const Item *item, const Entity *entity)
+inspect_leaf (Walk *walk, const WeirEntity *place, const Item *item, const Entity *entity)
 {
+  Range range = { place->start, place->end };
+  const guint8 *bytes = walk->bytes + range.start;
   gboolean delimiter;
-  Range range;
 
-  if (!find_range (walk, GMIME_PART (item->object), &range))
+  if (!place->has_body)
     return;
   g_array_append_val (walk->ranges, range);
-  inspect_body (walk->inspection, entity, walk->bytes + range.start, range.end - range.start, 0);
-  delimiter = holds_delimiter (walk, &range, item->boundaries);
+  inspect_body (walk->inspection, entity, bytes, range.end - range.start, 0);
+  delimiter = holds_delimiter (walk, item_at (walk, item->parent), &range);
   if (delimiter)
     inspect_find (walk->inspection, CONDITION_AMBIGUOUS, entity->name,
                   "ambiguous: a line like a boundary in a part");
-  if (item->ambiguous || entity->n_types > 1 || entity->n_encodings > 1 || delimiter)
-    inspect_loose (walk->inspection, walk->bytes + range.start, range.end - range.start, 1);
+  if (item->ambiguous || delimiter)
+    inspect_loose (walk->inspection, bytes, range.end - range.start, 1);
 }
 
 static void
-push_children (Walk *walk, const Item *item, const Entity *entity)
-{
-  GMimeMultipart *multipart = GMIME_MULTIPART (item->object);
-  gboolean ambiguous = item->ambiguous || entity->n_types > 1 || entity->n_encodings > 1;
-  g_autoptr (GPtrArray) boundaries
-      = add_boundaries (walk, item->object, item->boundaries, &ambiguous);
-
-  walk->quoted |= (entity->encodings & DECODE_QUOTED_PRINTABLE) != 0;
-  for (gint i = g_mime_multipart_get_count (multipart) - 1; i >= 0; i--)
-    push (walk, item, g_mime_multipart_get_part (multipart, i), boundaries, ambiguous);
-}
-
-static void
-visit (Walk *walk, Item *item)
+visit (Walk *walk, guint index)
 {
   Inspection *inspection = walk->inspection;
+  WeirEntity place = weir_entity (inspection->context, index);
+  const Item *parent = item_at (walk, place.parent);
+  Item item = { place.parent, parent == NULL ? WEIR_NO_ENTITY : parent->owner, FALSE, NULL };
   guint before = inspection->findings->len;
   Entity entity = { 0 };
 
-  inspection->part = item->owner != NULL ? item->owner : item->object;
-  inspect_fields (walk, item->object, &entity);
+  inspection->part = item.owner != WEIR_NO_ENTITY ? item.owner : index;
+  inspect_fields (walk, index, place.n_fields, &entity);
   check_ambiguous (walk, &entity);
   if (inspection->findings->len > before)
-    item->owner = inspection->part;
-  if (GMIME_IS_MULTIPART (item->object))
-    push_children (walk, item, &entity);
-  else if (GMIME_IS_MESSAGE_PART (item->object))
+    item.owner = inspection->part;
+  item.ambiguous
+      = (parent != NULL && parent->ambiguous) || entity.n_types > 1 || entity.n_encodings > 1;
+  if (place.kind == WEIR_ENTITY_MULTIPART)
     {
-      GMimeMessage *message = g_mime_message_part_get_message (GMIME_MESSAGE_PART (item->object));
-
-      if (message != NULL)
-        push (walk, item, g_mime_message_get_mime_part (message), item->boundaries,
-              item->ambiguous || entity.n_types > 1 || entity.n_encodings > 1);
+      take_boundaries (walk, index, place.n_fields, &item);
+      walk->quoted |= (entity.encodings & DECODE_QUOTED_PRINTABLE) != 0;
     }
-  else if (GMIME_IS_PART (item->object))
-    inspect_leaf (walk, item, &entity);
+  else if (place.kind == WEIR_ENTITY_LEAF)
+    inspect_leaf (walk, &place, &item, &entity);
+  g_array_append_val (walk->items, item);
   inspect_entity_clear (&entity);
 }
 
@@ -248,7 +225,7 @@ inspect_gaps (Walk *walk)
 {
   gsize at = 0;
 
-  walk->inspection->part = NULL;
+  walk->inspection->part = WEIR_NO_ENTITY;
   g_array_sort (walk->ranges, by_start);
   for (guint i = 0; i < walk->ranges->len; i++)
     {
@@ -274,28 +251,19 @@ inspect_quoted (Walk *walk)
 }
 
 void
-walk_message (Inspection *inspection, WeirContext *context, GMimeMessage *message,
-              const guint8 *bytes, gsize length)
+walk_message (Inspection *inspection, WeirContext *context, const guint8 *bytes, gsize length)
 {
-  g_autoptr (GPtrArray) none = g_ptr_array_new ();
   Walk walk = { .inspection = inspection, .bytes = bytes, .length = length };
+  guint count = weir_entity_count (context);
 
   inspection->context = context;
   inspection->message = bytes;
   inspection->length = length;
   walk.items = g_array_new (FALSE, FALSE, sizeof (Item));
+  g_array_set_clear_func (walk.items, clear_item);
   walk.ranges = g_array_new (FALSE, FALSE, sizeof (Range));
-  if (message != NULL)
-    push (&walk, NULL, g_mime_message_get_mime_part (message), none, FALSE);
-  while (walk.items->len > 0)
-    {
-      Item item = g_array_index (walk.items, Item, walk.items->len - 1);
-
-      g_array_set_size (walk.items, walk.items->len - 1);
-      if (!inspection->exhausted) /* it is refused whatever follows */
-        visit (&walk, &item);
-      clear_item (&item);
-    }
+  for (guint i = 0; i < count && !inspection->exhausted; i++) /* it is refused whatever follows */
+    visit (&walk, i);
   if (!inspection->exhausted)
     inspect_gaps (&walk);
   if (walk.quoted && !inspection->exhausted)

@@ -14,6 +14,10 @@ static const struct
   const char *why;
 } rows[] = {
   { "weir_config", "weir.arguments", NULL },
+  { "weir_entity", "weir.parts ()[1]", NULL },
+  { "weir_entity_count", "#weir.parts ()", NULL },
+  { "weir_entity_field", "weir.parts ()[1].type", NULL },
+  { "weir_entity_object", "weir.parts ()[1]", NULL },
   { "weir_fail", "error", NULL },
   { "weir_message_bytes", "weir.message_read", NULL },
   { "weir_message_mime", "weir.parts", NULL },

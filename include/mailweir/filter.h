@@ -340,8 +340,50 @@ WEIR_API int weir_message_descriptor (WeirContext *context);
 /* NULL: it can not be parsed as MIME (no header at all), or it was passed unread because it is over
  * the limits. Never change it: use the edits below. */
 WEIR_API struct _GMimeMessage *weir_message_mime (WeirContext *context);
-/* The decoded content of a leaf of that tree, as a lenient mail program reads it: base64 goes on
- * behind padding, where GMime's own decoder stops. NULL: the part is no leaf, or has no content. */
+
+/* The entities that the message consists of, for who looks at all of them: weir_message_mime()'s
+ * tree in the order in which its objects begin, the root first, without what has to be parsed for
+ * it. It costs a fraction where a message leaves its readers no choice, and is the same tree in any
+ * case. 0: weir_message_mime() would be NULL. */
+#define WEIR_NO_ENTITY G_MAXUINT
+
+typedef enum
+{
+  WEIR_ENTITY_LEAF,
+  WEIR_ENTITY_MULTIPART,
+  WEIR_ENTITY_MESSAGE /* around another message, whose root is the next entity if there is one */
+} WeirEntityKind;
+
+typedef struct
+{
+  WeirEntityKind kind;
+  guint parent; /* the multipart or the message around it; WEIR_NO_ENTITY: the root has none */
+  guint
+      n_fields; /* of its Content-* fields: those that have a meaning in it (RFC 2045 section 9) */
+  gboolean has_body; /* a leaf's */
+  gsize start, end;  /* of it, among weir_message_bytes(), still encoded */
+} WeirEntity;
+
+/* Neither string ends with a NUL. Of the call. */
+typedef struct
+{
+  const char *name;
+  gsize name_length;
+  const char *value; /* all behind the colon, with leading space, folds and line end */
+  gsize length;
+} WeirEntityField;
+
+WEIR_API guint weir_entity_count (WeirContext *context);
+/* `index` below the count. */
+WEIR_API WeirEntity weir_entity (WeirContext *context, guint index);
+/* `nth` below the entity's `n_fields`. */
+WEIR_API WeirEntityField weir_entity_field (WeirContext *context, guint index, guint nth);
+/* The same entity in weir_message_mime()'s tree, to be edited. This parses. NULL: there is none. */
+WEIR_API struct _GMimeObject *weir_entity_object (WeirContext *context, guint index);
+
+/* The decoded content of a leaf of weir_message_mime()'s tree, as a lenient mail program reads it:
+ * base64 goes on behind padding, where GMime's own decoder stops. NULL: the part is no leaf, or has
+ * no content. */
 WEIR_API GBytes *weir_part_content (WeirContext *context, struct _GMimeObject *part);
 /* A header value or parameter with its encoded-words (RFC 2047) decoded one at a time, in UTF-8;
  * bytes that are no UTF-8 become U+FFFD. Where GMime drops an encoded-word that follows a padded

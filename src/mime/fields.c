@@ -4,74 +4,81 @@
 
 #include <string.h>
 
-/* The length of the name, without white space before the colon; 0: no colon. */
-static gsize
-name_length (const guint8 *field, gsize length)
+gsize
+mime_field_name (const guint8 *field, gsize length)
 {
   const guint8 *colon = length == 0 ? NULL : memchr (field, ':', length);
   gsize name = colon == NULL ? 0 : (gsize) (colon - field);
 
   while (name > 0 && (field[name - 1] == ' ' || field[name - 1] == '\t'))
     name--;
+  for (gsize i = 0; i < name; i++)
+    if (field[i] <= ' ' || field[i] >= 127)
+      return 0;
   return name;
 }
 
-gboolean
-mime_field_is (const guint8 *field, gsize length, const gchar *name)
+static gboolean
+begins_with (const guint8 *name, gsize length, const gchar *with, gsize size)
 {
-  gsize have = name_length (field, length);
-
-  return have == strlen (name) && g_ascii_strncasecmp ((const gchar *) field, name, have) == 0;
+  return length >= size && g_ascii_strncasecmp ((const gchar *) name, with, size) == 0;
 }
 
-gboolean
-mime_field_is_valid (const guint8 *field, gsize length)
-{
-  gsize name = name_length (field, length);
+#define ROW(name)                                                                                  \
+  {                                                                                                \
+    name, sizeof (name) - 1                                                                        \
+  }
 
-  for (gsize i = 0; i < name; i++)
-    if (field[i] <= ' ' || field[i] >= 127)
-      return FALSE;
-  return name > 0;
+static gboolean
+is_address (const guint8 *name, gsize length)
+{
+  static const struct
+  {
+    const gchar *name;
+    gsize length;
+  } names[] = { ROW ("From"),
+                ROW ("Sender"),
+                ROW ("Reply-To"),
+                ROW ("To"),
+                ROW ("Cc"),
+                ROW ("Bcc"),
+                ROW ("Resent-From"),
+                ROW ("Resent-Sender"),
+                ROW ("Resent-To"),
+                ROW ("Resent-Cc"),
+                ROW ("Resent-Bcc"),
+                ROW ("Resent-Reply-To"),
+                ROW ("Return-Path"),
+                ROW ("Errors-To"),
+                ROW ("Mail-Followup-To"),
+                ROW ("Disposition-Notification-To") };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    if (names[i].length == length && begins_with (name, length, names[i].name, length))
+      return TRUE;
+  return FALSE;
+}
+
+MimeFieldKind
+mime_field_kind (const guint8 *name, gsize length)
+{
+  static const gsize content = sizeof "Content-" - 1;
+
+  if (length == content || !begins_with (name, length, "Content-", content))
+    return is_address (name, length) ? MIME_FIELD_ADDRESS : MIME_FIELD_OTHER;
+  name += content;
+  length -= content;
+  if (length == 4 && begins_with (name, length, "Type", 4))
+    return MIME_FIELD_TYPE;
+  if (length == 11 && begins_with (name, length, "Disposition", 11))
+    return MIME_FIELD_DISPOSITION;
+  return MIME_FIELD_CONTENT;
 }
 
 gboolean
 mime_field_is_content (const guint8 *field, gsize length)
 {
-  return name_length (field, length) > strlen ("Content-")
-         && g_ascii_strncasecmp ((const gchar *) field, "Content-", strlen ("Content-")) == 0;
-}
-
-static gboolean
-is_one_of (const guint8 *field, gsize length, const gchar *const *names)
-{
-  gsize have = name_length (field, length);
-
-  for (; *names != NULL; names++)
-    if (have == strlen (*names) && g_ascii_strncasecmp ((const gchar *) field, *names, have) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-gboolean
-mime_field_is_address (const guint8 *field, gsize length)
-{
-  static const gchar *const names[]
-      = { "From",        "Sender",    "Reply-To",         "To",
-          "Cc",          "Bcc",       "Resent-From",      "Resent-Sender",
-          "Resent-To",   "Resent-Cc", "Resent-Bcc",       "Resent-Reply-To",
-          "Return-Path", "Errors-To", "Mail-Followup-To", "Disposition-Notification-To",
-          NULL };
-
-  return is_one_of (field, length, names);
-}
-
-gboolean
-mime_field_has_parameters (const guint8 *field, gsize length)
-{
-  static const gchar *const names[] = { "Content-Type", "Content-Disposition", NULL };
-
-  return is_one_of (field, length, names);
+  return mime_field_kind (field, mime_field_name (field, length)) >= MIME_FIELD_CONTENT;
 }
 
 /* Behind a quoted string or a comment that starts at `at`, or `end`. */
@@ -104,7 +111,7 @@ gsize
 mime_field_longest_parameter (const guint8 *field, gsize length)
 {
   const guint8 *end = field + length;
-  const guint8 *at = field + name_length (field, length);
+  const guint8 *at = field + mime_field_name (field, length);
   gboolean in_value = FALSE, begun = FALSE;
   gsize run = 0, longest = 0;
 

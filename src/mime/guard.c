@@ -13,21 +13,17 @@
 
 #include "mime/fields.h"
 #include "mime/pages.h"
+#include "mime/sketch.h"
 
-typedef struct
-{
-  gchar *boundary;
-  gsize length;
-  guint level;
-  gboolean digest;
-} Boundary;
+#define STEP (256 * 1024) /* octets of a body that are searched before pages are let go */
 
 typedef struct
 {
   const MimeLimits *limits;
   MimeProblem *problem;
   MimePages pages;
-  GArray *boundaries; /* of Boundary, innermost last */
+  MimeSketch sketch;
+  GArray *boundaries; /* of MimeBoundary, innermost last */
   guint level;
   guint64 parts;
   guint64 comparisons;
@@ -41,6 +37,7 @@ typedef struct
   guint64 header_bytes;
   guint fields;
   const guint8 *field; /* start of the field that is being collected; NULL: none */
+  gsize name;          /* octets of its name; 0: it has none */
 } Scan;
 
 static gboolean
@@ -56,28 +53,44 @@ over (Scan *scan, MimeProblemKind kind, guint64 value, guint64 limit)
 static void
 clear_boundary (gpointer data)
 {
-  g_free (((Boundary *) data)->boundary);
+  g_free (((MimeBoundary *) data)->boundary);
 }
 
 static void
-push (Scan *scan, const gchar *boundary)
+push (Scan *scan, const gchar *boundary, gsize length)
 {
-  Boundary entry = { g_strdup (boundary), strlen (boundary), scan->level, scan->digest };
+  const MimeOutline *outline = scan->sketch.outline;
+  MimeBoundary entry = { g_strndup (boundary, length),
+                         length,
+                         scan->level,
+                         scan->digest,
+                         outline == NULL ? MIME_NO_ENTITY : outline->entities->len - 1,
+                         FALSE };
 
-  over (scan, MIME_PROBLEM_BOUNDARY, entry.length, MIME_MAX_BOUNDARY);
+  over (scan, MIME_PROBLEM_BOUNDARY, length, MIME_MAX_BOUNDARY);
   g_array_append_val (scan->boundaries, entry);
 }
 
-/* GMime's reading of the field is the one that counts here, and it is dear: not for a type that can
- * hold nothing, whatever GMime makes of it. */
 static void
-read_content_type (Scan *scan, const gchar *value)
+open_multipart (Scan *scan, gboolean digest, const gchar *boundary, gsize length)
 {
+  scan->level++;
+  scan->digest = digest;
+  over (scan, MIME_PROBLEM_DEPTH, scan->level, scan->limits->depth);
+  if (boundary != NULL)
+    push (scan, boundary, length);
+}
+
+/* GMime's reading of such a field is the one that counts here, and it is dear: not for a type that
+ * can hold nothing, whatever GMime makes of it. */
+static void
+read_unclear_type (Scan *scan, const guint8 *field, gsize length)
+{
+  g_autofree gchar *value = mime_field_value (field, length);
   GMimeContentType *type = NULL;
   g_autoptr (GObject) owner = NULL;
   const gchar *boundary = NULL;
 
-  scan->typed = TRUE;
   if (strcasestr (value, "multipart") == NULL && strcasestr (value, "message") == NULL)
     return;
   type = g_mime_content_type_parse (NULL, value);
@@ -85,13 +98,36 @@ read_content_type (Scan *scan, const gchar *value)
   boundary = g_mime_content_type_get_parameter (type, "boundary");
   if (g_mime_content_type_is_type (type, "message", "*"))
     scan->nests = TRUE;
-  if (!g_mime_content_type_is_type (type, "multipart", "*"))
-    return;
-  scan->level++;
-  scan->digest = g_mime_content_type_is_type (type, "multipart", "digest");
-  over (scan, MIME_PROBLEM_DEPTH, scan->level, scan->limits->depth);
-  if (boundary != NULL)
-    push (scan, boundary);
+  if (g_mime_content_type_is_type (type, "multipart", "*"))
+    open_multipart (scan, g_mime_content_type_is_type (type, "multipart", "digest"), boundary,
+                    boundary == NULL ? 0 : strlen (boundary));
+}
+
+static void
+read_content_type (Scan *scan, const guint8 *field, gsize length)
+{
+  const guint8 *boundary = NULL;
+  gsize size = 0;
+  MimeTypeKind kind
+      = mime_type_read (field + scan->name + 1, length - scan->name - 1, &boundary, &size);
+
+  scan->typed = TRUE;
+  mime_sketch_type (&scan->sketch, kind, boundary, size);
+  switch (kind)
+    {
+    case MIME_TYPE_UNCLEAR:
+      read_unclear_type (scan, field, length);
+      break;
+    case MIME_TYPE_LEAF:
+      break;
+    case MIME_TYPE_MESSAGE:
+      scan->nests = TRUE;
+      break;
+    case MIME_TYPE_DIGEST:
+    case MIME_TYPE_MULTIPART:
+      open_multipart (scan, kind == MIME_TYPE_DIGEST, (const gchar *) boundary, size);
+      break;
+    }
 }
 
 static void
@@ -112,10 +148,24 @@ check_addresses (Scan *scan, const guint8 *field, gsize length)
 static gboolean
 too_many_conversions (Scan *scan, const guint8 *field, gsize length)
 {
-  for (gsize i = 0; i + 1 < length; i++)
-    if ((field[i] == '=' && field[i + 1] == '?') || (field[i] == '*' && field[i + 1] == '='))
-      scan->conversions++;
+  const guint8 *end = field + length;
+
+  for (const guint8 *at = field; (at = memchr (at, '=', (gsize) (end - at))) != NULL; at++)
+    scan->conversions += (at + 1 < end && at[1] == '?') + (at > field && at[-1] == '*');
   return over (scan, MIME_PROBLEM_CONVERSIONS, scan->conversions, MIME_MAX_CONVERSIONS);
+}
+
+/* Parameters are parsed, and parts found, only with the body. */
+static void
+check_parameters (Scan *scan, MimeFieldKind kind, const guint8 *field, gsize length)
+{
+  if ((length > MIME_MAX_PARAMETER_NAME
+       && over (scan, MIME_PROBLEM_PARAMETER_NAME, mime_field_longest_parameter (field, length),
+                MIME_MAX_PARAMETER_NAME))
+      || too_many_conversions (scan, field, length))
+    return;
+  if (kind == MIME_FIELD_TYPE)
+    read_content_type (scan, field, length);
 }
 
 static void
@@ -123,6 +173,7 @@ finish_field (Scan *scan, const guint8 *end)
 {
   const guint8 *field = g_steal_pointer (&scan->field);
   gsize length = field == NULL ? 0 : (gsize) (end - field);
+  MimeFieldKind kind = MIME_FIELD_OTHER;
 
   if (field == NULL)
     return;
@@ -130,21 +181,12 @@ finish_field (Scan *scan, const guint8 *end)
       || over (scan, MIME_PROBLEM_FIELDS, scan->fields, scan->limits->fields)
       || over (scan, MIME_PROBLEM_NUL, memchr (field, 0, length) != NULL ? 1 : 0, 0))
     return;
-  if (mime_field_is_address (field, length))
+  kind = mime_field_kind (field, scan->name);
+  mime_sketch_field (&scan->sketch, kind, field, scan->name, length);
+  if (kind == MIME_FIELD_ADDRESS)
     check_addresses (scan, field, length);
-  /* Parameters are parsed, and parts found, only with the body. */
-  if (scan->headers_only || !mime_field_has_parameters (field, length))
-    return;
-  if (over (scan, MIME_PROBLEM_PARAMETER_NAME, mime_field_longest_parameter (field, length),
-            MIME_MAX_PARAMETER_NAME)
-      || too_many_conversions (scan, field, length))
-    return;
-  if (mime_field_is (field, length, "Content-Type"))
-    {
-      g_autofree gchar *value = mime_field_value (field, length);
-
-      read_content_type (scan, value);
-    }
+  if (kind >= MIME_FIELD_TYPE && !scan->headers_only)
+    check_parameters (scan, kind, field, length);
 }
 
 static void
@@ -154,12 +196,14 @@ begin_header (Scan *scan)
   scan->nests = scan->typed = FALSE;
   scan->header_bytes = 0;
   scan->fields = 0;
+  mime_sketch_entity (&scan->sketch);
 }
 
 static void
-end_header (Scan *scan, const guint8 *end)
+end_header (Scan *scan, const guint8 *line, const guint8 *body)
 {
-  finish_field (scan, end);
+  finish_field (scan, line);
+  mime_sketch_body (&scan->sketch, line, body);
   scan->in_header = FALSE;
   if (!scan->nests && (scan->typed || !scan->digest))
     return;
@@ -180,17 +224,39 @@ is_blank (const guint8 *at, const guint8 *end)
 }
 
 static gboolean
-is_delimiter (const Boundary *boundary, const guint8 *line, const guint8 *end, gboolean *closing)
+is_delimiter (Scan *scan, guint index, const guint8 *line, const guint8 *end, gboolean *closing)
 {
+  const MimeBoundary *boundary = &g_array_index (scan->boundaries, MimeBoundary, index);
   const guint8 *rest = line + 2 + boundary->length;
 
   if (rest > end || memcmp (line + 2, boundary->boundary, boundary->length) != 0)
     return FALSE;
+  mime_sketch_delimiter (&scan->sketch, index, line, rest, end);
   *closing = FALSE;
   if (is_blank (rest, end))
     return TRUE;
   *closing = end - rest >= 2 && rest[0] == '-' && rest[1] == '-' && is_blank (rest + 2, end);
   return *closing;
+}
+
+/* Back to the multipart at `index`, of which another part begins, or the end is met. */
+static void
+close_up_to (Scan *scan, guint index, gboolean closing)
+{
+  MimeBoundary *boundary = &g_array_index (scan->boundaries, MimeBoundary, index);
+
+  scan->in_header = FALSE;
+  scan->level = boundary->level;
+  scan->digest = boundary->digest;
+  boundary->begun = TRUE;
+  g_array_set_size (scan->boundaries, closing ? index : index + 1);
+  if (closing)
+    {
+      scan->level--;
+      return;
+    }
+  over (scan, MIME_PROBLEM_PARTS, ++scan->parts, scan->limits->parts);
+  begin_header (scan);
 }
 
 /* A line with "--" in front: pops what it ends. TRUE: it was a delimiter. */
@@ -203,51 +269,100 @@ read_delimiter (Scan *scan, const guint8 *line, const guint8 *end)
   while (index > 0)
     {
       scan->comparisons++;
-      if (is_delimiter (&g_array_index (scan->boundaries, Boundary, index - 1), line, end,
-                        &closing))
+      if (is_delimiter (scan, index - 1, line, end, &closing))
         break;
       index--;
     }
   over (scan, MIME_PROBLEM_COMPARISONS, scan->comparisons, MIME_MAX_COMPARISONS);
   if (index == 0)
     return FALSE;
+  if (scan->in_header)
+    mime_sketch_doubt (&scan->sketch);
   finish_field (scan, line);
-  scan->in_header = FALSE;
-  scan->level = g_array_index (scan->boundaries, Boundary, index - 1).level;
-  scan->digest = g_array_index (scan->boundaries, Boundary, index - 1).digest;
-  g_array_set_size (scan->boundaries, closing ? index - 1 : index);
-  if (closing)
-    {
-      scan->level--;
-      return TRUE;
-    }
-  over (scan, MIME_PROBLEM_PARTS, ++scan->parts, scan->limits->parts);
-  begin_header (scan);
+  close_up_to (scan, index - 1, closing);
   return TRUE;
 }
 
 static void
 read_header_line (Scan *scan, const guint8 *line, const guint8 *end)
 {
+  gboolean fold = *line == ' ' || *line == '\t';
+  gsize name = 0;
+
   scan->header_bytes += (guint64) (end - line);
   over (scan, MIME_PROBLEM_HEADER_BYTES, scan->header_bytes, scan->limits->header_bytes);
-  if (is_blank (line, end) && *line != ' ' && *line != '\t')
+  if (!fold && is_blank (line, end))
     {
-      end_header (scan, line);
+      end_header (scan, line, end);
       return;
     }
-  if ((*line == ' ' || *line == '\t') && scan->field != NULL)
+  name = fold && scan->field != NULL ? 0 : mime_field_name (line, (gsize) (end - line));
+  mime_sketch_header_line (&scan->sketch, line, end, name);
+  if (fold && scan->field != NULL)
     return;
   finish_field (scan, line);
-  if (mime_field_is_valid (line, (gsize) (end - line)))
+  if (name > 0)
     scan->fields++;
   else if (scan->fields == 0 && memcmp (line, "From ", MIN (5, end - line)) != 0)
     {
       /* A part that begins with its body, such as an encoded message: so GMime takes it too. */
+      mime_sketch_doubt (&scan->sketch);
       scan->in_header = FALSE;
       return;
     }
   scan->field = line;
+  scan->name = name;
+}
+
+static const guint8 *
+line_end (const guint8 *line, const guint8 *end)
+{
+  const guint8 *feed = memchr (line, '\n', (gsize) (end - line));
+
+  return feed == NULL ? end : feed + 1;
+}
+
+/* From a line's beginning to the next line of a body that begins with "--", or to the end. Base64
+ * has no '-': its lines are passed by without being looked at. */
+static const guint8 *
+find_dashes (Scan *scan, const guint8 *at, const guint8 *end)
+{
+  while (at < end)
+    {
+      const guint8 *stop = at + MIN (end - at, STEP);
+      const guint8 *dash = memchr (at, '-', (gsize) (stop - at));
+
+      at = dash == NULL ? stop : dash + 1;
+      mime_pages_read (&scan->pages, (gsize) (at - scan->sketch.bytes));
+      if (dash == NULL || at == end || *at != '-')
+        continue;
+      if (dash[-1] == '\n')
+        return dash;
+      mime_sketch_dashes (&scan->sketch, dash, end);
+      while (scan->sketch.outline == NULL && at < end && *at == '-')
+        at++;
+    }
+  return end;
+}
+
+/* The line at `line`, or all of a body in front of the next line that can be a delimiter. Returns
+ * where to go on. */
+static const guint8 *
+read_on (Scan *scan, const guint8 *line, const guint8 *end)
+{
+  const guint8 *next = NULL;
+  gboolean dashes = end - line >= 2 && line[0] == '-' && line[1] == '-';
+
+  if (!dashes && !scan->in_header)
+    return find_dashes (scan, line, end);
+  next = line_end (line, end);
+  mime_pages_read (&scan->pages, (gsize) (next - scan->sketch.bytes));
+  if (dashes && read_delimiter (scan, line, next))
+    return next;
+  if (!scan->in_header)
+    return find_dashes (scan, line + 1, end);
+  read_header_line (scan, line, next);
+  return next;
 }
 
 static gboolean
@@ -257,54 +372,61 @@ run_scan (Scan *scan, const guint8 *bytes, gsize length)
   const guint8 *line = bytes;
 
   begin_header (scan);
-  while (line < end && scan->problem->kind == MIME_PROBLEM_NONE)
-    {
-      const guint8 *feed = memchr (line, '\n', (gsize) (end - line));
-      const guint8 *next = feed == NULL ? end : feed + 1;
-      gboolean dashes = next - line >= 2 && line[0] == '-' && line[1] == '-';
-
-      if ((!dashes || !read_delimiter (scan, line, next)) && scan->in_header)
-        read_header_line (scan, line, next);
-      mime_pages_read (&scan->pages, (gsize) (next - bytes));
-      if (scan->headers_only && !scan->in_header)
-        break;
-      line = next;
-    }
+  while (line < end && scan->problem->kind == MIME_PROBLEM_NONE
+         && (scan->in_header || !scan->headers_only))
+    line = read_on (scan, line, end);
+  if (scan->in_header)
+    mime_sketch_doubt (&scan->sketch);
   if (scan->problem->kind == MIME_PROBLEM_NONE)
     finish_field (scan, line);
   if (scan->problem->kind == MIME_PROBLEM_NONE)
     over (scan, MIME_PROBLEM_PARTS, scan->parts, scan->limits->parts);
+  mime_sketch_finish (&scan->sketch, end);
   return scan->problem->kind == MIME_PROBLEM_NONE;
 }
 
+/* `outline`: NULL, or where to put it. */
 static gboolean
-check (const guint8 *bytes, gsize length, MimePages pages, const MimeLimits *limits,
-       gboolean headers_only, MimeProblem *problem)
+check (Scan *scan, const guint8 *bytes, gsize length, MimeOutline **outline)
 {
-  Scan scan
-      = { .limits = limits, .problem = problem, .pages = pages, .headers_only = headers_only };
   gboolean fine = FALSE;
 
-  *problem = (MimeProblem){ MIME_PROBLEM_NONE, 0, 0 };
-  scan.boundaries = g_array_new (FALSE, FALSE, sizeof (Boundary));
-  g_array_set_clear_func (scan.boundaries, clear_boundary);
-  fine = run_scan (&scan, bytes, length);
-  g_array_unref (scan.boundaries);
+  *scan->problem = (MimeProblem){ MIME_PROBLEM_NONE, 0, 0 };
+  scan->boundaries = g_array_new (FALSE, FALSE, sizeof (MimeBoundary));
+  g_array_set_clear_func (scan->boundaries, clear_boundary);
+  scan->sketch = (MimeSketch){ .bytes = bytes, .boundaries = scan->boundaries };
+  if (outline != NULL && length > 0 && length < G_MAXUINT32)
+    scan->sketch.outline = mime_outline_new ();
+  fine = run_scan (scan, bytes, length);
+  if (outline != NULL && fine)
+    *outline = g_steal_pointer (&scan->sketch.outline);
+  mime_sketch_doubt (&scan->sketch);
+  g_array_unref (scan->boundaries);
   return fine;
 }
 
 gboolean
 mime_guard_check (const guint8 *bytes, gsize length, gboolean mapped, const MimeLimits *limits,
-                  MimeProblem *problem)
+                  MimeOutline **outline, MimeProblem *problem)
 {
-  return check (bytes, length, mime_pages_new (bytes, length, mapped), limits, FALSE, problem);
+  Scan scan
+      = { .limits = limits, .problem = problem, .pages = mime_pages_new (bytes, length, mapped) };
+
+  if (outline != NULL)
+    *outline = NULL;
+  return check (&scan, bytes, length, outline);
 }
 
 gboolean
 mime_guard_check_headers (const guint8 *bytes, gsize length, const MimeLimits *limits,
                           MimeProblem *problem)
 {
-  return check (bytes, length, mime_pages_new (bytes, length, FALSE), limits, TRUE, problem);
+  Scan scan = { .limits = limits,
+                .problem = problem,
+                .pages = mime_pages_new (bytes, length, FALSE),
+                .headers_only = TRUE };
+
+  return check (&scan, bytes, length, NULL);
 }
 
 void

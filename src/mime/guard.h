@@ -3,7 +3,7 @@
  * seen here by one linear scan that reads boundaries at least as eagerly as GMime. */
 #pragma once
 
-#include <glib.h>
+#include "mime/outline.h"
 
 typedef struct
 {
@@ -56,9 +56,11 @@ typedef struct
 
 /* Once a process, before anything else of GMime; more calls do nothing. */
 void mime_init (void);
-/* FALSE and `problem`: the message must not be given to GMime. `mapped`: as for mime_view_new(). */
+/* FALSE and `problem`: the message must not be given to GMime. `mapped`: as for mime_view_new().
+ * `*outline` becomes the message's outline if the scan has seen that GMime can only come to the
+ * same, else NULL; it points into `bytes`, and the caller frees it. `outline` may be NULL. */
 gboolean mime_guard_check (const guint8 *bytes, gsize length, gboolean mapped,
-                           const MimeLimits *limits, MimeProblem *problem);
+                           const MimeLimits *limits, MimeOutline **outline, MimeProblem *problem);
 /* Only the message's own header block, for chains that do not see the body. */
 gboolean mime_guard_check_headers (const guint8 *bytes, gsize length, const MimeLimits *limits,
                                    MimeProblem *problem);

@@ -95,7 +95,7 @@ mime_entity_body (const gchar *entity, gsize length)
       if (entity[at] == '\r' && next - at == 2)
         return next;
       if (entity[at] != ' ' && entity[at] != '\t'
-          && !mime_field_is_valid ((const guint8 *) entity + at, next - at))
+          && mime_field_name ((const guint8 *) entity + at, next - at) == 0)
         return 0;
       at = next;
     }

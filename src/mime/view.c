@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "mime/fields.h"
 #include "mime/guard.h"
 #include "mime/stream.h"
 
@@ -31,7 +32,9 @@ struct _MimeView
   const guint8 *data;
   gsize size;
   GMimeMessage *message;
-  GHashTable *places; /* GMimeObject → Place */
+  GHashTable *places;   /* GMimeObject → Place */
+  GPtrArray *order;     /* of GMimeObject, in the order in which they begin; borrowed */
+  MimeOutline *outline; /* NULL: not asked for */
 };
 
 static void
@@ -127,6 +130,7 @@ note_part (MimeView *view, GMimeObject *part, GMimeObject *parent, guint index, 
   place->root = root;
   note_boundary (view, part, place);
   g_hash_table_insert (view->places, part, place);
+  g_ptr_array_add (view->order, part);
   note_children (view, part);
 }
 
@@ -157,6 +161,7 @@ mime_view_new (GBytes *bytes, gboolean mapped)
   view->bytes = g_bytes_ref (bytes);
   view->data = g_bytes_get_data (bytes, &view->size);
   view->places = g_hash_table_new_full (NULL, NULL, NULL, place_free);
+  view->order = g_ptr_array_new ();
   if (view->size > 0 && view->size < G_MAXUINT32)
     view->message = parse (view->data, view->size, mapped);
   if (view->message != NULL)
@@ -172,6 +177,8 @@ mime_view_free (MimeView *view)
   if (view == NULL)
     return;
   g_hash_table_unref (view->places);
+  g_ptr_array_unref (view->order);
+  mime_outline_free (view->outline);
   if (view->message != NULL)
     {
       array = g_object_get_data (G_OBJECT (view->message), "mailweir-array");
@@ -330,6 +337,64 @@ leaf_bounds (const MimeView *view, GMimeObject *part, gsize *start, gsize *end)
   *start = (gsize) stream->bound_start;
   *end = stream->bound_end < 0 ? view->size : (gsize) stream->bound_end;
   return TRUE;
+}
+
+static void
+outline_fields (MimeOutline *outline, GMimeObject *part)
+{
+  GMimeHeaderList *list = g_mime_object_get_header_list (part);
+  gint count = g_mime_header_list_get_count (list);
+
+  for (gint i = 0; i < count; i++)
+    {
+      GMimeHeader *header = g_mime_header_list_get_header_at (list, i);
+      const gchar *name = g_mime_header_get_name (header);
+      const gchar *value = g_mime_header_get_raw_value (header);
+
+      if (value != NULL
+          && mime_field_kind ((const guint8 *) name, strlen (name)) >= MIME_FIELD_CONTENT)
+        mime_outline_add_field (outline, name, strlen (name), value, strlen (value));
+    }
+}
+
+static void
+outline_part (MimeView *view, GMimeObject *part, GHashTable *indexes)
+{
+  GMimeObject *parent = mime_view_parent (view, part);
+  gpointer known = g_hash_table_lookup (indexes, parent);
+  guint index = mime_outline_add (view->outline,
+                                  parent == NULL ? MIME_NO_ENTITY : GPOINTER_TO_UINT (known));
+  MimeEntity *entity = mime_outline_nth (view->outline, index);
+
+  g_hash_table_insert (indexes, part, GUINT_TO_POINTER (index));
+  if (GMIME_IS_MULTIPART (part))
+    entity->kind = MIME_ENTITY_MULTIPART;
+  else if (GMIME_IS_MESSAGE_PART (part))
+    entity->kind = MIME_ENTITY_MESSAGE;
+  else
+    entity->has_body = leaf_bounds (view, part, &entity->start, &entity->end)
+                       && entity->start <= entity->end && entity->end <= view->size;
+  outline_fields (view->outline, part);
+}
+
+const MimeOutline *
+mime_view_outline (MimeView *view)
+{
+  g_autoptr (GHashTable) indexes = NULL;
+
+  if (view->outline != NULL)
+    return view->outline;
+  indexes = g_hash_table_new (NULL, NULL);
+  view->outline = mime_outline_new ();
+  for (guint i = 0; i < view->order->len; i++)
+    outline_part (view, g_ptr_array_index (view->order, i), indexes);
+  return view->outline;
+}
+
+GMimeObject *
+mime_view_nth (const MimeView *view, guint index)
+{
+  return index < view->order->len ? g_ptr_array_index (view->order, index) : NULL;
 }
 
 static gboolean

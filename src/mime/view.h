@@ -7,6 +7,7 @@
 #include <gmime/gmime.h>
 
 #include "message/edits.h"
+#include "mime/outline.h"
 
 /* A message's current bytes as one block: plain memory is copied, a descriptor is mapped, edits are
  * applied. NULL: error. The source's bytes must not change while the block lives. */
@@ -24,6 +25,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MimeView, mime_view_free)
  */
 GMimeMessage *mime_view_message (const MimeView *view);
 GBytes *mime_view_bytes (const MimeView *view);
+
+/* The message's entities as GMime has them; empty when there is no message. Made at the first call;
+ * the view's. */
+const MimeOutline *mime_view_outline (MimeView *view);
+/* The object at an outline's index, whichever outline of these bytes it is. NULL: there are not so
+ * many. Borrowed. */
+GMimeObject *mime_view_nth (const MimeView *view, guint index);
 
 /* Where a part stands, in bytes from the message's start. */
 typedef struct

@@ -83,6 +83,14 @@ worker_context_view (WeirContext *context)
              : worker_message_view (context->message, &context->limits);
 }
 
+const MimeOutline *
+worker_context_outline (WeirContext *context)
+{
+  return context->unread || !worker_context_sees_body (context)
+             ? NULL
+             : worker_message_outline (context->message, &context->limits);
+}
+
 WorkerHeaders *
 worker_context_headers (WeirContext *context)
 {

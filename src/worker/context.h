@@ -60,6 +60,8 @@ gboolean worker_context_sees_headers (const WeirContext *context);
 gboolean worker_context_sees_body (const WeirContext *context);
 /* GMime's view; NULL: not offered, or not now. */
 MimeView *worker_context_view (WeirContext *context);
+/* The entities; NULL: not offered, or not now. */
+const MimeOutline *worker_context_outline (WeirContext *context);
 /* The list of fields with this filter's edits; NULL: the hook has none. */
 WorkerHeaders *worker_context_headers (WeirContext *context);
 /* Whether this kind of edit is declared (else the filter fails) and the hook's moment is right. */

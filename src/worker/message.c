@@ -14,14 +14,15 @@
 struct _WorkerMessage
 {
   GBytes *original;
-  gboolean mapped;     /* `original` is the bytes of a file */
-  MimePages pages;     /* of it */
-  MessageEdits *edits; /* NULL: none yet */
-  guint64 size;        /* of the current bytes */
-  GBytes *block;       /* current header block; NULL: not asked for */
-  GBytes *bytes;       /* current bytes; NULL: not asked for */
-  MimeView *view;      /* NULL: not asked for */
-  gboolean unchecked;  /* a filter has edited since the limits were looked at */
+  gboolean mapped;      /* `original` is the bytes of a file */
+  MimePages pages;      /* of it */
+  MessageEdits *edits;  /* NULL: none yet */
+  guint64 size;         /* of the current bytes */
+  GBytes *block;        /* current header block; NULL: not asked for */
+  GBytes *bytes;        /* current bytes; NULL: not asked for */
+  MimeView *view;       /* NULL: not asked for */
+  MimeOutline *outline; /* of the guard's; NULL: it has none */
+  gboolean unchecked;   /* a filter has edited since the limits were looked at */
 };
 
 WorkerMessage *
@@ -58,6 +59,7 @@ static void
 forget (WorkerMessage *message)
 {
   g_clear_pointer (&message->view, mime_view_free);
+  g_clear_pointer (&message->outline, mime_outline_free);
   g_clear_pointer (&message->block, g_bytes_unref);
   g_clear_pointer (&message->bytes, g_bytes_unref);
 }
@@ -210,25 +212,51 @@ worker_message_header_block (WorkerMessage *message)
   return message->block;
 }
 
+gboolean
+worker_message_check (WorkerMessage *message, const MimeLimits *limits, MimeProblem *problem)
+{
+  GBytes *bytes = worker_message_bytes (message, NULL);
+  gsize length = 0;
+  const guint8 *data = bytes == NULL ? NULL : g_bytes_get_data (bytes, &length);
+
+  if (length == 0)
+    return TRUE;
+  g_clear_pointer (&message->outline, mime_outline_free);
+  message->unchecked = !mime_guard_check (data, length, worker_message_is_mapped (message), limits,
+                                          &message->outline, problem);
+  return !message->unchecked;
+}
+
+/* FALSE: there is nothing that may be parsed. */
 static gboolean
-is_over (WorkerMessage *message, GBytes *bytes, const MimeLimits *limits)
+may_parse (WorkerMessage *message, const MimeLimits *limits)
 {
   MimeProblem problem;
-  gsize length = 0;
-  const guint8 *data = g_bytes_get_data (bytes, &length);
 
-  return message->unchecked && length > 0
-         && !mime_guard_check (data, length, worker_message_is_mapped (message), limits, &problem);
+  return worker_message_bytes (message, NULL) != NULL
+         && (!message->unchecked || worker_message_check (message, limits, &problem));
 }
 
 MimeView *
 worker_message_view (WorkerMessage *message, const MimeLimits *limits)
 {
-  GBytes *bytes = message->view == NULL ? worker_message_bytes (message, NULL) : NULL;
-
-  if (bytes != NULL && !is_over (message, bytes, limits))
-    message->view = mime_view_new (bytes, worker_message_is_mapped (message));
+  if (message->view == NULL && may_parse (message, limits))
+    message->view
+        = mime_view_new (worker_message_bytes (message, NULL), worker_message_is_mapped (message));
   return message->view;
+}
+
+const MimeOutline *
+worker_message_outline (WorkerMessage *message, const MimeLimits *limits)
+{
+  MimeView *view = NULL;
+
+  if (!may_parse (message, limits))
+    return NULL;
+  if (message->outline != NULL)
+    return message->outline;
+  view = worker_message_view (message, limits);
+  return view == NULL ? NULL : mime_view_outline (view);
 }
 
 gboolean

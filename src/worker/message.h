@@ -29,8 +29,14 @@ gboolean worker_message_is_mapped (const WorkerMessage *message);
 gint worker_message_descriptor (WorkerMessage *message, gint spool);
 /* At least the current header block, from the first byte on. Never NULL. Borrowed. */
 GBytes *worker_message_header_block (WorkerMessage *message);
+/* Whether the current bytes are within the limits; an empty message is. The first look at a
+ * request's own message. */
+gboolean worker_message_check (WorkerMessage *message, const MimeLimits *limits,
+                               MimeProblem *problem);
 /* NULL: the bytes can not be had, or a filter's edits took them over the limits. Borrowed. Whoever
  * calls it has held the request's own message against the limits. */
 MimeView *worker_message_view (WorkerMessage *message, const MimeLimits *limits);
+/* The same with the message's entities alone, for which GMime is asked only where it must be. */
+const MimeOutline *worker_message_outline (WorkerMessage *message, const MimeLimits *limits);
 /* `edits` refers to the current bytes. FALSE: it does not fit, nothing is changed. */
 gboolean worker_message_apply (WorkerMessage *message, const MessageEdits *edits);

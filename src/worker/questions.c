@@ -369,6 +369,46 @@ weir_message_mime (WeirContext *context)
   return view == NULL ? NULL : mime_view_message (view);
 }
 
+guint
+weir_entity_count (WeirContext *context)
+{
+  const MimeOutline *outline = worker_context_outline (context);
+
+  return outline == NULL ? 0 : outline->entities->len;
+}
+
+WeirEntity
+weir_entity (WeirContext *context, guint index)
+{
+  static const WeirEntityKind kinds[] = { [MIME_ENTITY_LEAF] = WEIR_ENTITY_LEAF,
+                                          [MIME_ENTITY_MULTIPART] = WEIR_ENTITY_MULTIPART,
+                                          [MIME_ENTITY_MESSAGE] = WEIR_ENTITY_MESSAGE };
+  const MimeEntity *entity = mime_outline_nth (worker_context_outline (context), index);
+
+  return (WeirEntity){ .kind = kinds[entity->kind],
+                       .parent = entity->parent == MIME_NO_ENTITY ? WEIR_NO_ENTITY : entity->parent,
+                       .n_fields = entity->n_fields,
+                       .has_body = entity->has_body,
+                       .start = entity->start,
+                       .end = entity->end };
+}
+
+WeirEntityField
+weir_entity_field (WeirContext *context, guint index, guint nth)
+{
+  const MimeEntityField *field = mime_outline_field (worker_context_outline (context), index, nth);
+
+  return (WeirEntityField){ field->name, field->name_length, field->value, field->length };
+}
+
+GMimeObject *
+weir_entity_object (WeirContext *context, guint index)
+{
+  MimeView *view = worker_context_view (context);
+
+  return view == NULL ? NULL : mime_view_nth (view, index);
+}
+
 GBytes *
 weir_part_content (WeirContext *context, GMimeObject *part)
 {

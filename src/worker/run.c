@@ -296,29 +296,35 @@ needs_body (const Run *run, guint index)
   return FALSE;
 }
 
+/* Of as much of the message as the chain sees. */
+static gboolean
+is_within_limits (Run *run, gboolean whole, MimeProblem *problem)
+{
+  MimeLimits limits = limits_of (run->worker->config);
+  gsize length = 0;
+  const guint8 *data = NULL;
+
+  if (whole)
+    return worker_message_check (run->message, &limits, problem);
+  data = g_bytes_get_data (worker_message_header_block (run->message), &length);
+  return length == 0 || mime_guard_check_headers (data, length, &limits, problem);
+}
+
 /* FALSE: the message is over a limit, or can not be read, and a record has said so. */
 static gboolean
 check_limits (Run *run, guint first)
 {
-  MimeLimits limits = limits_of (run->worker->config);
   MimeProblem problem;
   g_autofree gchar *text = NULL;
   g_autoptr (GError) error = NULL;
   gboolean whole = needs_body (run, first);
-  GBytes *bytes = whole ? worker_message_bytes (run->message, &error)
-                        : worker_message_header_block (run->message);
-  gsize length = 0;
-  const guint8 *data = bytes == NULL ? NULL : g_bytes_get_data (bytes, &length);
 
-  if (bytes == NULL)
+  if (whole && worker_message_bytes (run->message, &error) == NULL)
     {
       hand_on_last (run, first, error->message, NULL);
       return FALSE;
     }
-  if (run->unread || length == 0
-      || (whole ? mime_guard_check (data, length, worker_message_is_mapped (run->message), &limits,
-                                    &problem)
-                : mime_guard_check_headers (data, length, &limits, &problem)))
+  if (run->unread || is_within_limits (run, whole, &problem))
     return TRUE;
   text = mime_problem_text (&problem);
   if (run->worker->config->over_limit == CONFIG_OVER_LIMIT_PASS)

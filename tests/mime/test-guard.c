@@ -13,8 +13,8 @@ static MimeProblem
 check (const GString *message)
 {
   MimeProblem problem;
-  gboolean fine
-      = mime_guard_check ((const guint8 *) message->str, message->len, FALSE, &limits, &problem);
+  gboolean fine = mime_guard_check ((const guint8 *) message->str, message->len, FALSE, &limits,
+                                    NULL, &problem);
 
   g_assert_true (fine == (problem.kind == MIME_PROBLEM_NONE));
   return problem;
@@ -341,7 +341,7 @@ test_pages (void)
   repeat (message, "RnJvbTogYUBiCg0KRnJvbTogYUBiCg0KRnJvbTogYUBiCg0K\r\n", 400000);
   bytes = map (message);
   data = g_bytes_get_data (bytes, &length);
-  g_assert_true (mime_guard_check (data, length, TRUE, &limits, &problem));
+  g_assert_true (mime_guard_check (data, length, TRUE, &limits, NULL, &problem));
   g_assert_cmpuint (resident (data), <, 4 * 1024 * 1024);
   view = mime_view_new (bytes, TRUE);
   g_assert_cmpuint (resident (data), <, 4 * 1024 * 1024);

@@ -395,7 +395,7 @@ try_file (const gchar *path, guint *tried, guint *done)
     return;
   bytes = to_wire (text, length);
   if (!mime_guard_check (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), FALSE, &limits,
-                         &problem))
+                         NULL, &problem))
     return;
   view = mime_view_new (bytes, FALSE);
   leaves = leaves_of (view);
