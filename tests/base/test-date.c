@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define DAY G_TIME_SPAN_DAY
+
 static void
 check_both (gint64 microseconds)
 {
@@ -41,6 +43,15 @@ test_calendar (void)
   for (guint i = 0; i < 5000; i++)
     check_both ((gint64) (guint32) g_test_rand_int () * G_USEC_PER_SEC
                 + g_test_rand_int_range (0, G_USEC_PER_SEC));
+  for (guint i = 0; i < 5000; i++)
+    check_both ((gint64) g_test_rand_double_range (0, 253402300799.0) * G_USEC_PER_SEC);
+  /* Each day of the first leap years, and of one of the centuries that are none. */
+  for (guint day = 0; day < 5 * 366; day++)
+    {
+      check_both (day * DAY);
+      check_both ((G_GINT64_CONSTANT (4102444800) + day * G_GINT64_CONSTANT (86400))
+                  * G_USEC_PER_SEC);
+    }
 }
 
 static void
