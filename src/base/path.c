@@ -1,17 +1,35 @@
-/* Reverse-paths and forward-paths with their ESMTP parameters: plain values, copied deeply. It can
- * not fail. */
+/* Reverse-paths and forward-paths with their ESMTP parameters: plain values, copied deeply, each of
+ * them one block of memory. It can not fail. */
 #include "base/path.h"
 
 #include <string.h>
 
+static gsize
+octets_of (const gchar *text)
+{
+  return strlen (text) + 1;
+}
+
 BasePath *
 base_path_new (const gchar *address, const gchar *const *parameters)
 {
-  BasePath *path = g_new0 (BasePath, 1);
+  gsize count = parameters == NULL ? 0 : g_strv_length ((gchar **) parameters);
+  gsize pointers = count == 0 ? 0 : (count + 1) * sizeof (gchar *);
+  gsize octets = octets_of (address);
 
-  path->address = g_strdup (address);
-  if (parameters != NULL && parameters[0] != NULL)
-    path->parameters = g_strdupv ((gchar **) parameters);
+  for (gsize i = 0; i < count; i++)
+    octets += octets_of (parameters[i]);
+  BasePath *path = g_malloc (sizeof *path + pointers + octets);
+  path->parameters = count == 0 ? NULL : (gchar **) (gpointer) (path + 1);
+  path->address = (gchar *) (path + 1) + pointers;
+  gchar *at = mempcpy (path->address, address, octets_of (address));
+  for (gsize i = 0; i < count; i++)
+    {
+      path->parameters[i] = at;
+      at = mempcpy (at, parameters[i], octets_of (parameters[i]));
+    }
+  if (count > 0)
+    path->parameters[count] = NULL;
   return path;
 }
 
@@ -24,10 +42,6 @@ base_path_copy (const BasePath *path)
 void
 base_path_free (BasePath *path)
 {
-  if (path == NULL)
-    return;
-  g_free (path->address);
-  g_strfreev (path->parameters);
   g_free (path);
 }
 

@@ -4,16 +4,17 @@
 
 #include <glib.h>
 
+/* What it points to stands in its own block, and is not changed. */
 typedef struct
 {
-  gchar *address;     /* without brackets; "" is the null reverse-path; owned */
+  gchar *address;     /* without brackets; "" is the null reverse-path */
   gchar **parameters; /* "KEYWORD" or "KEYWORD=value", keyword in upper case, in the client's order;
-                         NULL: none; owned */
+                         NULL: none */
 } BasePath;
 
 BasePath *base_path_new (const gchar *address, const gchar *const *parameters);
 BasePath *base_path_copy (const BasePath *path);
-void base_path_free (BasePath *path);
+void base_path_free (BasePath *path); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BasePath, base_path_free)
 gboolean base_path_equal (const BasePath *a, const BasePath *b);
 

@@ -118,10 +118,9 @@ smtp_parse_path (SmtpServer *server, const SmtpCommand *row, const gchar *argume
   argument += used;
   if (argument < end && *argument != ' ')
     return smtp_command_syntax_error (row);
-  g_autoptr (BasePath) path = g_new0 (BasePath, 1);
-  path->address = g_steal_pointer (&address);
-  if (!smtp_parameters_parse (argument, (gsize) (end - argument), &path->parameters, &refusal))
+  g_auto (GStrv) parameters = NULL;
+  if (!smtp_parameters_parse (argument, (gsize) (end - argument), &parameters, &refusal))
     return refusal;
-  server->event.path = g_steal_pointer (&path);
+  server->event.path = base_path_new (address, (const gchar *const *) parameters);
   return NULL;
 }
