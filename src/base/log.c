@@ -1,36 +1,32 @@
-/* One event record as text, JSON lines or journal lines. A line is built whole and handed over
- * once; values are untrusted and leave escaped, cut at a stated length. It can not fail: a line
- * that nobody takes is lost, and that is all. */
+/* One event record as text, JSON lines or journal lines. Each field goes straight into the line,
+ * which is handed over once, whole; values are untrusted and leave escaped, cut at a stated length.
+ * It can not fail: a line that nobody takes is lost, and that is all. */
 #include "base/log.h"
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/date.h"
 #include "base/id.h"
 #include "base/json.h"
 
-#define MOST_FIELDS 40     /* more than any event has */
 #define USUAL_LINE 1024    /* octets of a summary line */
 #define FREE_FORM "notice" /* the event of base_log() */
 
-typedef struct
+/* How an octet may stand in a line; of a value, the worst of its octets. */
+enum
 {
-  const gchar *name;
-  gsize value;     /* where it starts among the record's values */
-  gboolean number; /* JSON writes it without quotes */
-} Field;
-
-/* A line is written for every message: one block for the values, none for each of them. */
-struct _BaseRecord
-{
-  BaseLogLevel level;
-  const gchar *event;
-  gint64 time;       /* microseconds */
-  BaseBuffer values; /* each with a NUL behind it */
-  guint n_fields;
-  Field fields[MOST_FIELDS];
+  PLAIN = 0,
+  SPACED = 1, /* between quotes */
+  SPECIAL = 2 /* the value is escaped, or looked at as UTF-8 */
 };
+
+static const guint8 kinds[256] = { [0 ... 0x1f] = SPECIAL,
+                                   [' '] = SPACED,
+                                   ['"'] = SPECIAL,
+                                   ['\\'] = SPECIAL,
+                                   [0x7f ... 0xff] = SPECIAL };
 
 static struct
 {
@@ -81,158 +77,126 @@ level_name (BaseLogLevel level)
     }
 }
 
-BaseRecord *
-base_record_new (BaseLogLevel level, const gchar *event)
-{
-  BaseRecord *record = g_new (BaseRecord, 1);
+/* ---- the beginning ---- */
 
-  record->level = level;
-  record->event = event;
-  record->time = g_get_real_time ();
-  record->values = (BaseBuffer) BASE_BUFFER_INIT;
-  record->n_fields = 0;
-  base_buffer_reserve (&record->values, USUAL_LINE);
-  return record;
+static void
+begin_json (BaseBuffer *line, BaseLogLevel level, const gchar *stamp)
+{
+  base_buffer_append_string (line, "{\"time\":\"");
+  base_buffer_append_string (line, stamp);
+  base_buffer_append_string (line, "\",\"level\":\"");
+  base_buffer_append_string (line, level_name (level));
+  base_buffer_append_string (line, "\",\"program\":");
+  base_json_append_string (line, settings.program, -1);
+  base_buffer_append_string (line, ",\"pid\":");
+  base_buffer_append_number (line, (guint64) base_process_id (), 1);
+}
+
+static void
+begin_text (BaseBuffer *line, BaseLogLevel level, const gchar *stamp)
+{
+  base_buffer_append_string (line, stamp);
+  base_buffer_append_string (line, " ");
+  base_buffer_append_string (line, settings.program);
+  base_buffer_append_string (line, "[");
+  base_buffer_append_number (line, (guint64) base_process_id (), 1);
+  base_buffer_append_string (line, "] ");
+  base_buffer_append_string (line, level_name (level));
+  base_buffer_append_string (line, " ");
+}
+
+static void
+begin_line (BaseRecord *record, BaseLogLevel level)
+{
+  gchar stamp[BASE_DATE_LENGTH];
+
+  *record = (BaseRecord){ .level = level, .format = settings.format };
+  base_buffer_reserve (&record->line, USUAL_LINE);
+  if (record->format == BASE_LOG_JOURNAL)
+    {
+      base_buffer_append_printf (&record->line, "<%d>", (gint) level);
+      return;
+    }
+  base_date_stamp (g_get_real_time (), stamp);
+  if (record->format == BASE_LOG_JSON)
+    begin_json (&record->line, level, stamp);
+  else
+    begin_text (&record->line, level, stamp);
 }
 
 void
-base_record_free (BaseRecord *record)
+base_record_begin (BaseRecord *record, BaseLogLevel level, const gchar *event)
 {
-  if (record == NULL)
-    return;
-  base_buffer_clear (&record->values);
-  g_free (record);
+  begin_line (record, level);
+  if (record->format == BASE_LOG_JSON)
+    {
+      base_record_string (record, "event", event);
+      return;
+    }
+  base_buffer_append_string (&record->line, event);
+  base_buffer_append_string (&record->line, ":");
 }
 
-static const gchar *
-value_of (const BaseRecord *record, const Field *field)
+/* ---- values ---- */
+
+static const guint8 *
+value_of (const BaseRecord *record)
 {
-  return (const gchar *) base_buffer_bytes (&record->values) + field->value;
+  return base_buffer_bytes (&record->line) + record->value;
 }
 
-/* The value is what is appended to the record's values from now on, up to end_field(). */
-static Field *
-begin_field (BaseRecord *record, const gchar *name, gboolean number)
+static gsize
+length_of (const BaseRecord *record)
 {
-  Field *field = &record->fields[record->n_fields++];
+  return base_buffer_length (&record->line) - record->value;
+}
 
-  g_assert (record->n_fields <= MOST_FIELDS);
-  *field = (Field){ name, base_buffer_length (&record->values), number };
-  return field;
+/* Only what stands behind `length` octets of the value goes. */
+static void
+truncate_value (BaseRecord *record, gsize length)
+{
+  record->line.end = record->line.start + record->value + length;
 }
 
 /* Cuts the value at the limit so that no UTF-8 character is cut in two. */
 static void
-end_field (BaseRecord *record, const Field *field)
+cut (BaseRecord *record)
 {
-  gsize length = base_buffer_length (&record->values) - field->value;
-  const gchar *value = value_of (record, field);
+  gsize length = BASE_LOG_MAX_VALUE;
 
-  if (length > BASE_LOG_MAX_VALUE)
-    {
-      length = BASE_LOG_MAX_VALUE;
-      for (guint i = 0; i < 3 && ((guchar) value[length] & 0xc0) == 0x80; i++)
-        length--;
-      record->values.end = record->values.start + field->value + length;
-      base_buffer_append (&record->values, "...", 3);
-    }
-  base_buffer_append (&record->values, "", 1);
+  if (length_of (record) <= length)
+    return;
+  for (guint i = 0; i < 3 && (value_of (record)[length] & 0xc0) == 0x80; i++)
+    length--;
+  truncate_value (record, length);
+  base_buffer_append_string (&record->line, "...");
 }
 
-void
-base_record_string (BaseRecord *record, const gchar *name, const gchar *value)
+static guint
+kind_of (const BaseRecord *record)
 {
-  if (value != NULL)
-    base_record_strings (record, name, value, NULL);
+  const guint8 *bytes = value_of (record);
+  gsize length = length_of (record);
+  guint kind = length == 0 ? SPACED : PLAIN;
+
+  for (gsize i = 0; i < length; i++)
+    kind |= kinds[bytes[i]];
+  return kind;
 }
 
-void
-base_record_strings (BaseRecord *record, const gchar *name, const gchar *first, ...)
-{
-  Field *field = begin_field (record, name, FALSE);
-  va_list pieces;
-
-  va_start (pieces, first);
-  for (const gchar *piece = first; piece != NULL; piece = va_arg (pieces, const gchar *))
-    base_buffer_append (&record->values, piece, strnlen (piece, BASE_LOG_MAX_VALUE + 1));
-  va_end (pieces);
-  end_field (record, field);
-}
-
-void
-base_record_printf (BaseRecord *record, const gchar *name, const gchar *format, ...)
-{
-  Field *field = begin_field (record, name, FALSE);
-  va_list arguments;
-
-  va_start (arguments, format);
-  base_buffer_append_vprintf (&record->values, format, arguments);
-  va_end (arguments);
-  end_field (record, field);
-}
-
-void
-base_record_int (BaseRecord *record, const gchar *name, gint64 value)
-{
-  Field *field = begin_field (record, name, TRUE);
-
-  if (value < 0)
-    base_buffer_append (&record->values, "-", 1);
-  base_buffer_append_number (&record->values, value < 0 ? -(guint64) value : (guint64) value, 1);
-  end_field (record, field);
-}
-
-void
-base_record_delay (BaseRecord *record, const gchar *name, gint64 microseconds)
-{
-  guint64 milliseconds = (guint64) MAX (microseconds, 0) / 1000;
-  Field *field = begin_field (record, name, TRUE);
-
-  base_buffer_append_number (&record->values, milliseconds / 1000, 1);
-  base_buffer_append (&record->values, ".", 1);
-  base_buffer_append_number (&record->values, milliseconds % 1000, 3);
-  end_field (record, field);
-}
-
-/* Whether a value can stand in a text line as it is. */
-static gboolean
-is_plain (const gchar *value)
-{
-  for (const gchar *p = value; *p != '\0'; p++)
-    if (!g_ascii_isgraph (*p) || *p == '"' || *p == '\\')
-      return FALSE;
-  return value[0] != '\0';
-}
-
-/* Octets at the start of the text that stand for themselves. */
+/* One character that does not stand for itself; returns its length. What could end the line, move
+ * the cursor or turn the reading direction is escaped. */
 static gsize
-plain_run (const gchar *text)
+append_special (BaseBuffer *out, const gchar *text, gsize length)
 {
-  gsize n = 0;
+  gunichar c = g_utf8_get_char_validated (text, (gssize) length);
 
-  while (text[n] >= ' ' && text[n] < 127 && text[n] != '"' && text[n] != '\\')
-    n++;
-  return n;
-}
-
-/* A run of plain characters of a quoted value, or one other: what could end the line, move the
- * cursor or turn the reading direction is escaped. */
-static gsize
-append_quoted (BaseBuffer *out, const gchar *text)
-{
-  gsize plain = plain_run (text);
-  if (plain > 0)
-    {
-      base_buffer_append (out, text, plain);
-      return plain;
-    }
-  gunichar c = g_utf8_get_char_validated (text, -1);
   if (c == (gunichar) -1 || c == (gunichar) -2)
     {
       base_buffer_append_printf (out, "\\x%02x", (guchar) *text);
       return 1;
     }
-  gsize length = (gsize) (g_utf8_next_char (text) - text);
+  gsize octets = (gsize) (g_utf8_next_char (text) - text);
   if (c == '"' || c == '\\')
     base_buffer_append_printf (out, "\\%c", (gchar) c);
   else if (c == '\n')
@@ -244,135 +208,138 @@ append_quoted (BaseBuffer *out, const gchar *text)
   else if (c < 128 ? g_ascii_iscntrl ((gchar) c) : !g_unichar_isprint (c))
     base_buffer_append_printf (out, c > 0xffff ? "\\U%08x" : "\\u%04x", c);
   else
-    base_buffer_append (out, text, length);
-  return length;
+    base_buffer_append (out, text, octets);
+  return octets;
 }
 
-/* A free-form line is its text alone; what could forge a line is escaped all the same. */
+/* `bare`: not between quotes, where a quote stands for itself. */
 static void
-append_free_form (const BaseRecord *record, BaseBuffer *out)
+append_escaped (BaseBuffer *out, const gchar *text, gsize length, gboolean bare)
 {
-  for (const gchar *p = value_of (record, &record->fields[0]); *p != '\0';)
-    if (*p == '"')
-      base_buffer_append (out, p++, 1);
-    else
-      p += append_quoted (out, p);
-}
-
-static gboolean
-is_free_form (const BaseRecord *record)
-{
-  return g_str_equal (record->event, FREE_FORM) && record->n_fields == 1;
-}
-
-static void
-append_text_fields (const BaseRecord *record, BaseBuffer *out)
-{
-  if (is_free_form (record))
+  for (gsize at = 0; at < length;)
     {
-      append_free_form (record, out);
+      gsize run = at;
+      while (run < length && (kinds[(guchar) text[run]] != SPECIAL || (bare && text[run] == '"')))
+        run++;
+      base_buffer_append (out, text + at, run - at);
+      at = run;
+      if (at < length)
+        at += append_special (out, text + at, length - at);
+    }
+}
+
+/* Writes the value anew from a copy. */
+static void
+escape_value (BaseRecord *record)
+{
+  gsize length = length_of (record);
+  g_autofree gchar *raw = g_memdup2 (value_of (record), length);
+
+  truncate_value (record, 0);
+  if (record->format == BASE_LOG_JSON)
+    {
+      base_json_append_string (&record->line, raw, (gssize) length);
       return;
     }
-  base_buffer_append_string (out, record->event);
-  base_buffer_append (out, ":", 1);
-  for (guint i = 0; i < record->n_fields; i++)
-    {
-      const Field *field = &record->fields[i];
-      base_buffer_append (out, " ", 1);
-      base_buffer_append_string (out, field->name);
-      base_buffer_append (out, "=", 1);
-      const gchar *value = value_of (record, field);
-      if (is_plain (value))
-        {
-          base_buffer_append_string (out, value);
-          continue;
-        }
-      base_buffer_append (out, "\"", 1);
-      for (const gchar *p = value; *p != '\0';)
-        p += append_quoted (out, p);
-      base_buffer_append (out, "\"", 1);
-    }
+  base_buffer_append_string (&record->line, "\"");
+  append_escaped (&record->line, raw, length, FALSE);
+  base_buffer_append_string (&record->line, "\"");
 }
 
 static void
-append_json_member (BaseBuffer *out, const gchar *name, const gchar *value, gboolean number)
+quote_value (BaseRecord *record)
 {
-  base_json_append_string (out, name, -1);
-  base_buffer_append (out, ":", 1);
-  if (number)
-    base_buffer_append_string (out, value);
-  else
-    base_json_append_string (out, value, -1);
+  gsize length = length_of (record);
+
+  base_buffer_reserve (&record->line, 2);
+  guint8 *value = (guint8 *) value_of (record);
+  memmove (value + 1, value, length);
+  value[0] = value[length + 1] = '"';
+  base_buffer_commit (&record->line, 2);
 }
 
-static void
-append_json (const BaseRecord *record, const gchar *stamp, BaseBuffer *out)
-{
-  base_buffer_append (out, "{", 1);
-  if (stamp != NULL)
-    {
-      append_json_member (out, "time", stamp, FALSE);
-      base_buffer_append (out, ",", 1);
-    }
-  append_json_member (out, "level", level_name (record->level), FALSE);
-  if (stamp != NULL)
-    {
-      base_buffer_append (out, ",", 1);
-      append_json_member (out, "program", settings.program, FALSE);
-      base_buffer_append_printf (out, ",\"pid\":%d", base_process_id ());
-    }
-  base_buffer_append (out, ",", 1);
-  append_json_member (out, "event", record->event, FALSE);
-  for (guint i = 0; i < record->n_fields; i++)
-    {
-      const Field *field = &record->fields[i];
-      base_buffer_append (out, ",", 1);
-      append_json_member (out, field->name, value_of (record, field), field->number);
-    }
-  base_buffer_append (out, "}", 1);
-}
+/* ---- fields ---- */
 
-static void
-append_origin (const gchar *stamp, BaseBuffer *out)
+BaseBuffer *
+base_record_open (BaseRecord *record, const gchar *name)
 {
-  base_buffer_append_string (out, stamp);
-  base_buffer_append (out, " ", 1);
-  base_buffer_append_string (out, settings.program);
-  base_buffer_append (out, "[", 1);
-  base_buffer_append_number (out, (guint64) base_process_id (), 1);
-  base_buffer_append (out, "] ", 2);
-}
+  gboolean json = record->format == BASE_LOG_JSON;
 
-/* `stamp` NULL: without time, program and process. */
-static void
-append_line (const BaseRecord *record, BaseLogFormat format, const gchar *stamp, BaseBuffer *out)
-{
-  switch (format)
-    {
-    case BASE_LOG_JSON:
-      append_json (record, stamp, out);
-      break;
-    case BASE_LOG_JOURNAL:
-      base_buffer_append_printf (out, "<%d>", (gint) record->level);
-      append_text_fields (record, out);
-      break;
-    case BASE_LOG_TEXT:
-    default:
-      if (stamp != NULL)
-        append_origin (stamp, out);
-      base_buffer_append_string (out, level_name (record->level));
-      base_buffer_append (out, " ", 1);
-      append_text_fields (record, out);
-      break;
-    }
-  base_buffer_append (out, "\n", 1);
+  base_buffer_append_string (&record->line, json ? ",\"" : " ");
+  base_buffer_append_string (&record->line, name);
+  base_buffer_append_string (&record->line, json ? "\":" : "=");
+  record->value = base_buffer_length (&record->line);
+  return &record->line;
 }
 
 void
-base_record_format (const BaseRecord *record, BaseLogFormat format, BaseBuffer *out)
+base_record_close (BaseRecord *record)
 {
-  append_line (record, format, NULL, out);
+  cut (record);
+  guint kind = kind_of (record);
+  if (kind >= SPECIAL)
+    escape_value (record);
+  else if (kind == SPACED || record->format == BASE_LOG_JSON)
+    quote_value (record);
 }
+
+void
+base_record_string (BaseRecord *record, const gchar *name, const gchar *value)
+{
+  if (value == NULL)
+    return;
+  base_buffer_append (base_record_open (record, name), value,
+                      strnlen (value, BASE_LOG_MAX_VALUE + 1));
+  base_record_close (record);
+}
+
+void
+base_record_strings (BaseRecord *record, const gchar *name, const gchar *first, ...)
+{
+  BaseBuffer *line = base_record_open (record, name);
+  va_list pieces;
+
+  va_start (pieces, first);
+  for (const gchar *piece = first; piece != NULL; piece = va_arg (pieces, const gchar *))
+    base_buffer_append (line, piece, strnlen (piece, BASE_LOG_MAX_VALUE + 1));
+  va_end (pieces);
+  base_record_close (record);
+}
+
+void
+base_record_printf (BaseRecord *record, const gchar *name, const gchar *format, ...)
+{
+  BaseBuffer *line = base_record_open (record, name);
+  va_list arguments;
+
+  va_start (arguments, format);
+  base_buffer_append_vprintf (line, format, arguments);
+  va_end (arguments);
+  base_record_close (record);
+}
+
+void
+base_record_int (BaseRecord *record, const gchar *name, gint64 value)
+{
+  BaseBuffer *line = base_record_open (record, name);
+
+  if (value < 0)
+    base_buffer_append_string (line, "-");
+  base_buffer_append_number (line, value < 0 ? -(guint64) value : (guint64) value, 1);
+}
+
+void
+base_record_delay (BaseRecord *record, const gchar *name, gint64 microseconds)
+{
+  guint64 milliseconds = (guint64) MAX (microseconds, 0) / 1000;
+  BaseBuffer *line = base_record_open (record, name);
+
+  base_buffer_append_number (line, milliseconds / 1000, 1);
+  base_buffer_append_string (line, ".");
+  base_buffer_append_number (line, milliseconds % 1000, 3);
+}
+
+/* ---- the end ---- */
 
 static void
 write_line (const BaseBuffer *line)
@@ -387,34 +354,50 @@ write_line (const BaseBuffer *line)
 void
 base_record_emit (BaseRecord *record)
 {
-  g_auto (BaseBuffer) line = BASE_BUFFER_INIT;
-  gchar stamp[BASE_DATE_LENGTH];
+  BaseBuffer *line = &record->line;
 
-  if (base_log_wants (record->level))
-    {
-      base_date_stamp (record->time, stamp);
-      base_buffer_reserve (&line, USUAL_LINE);
-      append_line (record, settings.format, stamp, &line);
-      if (settings.sink != NULL)
-        settings.sink ((const gchar *) base_buffer_bytes (&line), base_buffer_length (&line),
-                       settings.data);
-      else
-        write_line (&line);
-    }
-  base_record_free (record);
+  base_buffer_append_string (line, record->format == BASE_LOG_JSON ? "}\n" : "\n");
+  if (base_log_wants (record->level) && settings.sink != NULL)
+    settings.sink ((const gchar *) base_buffer_bytes (line), base_buffer_length (line),
+                   settings.data);
+  else if (base_log_wants (record->level))
+    write_line (line);
+  base_buffer_clear (line);
+}
+
+/* In text the words stand alone; what could forge a line is escaped all the same. */
+static void
+close_free_form (BaseRecord *record)
+{
+  cut (record);
+  gsize length = length_of (record);
+  g_autofree gchar *raw = g_memdup2 (value_of (record), length);
+
+  truncate_value (record, 0);
+  append_escaped (&record->line, raw, length, TRUE);
 }
 
 void
 base_log (BaseLogLevel level, const gchar *format, ...)
 {
+  BaseRecord record;
   va_list arguments;
 
   if (!base_log_wants (level))
     return;
+  begin_line (&record, level);
+  if (record.format == BASE_LOG_JSON)
+    {
+      base_record_string (&record, "event", FREE_FORM);
+      base_record_open (&record, "text");
+    }
+  record.value = base_buffer_length (&record.line);
   va_start (arguments, format);
-  g_autofree gchar *text = g_strdup_vprintf (format, arguments);
+  base_buffer_append_vprintf (&record.line, format, arguments);
   va_end (arguments);
-  BaseRecord *record = base_record_new (level, FREE_FORM);
-  base_record_string (record, "text", text);
-  base_record_emit (record);
+  if (record.format == BASE_LOG_JSON)
+    base_record_close (&record);
+  else
+    close_free_form (&record);
+  base_record_emit (&record);
 }

@@ -35,11 +35,18 @@ void base_log_setup (const gchar *program, BaseLogFormat format, BaseLogLevel mo
 void base_log_set_sink (BaseLogSink sink, gpointer data);
 gboolean base_log_wants (BaseLogLevel level);
 
-typedef struct _BaseRecord BaseRecord;
+/* A line that is being written; on the stack of whoever writes it. Each field is formatted as it
+ * comes. */
+typedef struct
+{
+  BaseLogLevel level;
+  BaseLogFormat format;
+  BaseBuffer line;
+  gsize value; /* where the open field's begins */
+} BaseRecord;
 
-/* `event` is a literal such as "message", "connect", "worker". The record is freed by
- * base_record_emit(). */
-BaseRecord *base_record_new (BaseLogLevel level, const gchar *event);
+/* `event` is a literal such as "message", "connect", "worker". base_record_emit() ends it. */
+void base_record_begin (BaseRecord *record, BaseLogLevel level, const gchar *event);
 /* `name` is a literal. Values are untrusted: control characters, quotes and invalid UTF-8 are
  * escaped. NULL adds nothing. */
 void base_record_string (BaseRecord *record, const gchar *name, const gchar *value);
@@ -51,12 +58,12 @@ void base_record_printf (BaseRecord *record, const gchar *name, const gchar *for
 void base_record_int (BaseRecord *record, const gchar *name, gint64 value);
 /* Seconds with three decimals, from microseconds. */
 void base_record_delay (BaseRecord *record, const gchar *name, gint64 microseconds);
-/* Appends the record as one line, newline included, without time, program and process: for tests
- * and `try`. */
-void base_record_format (const BaseRecord *record, BaseLogFormat format, BaseBuffer *out);
+/* The value is what the caller appends to the returned buffer until base_record_close(), as
+ * untrusted as any. */
+BaseBuffer *base_record_open (BaseRecord *record, const gchar *name);
+void base_record_close (BaseRecord *record);
+/* Hands the line over, and frees what the record holds. */
 void base_record_emit (BaseRecord *record);
-void base_record_free (BaseRecord *record);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (BaseRecord, base_record_free)
 
 /* A free-form line: in text the words alone, in JSON the event "notice" with a "text". */
 void base_log (BaseLogLevel level, const gchar *format, ...) G_GNUC_PRINTF (2, 3);

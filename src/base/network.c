@@ -11,6 +11,8 @@
 
 G_DEFINE_QUARK (base - network - error - quark, base_network_error)
 
+G_STATIC_ASSERT (BASE_ENDPOINT_LENGTH >= INET6_ADDRSTRLEN + sizeof "[IPv6:]");
+
 static const guint8 mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 static gboolean
@@ -165,14 +167,21 @@ address_text (const BaseEndpoint *endpoint, gchar text[INET6_ADDRSTRLEN])
   return family;
 }
 
+void
+base_endpoint_text (const BaseEndpoint *endpoint, gchar text[BASE_ENDPOINT_LENGTH])
+{
+  if (is_unix (endpoint))
+    strcpy (text, "local");
+  else
+    address_text (endpoint, text);
+}
+
 gchar *
 base_endpoint_address (const BaseEndpoint *endpoint)
 {
-  gchar text[INET6_ADDRSTRLEN];
+  gchar text[BASE_ENDPOINT_LENGTH];
 
-  if (is_unix (endpoint))
-    return g_strdup ("local");
-  address_text (endpoint, text);
+  base_endpoint_text (endpoint, text);
   return g_strdup (text);
 }
 
@@ -223,13 +232,13 @@ base_endpoint_to_string (const BaseEndpoint *endpoint)
     }
 }
 
-gchar *
-base_endpoint_literal (const BaseEndpoint *endpoint)
+void
+base_endpoint_literal (const BaseEndpoint *endpoint, gchar text[BASE_ENDPOINT_LENGTH])
 {
-  gchar text[INET6_ADDRSTRLEN];
-  gint family = address_text (endpoint, text);
+  gchar address[INET6_ADDRSTRLEN];
+  gint family = address_text (endpoint, address);
 
-  return g_strconcat (family == AF_INET6 ? "[IPv6:" : "[", text, "]", NULL);
+  stpcpy (stpcpy (stpcpy (text, family == AF_INET6 ? "[IPv6:" : "["), address), "]");
 }
 
 gboolean

@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#define BASE_ENDPOINT_LENGTH 64 /* room for an address or a literal as text, the NUL included */
+
 typedef enum
 {
   BASE_NETWORK_ERROR_SYNTAX /* the text is no such thing; it stands in the message */
@@ -40,14 +42,15 @@ BaseEndpoint base_peer_endpoint (const BasePeer *peer);
 /* "127.0.0.1:25", "[::1]:25" or "/path/to/socket"; a host name is an error here. */
 gboolean base_endpoint_parse (const gchar *text, BaseEndpoint *endpoint, GError **error);
 /* The address alone: "192.0.2.1", "2001:db8::1" ("::ffff:192.0.2.1" becomes "192.0.2.1"), "local"
- * for a UNIX socket, "unknown" when it is. Caller frees. */
+ * for a UNIX socket, "unknown" when it is. */
+void base_endpoint_text (const BaseEndpoint *endpoint, gchar text[BASE_ENDPOINT_LENGTH]);
+/* The same. Caller frees. */
 gchar *base_endpoint_address (const BaseEndpoint *endpoint);
 guint base_endpoint_port (const BaseEndpoint *endpoint);
 /* The form that base_endpoint_parse() reads. Caller frees. */
 gchar *base_endpoint_to_string (const BaseEndpoint *endpoint);
-/* "[192.0.2.1]", "[IPv6:2001:db8::1]": an address literal (RFC 5321 section 4.1.3). Caller frees.
- */
-gchar *base_endpoint_literal (const BaseEndpoint *endpoint);
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]": an address literal (RFC 5321 section 4.1.3). */
+void base_endpoint_literal (const BaseEndpoint *endpoint, gchar text[BASE_ENDPOINT_LENGTH]);
 gboolean base_endpoint_is_loopback (const BaseEndpoint *endpoint);
 gboolean base_endpoint_same_host (const BaseEndpoint *a, const BaseEndpoint *b);
 

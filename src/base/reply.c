@@ -222,20 +222,40 @@ base_reply_parse_enhanced (const gchar *text, gsize length, guint16 enhanced[3])
   return at;
 }
 
+/* Line breaks and control characters do not get into a log. */
+static void
+append_flat (BaseBuffer *out, const gchar *text)
+{
+  while (*text != '\0')
+    {
+      gsize run = 0;
+      while (text[run] != '\0' && !is_control ((guchar) text[run]))
+        run++;
+      base_buffer_append (out, text, run);
+      text += run;
+      if (*text != '\0')
+        base_buffer_append_string (out, *text++ == '\n' ? " / " : " ");
+    }
+}
+
+void
+base_reply_log (const BaseReply *reply, BaseBuffer *out)
+{
+  gchar prefix[PREFIX_LENGTH];
+
+  base_buffer_append (out, prefix, format_prefix (reply, TRUE, prefix));
+  if (reply->text != NULL)
+    append_flat (out, reply->text);
+  while (g_ascii_isspace (out->data[out->end - 1]))
+    out->end--; /* the code's last digit is none */
+}
+
 gchar *
 base_reply_to_string (const BaseReply *reply)
 {
-  gchar prefix[PREFIX_LENGTH];
-  GString *string = g_string_new (NULL);
+  BaseBuffer text = BASE_BUFFER_INIT;
 
-  format_prefix (reply, TRUE, prefix);
-  g_string_append (string, prefix);
-  for (const gchar *p = reply->text == NULL ? "" : reply->text; *p != '\0'; p++)
-    {
-      if (*p == '\n')
-        g_string_append (string, " / ");
-      else
-        g_string_append_c (string, is_control ((guchar) *p) ? ' ' : *p);
-    }
-  return g_strchomp (g_string_free (string, FALSE));
+  base_reply_log (reply, &text);
+  base_buffer_append (&text, "", 1);
+  return (gchar *) text.data;
 }

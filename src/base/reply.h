@@ -57,5 +57,7 @@ gsize base_reply_parse_enhanced (const gchar *text, gsize length, guint16 enhanc
 /* "5.7.1"; empty when the reply has none. Returns the length. */
 gsize base_reply_enhanced (const BaseReply *reply, gchar text[BASE_REPLY_ENHANCED_LENGTH]);
 
-/* One line for a log: "550 5.7.1 first / second". */
+/* Appends one line for a log: "550 5.7.1 first / second". */
+void base_reply_log (const BaseReply *reply, BaseBuffer *out);
+/* The same. Caller frees. */
 gchar *base_reply_to_string (const BaseReply *reply);

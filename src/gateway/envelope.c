@@ -16,6 +16,14 @@ gateway_recipient_free (GatewayRecipient *recipient)
   g_free (recipient);
 }
 
+static void
+add_recipient (GatewayTransaction *tx, const BasePath *path, RecipientState state)
+{
+  GatewayRecipient *recipient = g_new (GatewayRecipient, 1);
+  *recipient = (GatewayRecipient){ .path = base_path_copy (path), .state = state };
+  g_ptr_array_add (tx->recipients, recipient);
+}
+
 guint
 envelope_accepted (const GatewayTransaction *tx)
 {
@@ -25,16 +33,25 @@ envelope_accepted (const GatewayTransaction *tx)
   return count;
 }
 
+BasePath *
+envelope_next (const GatewayTransaction *tx, guint *at)
+{
+  while (*at < tx->recipients->len)
+    {
+      const GatewayRecipient *recipient = tx->recipients->pdata[(*at)++];
+      if (recipient->state != RECIPIENT_REFUSED)
+        return recipient->path;
+    }
+  return NULL;
+}
+
 GPtrArray *
 envelope_paths (const GatewayTransaction *tx)
 {
   GPtrArray *paths = g_ptr_array_new ();
-  for (guint i = 0; i < tx->recipients->len; i++)
-    {
-      GatewayRecipient *recipient = tx->recipients->pdata[i];
-      if (recipient->state != RECIPIENT_REFUSED)
-        g_ptr_array_add (paths, recipient->path);
-    }
+  BasePath *path;
+  for (guint at = 0; (path = envelope_next (tx, &at)) != NULL;)
+    g_ptr_array_add (paths, path);
   return paths;
 }
 
@@ -43,12 +60,14 @@ envelope_paths (const GatewayTransaction *tx)
 static GatewayTransaction *
 transaction_new (GatewaySession *session, const BasePath *sender)
 {
-  GatewayTransaction *tx = g_new0 (GatewayTransaction, 1);
+  GatewayTransaction *tx = g_new (GatewayTransaction, 1);
+  *tx = (GatewayTransaction){
+    .phase = TX_ENVELOPE,
+    .started = session->methods->now (session->host),
+    .sender = base_path_copy (sender),
+    .recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) gateway_recipient_free),
+  };
   base_id_make (tx->id);
-  tx->phase = TX_ENVELOPE;
-  tx->started = session->methods->now (session->host);
-  tx->sender = base_path_copy (sender);
-  tx->recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) gateway_recipient_free);
   return tx;
 }
 
@@ -388,9 +407,7 @@ take_aside (GatewaySession *session)
 void
 envelope_rcpt (GatewaySession *session, const BasePath *path)
 {
-  GatewayRecipient *recipient = g_new0 (GatewayRecipient, 1);
-  recipient->path = base_path_copy (path);
-  g_ptr_array_add (session->tx->recipients, recipient);
+  add_recipient (session->tx, path, RECIPIENT_ASKED);
   const ConfigRoute *route = claim (session, path->address);
   if (route == NULL)
     refuse_last (session, BASE_REPLY (554, 5, 7, 1, "Relay access denied"));
@@ -449,12 +466,7 @@ replace_recipients (GatewayTransaction *tx, const GPtrArray *paths)
 {
   g_ptr_array_set_size (tx->recipients, 0);
   for (guint i = 0; i < paths->len; i++)
-    {
-      GatewayRecipient *recipient = g_new0 (GatewayRecipient, 1);
-      recipient->path = base_path_copy (paths->pdata[i]);
-      recipient->state = RECIPIENT_ACCEPTED;
-      g_ptr_array_add (tx->recipients, recipient);
-    }
+    add_recipient (tx, paths->pdata[i], RECIPIENT_ACCEPTED);
   tx->next_answer = tx->recipients->len;
 }
 

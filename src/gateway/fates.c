@@ -234,8 +234,10 @@ fates_log (const GatewaySession *session, const BaseReply *otherwise, guint most
 {
   const GatewayTransaction *tx = session->tx;
   gboolean own = FALSE;
+  if (tx->fates == NULL)
+    return NULL;
   g_autoptr (GString) list = g_string_new (NULL);
-  for (guint i = 0; tx->fates != NULL && i < tx->fates->len; i++)
+  for (guint i = 0; i < tx->fates->len; i++)
     {
       own |= nth (tx, i)->reply != NULL;
       if (i >= most)

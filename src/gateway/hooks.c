@@ -153,13 +153,11 @@ session_refresh_facts (GatewaySession *session, const gchar *recipient)
 static void
 prepare_facts (GatewaySession *session, IpcHook hook, const gchar *argument)
 {
-  g_autoptr (GPtrArray) paths = NULL;
+  guint at = 0;
   session_refresh_facts (session, hook == IPC_HOOK_RCPT ? argument : NULL);
-  if (hook != IPC_HOOK_DATA)
-    return;
-  paths = envelope_paths (session->tx);
-  if (paths->len > 0)
-    chain_state_set_recipient (session->chain, ((const BasePath *) paths->pdata[0])->address);
+  const BasePath *any = hook == IPC_HOOK_DATA ? envelope_next (session->tx, &at) : NULL;
+  if (any != NULL)
+    chain_state_set_recipient (session->chain, any->address);
 }
 
 void
@@ -167,6 +165,8 @@ session_run_hook (GatewaySession *session, IpcHook hook, const gchar *argument,
                   SessionContinue after)
 {
   guint64 size = 0;
+  /* It may stand in the outcome of the run before, which goes when the next one begins. */
+  g_autofree gchar *own = session->chain != NULL ? g_strdup (argument) : NULL;
   if (session->tx != NULL && hook == IPC_HOOK_END_OF_HEADERS)
     size = session->tx->head_end;
   if (session->tx != NULL && hook == IPC_HOOK_END_OF_MESSAGE)
@@ -180,7 +180,7 @@ session_run_hook (GatewaySession *session, IpcHook hook, const gchar *argument,
     }
   session->work = SESSION_HOOKS;
   session->after_hooks = after;
-  session->hook_argument = g_strdup (argument);
+  session->hook_argument = g_steal_pointer (&own);
   submit_or_refuse (session);
 }
 

@@ -69,13 +69,9 @@ finish (GatewaySession *session, guint code, const gchar *text, SessionContinue 
 void
 transaction_answer (GatewaySession *session, const BaseReply *reply, const gchar *status)
 {
-  GatewayTransaction *tx = session->tx;
-  g_autoptr (BaseReply) answer = base_reply_copy (reply);
-  if (tx->text != NULL && tx->aside == ASIDE_NO && answer->code / 100 == 2)
-    {
-      base_reply_free (answer);
-      answer = base_reply_copy (tx->text);
-    }
+  const GatewayTransaction *tx = session->tx;
+  gboolean theirs = tx->text != NULL && tx->aside == ASIDE_NO && reply->code / 100 == 2;
+  const BaseReply *answer = theirs ? tx->text : reply;
   const BaseReply *summary = fates_summary (session, answer);
   session_log_message (session, answer, fates_differ (session, answer) ? "partial" : status);
   if (!session->client_gone)

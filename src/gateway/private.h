@@ -274,7 +274,10 @@ void envelope_answer_pending (GatewaySession *session);
 void envelope_settle (GatewaySession *session, GatewayRecipient *recipient, const BaseReply *reply);
 void envelope_fail_pending (GatewaySession *session, const BaseReply *reply);
 guint envelope_accepted (const GatewayTransaction *tx);
-/* Of BasePath, borrowed: the accepted ones, and at RCPT the one in question. Caller unrefs. */
+/* Those that are accepted, and at RCPT the one in question: the next from `*at` on, which begins as
+ * 0; NULL: no more. Borrowed. */
+BasePath *envelope_next (const GatewayTransaction *tx, guint *at);
+/* All of them. Caller unrefs. */
 GPtrArray *envelope_paths (const GatewayTransaction *tx);
 /* Puts a filter's envelope in the client's place. FALSE: `*refusal` says why it can not be. */
 gboolean envelope_edit (GatewaySession *session, const ChainOutcome *outcome, BaseReply **refusal);

@@ -7,7 +7,8 @@ static void
 add_client (const GatewaySession *session, BaseRecord *record)
 {
   const BaseEndpoint client = session_client (session);
-  g_autofree gchar *address = base_endpoint_address (&client);
+  gchar address[BASE_ENDPOINT_LENGTH];
+  base_endpoint_text (&client, address);
   base_record_string (record, "session", session->id);
   base_record_string (record, "listener", session->listener->listener->name);
   base_record_strings (record, "client",
@@ -37,28 +38,29 @@ add_forwarded (const GatewaySession *session, BaseRecord *record)
 static void
 add_recipients (const GatewayTransaction *tx, BaseRecord *record)
 {
-  g_autoptr (GPtrArray) paths = envelope_paths (tx);
-  g_autoptr (GString) list = g_string_new (NULL);
-  for (guint i = 0; i < paths->len && i < SUMMARY_RECIPIENTS; i++)
+  BaseBuffer *list = base_record_open (record, "to");
+  const BasePath *path;
+  guint count = 0;
+  for (guint at = 0; (path = envelope_next (tx, &at)) != NULL; count++)
     {
-      g_string_append (list, i > 0 ? ",<" : "<");
-      g_string_append (list, ((BasePath *) paths->pdata[i])->address);
-      g_string_append_c (list, '>');
+      if (count >= SUMMARY_RECIPIENTS)
+        continue;
+      base_buffer_append_string (list, count > 0 ? ",<" : "<");
+      base_buffer_append_string (list, path->address);
+      base_buffer_append_string (list, ">");
     }
-  base_record_string (record, "to", list->str);
-  base_record_int (record, "nrcpt", paths->len);
+  base_record_close (record);
+  base_record_int (record, "nrcpt", count);
 }
 
 static void
 add_reply (const BaseReply *reply, BaseRecord *record)
 {
-  if (reply == NULL)
-    return;
-  g_autofree gchar *text = base_reply_to_string (reply);
   gchar enhanced[BASE_REPLY_ENHANCED_LENGTH];
   if (base_reply_enhanced (reply, enhanced) > 0)
     base_record_string (record, "dsn", enhanced);
-  base_record_string (record, "reply", text);
+  base_reply_log (reply, base_record_open (record, "reply"));
+  base_record_close (record);
 }
 
 /* Of several answers the one that weighs most, and then each by itself. */
@@ -80,30 +82,31 @@ session_log_message (GatewaySession *session, const BaseReply *reply, const gcha
   if (!base_log_wants (BASE_LOG_INFO))
     return;
   g_autofree gchar *notes = session->chain != NULL ? chain_log_notes (session->chain) : NULL;
-  BaseRecord *record = base_record_new (BASE_LOG_INFO, "message");
-  base_record_string (record, "id", tx->id);
-  add_client (session, record);
-  add_forwarded (session, record);
-  base_record_strings (record, "from", "<", tx->sender->address, ">", NULL);
-  add_recipients (tx, record);
-  base_record_int (record, "size", tx->size);
+  BaseRecord record;
+  base_record_begin (&record, BASE_LOG_INFO, "message");
+  base_record_string (&record, "id", tx->id);
+  add_client (session, &record);
+  add_forwarded (session, &record);
+  base_record_strings (&record, "from", "<", tx->sender->address, ">", NULL);
+  add_recipients (tx, &record);
+  base_record_int (&record, "size", tx->size);
   if (session->chain != NULL)
-    base_record_string (record, "filters", chain_log_filters (session->chain));
-  base_record_string (record, "notes", notes);
+    base_record_string (&record, "filters", chain_log_filters (session->chain));
+  base_record_string (&record, "notes", notes);
   if (tx->edits != NULL)
-    base_record_int (record, "edits", message_edits_count (tx->edits));
-  base_record_string (record, "signatures_broken", tx->broken_signatures);
-  base_record_string (record, "refused_by",
+    base_record_int (&record, "edits", message_edits_count (tx->edits));
+  base_record_string (&record, "signatures_broken", tx->broken_signatures);
+  base_record_string (&record, "refused_by",
                       tx->refused_by != NULL ? tx->refused_by : tx->aside_filter);
-  base_record_string (record, "reason", tx->aside_reason);
-  base_record_string (record, "relay", tx->relay);
-  base_record_string (record, "relay_tls", tx->relay_tls);
-  base_record_delay (record, "delay", session->methods->now (session->host) - tx->started);
-  add_fates (session, reply, record);
+  base_record_string (&record, "reason", tx->aside_reason);
+  base_record_string (&record, "relay", tx->relay);
+  base_record_string (&record, "relay_tls", tx->relay_tls);
+  base_record_delay (&record, "delay", session->methods->now (session->host) - tx->started);
+  add_fates (session, reply, &record);
   if (tx->ambiguous)
-    base_record_string (record, "ambiguous", "yes");
-  base_record_string (record, "status", status);
-  base_record_emit (record);
+    base_record_string (&record, "ambiguous", "yes");
+  base_record_string (&record, "status", status);
+  base_record_emit (&record);
 }
 
 void
@@ -115,20 +118,21 @@ session_log_refusal (GatewaySession *session, const gchar *command, const gchar 
   BaseLogLevel level = check ? BASE_LOG_DEBUG : BASE_LOG_NOTICE;
   if (!base_log_wants (level))
     return;
-  BaseRecord *record = base_record_new (level, "reject");
+  BaseRecord record;
+  base_record_begin (&record, level, "reject");
   if (session->tx != NULL)
-    base_record_string (record, "id", session->tx->id);
-  add_client (session, record);
-  add_forwarded (session, record);
-  base_record_string (record, "command", command);
+    base_record_string (&record, "id", session->tx->id);
+  add_client (session, &record);
+  add_forwarded (session, &record);
+  base_record_string (&record, "command", command);
   if (session->tx != NULL)
-    base_record_strings (record, "from", "<", session->tx->sender->address, ">", NULL);
+    base_record_strings (&record, "from", "<", session->tx->sender->address, ">", NULL);
   if (argument != NULL && session->tx != NULL && g_str_equal (command, "RCPT"))
-    base_record_strings (record, "to", "<", argument, ">", NULL);
-  base_record_string (record, "filter", filter);
-  add_reply (reply, record);
-  base_record_string (record, "status", reply->code < 500 ? "deferred" : "rejected");
-  base_record_emit (record);
+    base_record_strings (&record, "to", "<", argument, ">", NULL);
+  base_record_string (&record, "filter", filter);
+  add_reply (reply, &record);
+  base_record_string (&record, "status", reply->code < 500 ? "deferred" : "rejected");
+  base_record_emit (&record);
 }
 
 void

@@ -52,25 +52,26 @@ static void
 log_turned_away (NetListener *listener, const BaseEndpoint *client, const gchar *reply)
 {
   gint64 now = g_get_monotonic_time ();
-  g_autofree gchar *address = base_endpoint_address (client);
-  g_autofree gchar *text = g_strchomp (g_strdup (reply));
-  BaseRecord *record;
+  gchar address[BASE_ENDPOINT_LENGTH];
+  BaseRecord record;
 
   if (listener->told != 0 && now - listener->told < TELL_AGAIN)
     {
       listener->silenced++;
       return;
     }
-  record = base_record_new (BASE_LOG_NOTICE, "reject");
-  base_record_string (record, "listener", listener->listener->listener->name);
-  base_record_printf (record, "client", "unknown[%s]", address);
-  base_record_string (record, "command", "CONNECT");
-  base_record_string (record, "dsn", "4.7.0");
-  base_record_string (record, "reply", text);
+  base_endpoint_text (client, address);
+  base_record_begin (&record, BASE_LOG_NOTICE, "reject");
+  base_record_string (&record, "listener", listener->listener->listener->name);
+  base_record_strings (&record, "client", "unknown[", address, "]", NULL);
+  base_record_string (&record, "command", "CONNECT");
+  base_record_string (&record, "dsn", "4.7.0");
+  base_buffer_append (base_record_open (&record, "reply"), reply, strcspn (reply, "\r"));
+  base_record_close (&record);
   if (listener->silenced > 0)
-    base_record_int (record, "more", listener->silenced);
-  base_record_string (record, "status", "deferred");
-  base_record_emit (record);
+    base_record_int (&record, "more", listener->silenced);
+  base_record_string (&record, "status", "deferred");
+  base_record_emit (&record);
   listener->told = now;
   listener->silenced = 0;
 }

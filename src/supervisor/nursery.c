@@ -227,13 +227,13 @@ is_failure (gint status)
 static void
 log_death (const Worker *worker, gint status, const gchar *how, gint64 now)
 {
-  BaseRecord *record
-      = base_record_new (is_failure (status) ? BASE_LOG_WARNING : BASE_LOG_INFO, "worker");
+  BaseRecord record;
 
-  base_record_int (record, "pid", worker->pid);
-  base_record_string (record, "ended", how);
-  base_record_delay (record, "age", now - worker->born);
-  base_record_emit (record);
+  base_record_begin (&record, is_failure (status) ? BASE_LOG_WARNING : BASE_LOG_INFO, "worker");
+  base_record_int (&record, "pid", worker->pid);
+  base_record_string (&record, "ended", how);
+  base_record_delay (&record, "age", now - worker->born);
+  base_record_emit (&record);
 }
 
 static void

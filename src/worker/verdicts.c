@@ -109,17 +109,17 @@ weir_fail (WeirContext *context, const char *format, ...)
 void
 weir_log (WeirContext *context, const char *format, ...)
 {
-  BaseRecord *record = base_record_new (BASE_LOG_INFO, "filter");
-  g_autofree gchar *text = NULL;
+  BaseRecord record;
   va_list arguments;
 
+  base_record_begin (&record, BASE_LOG_INFO, "filter");
+  base_record_string (&record, "session", context->request->session.session_id);
+  base_record_string (&record, "filter", context->filter->config->name);
   va_start (arguments, format);
-  text = g_strdup_vprintf (format, arguments);
+  base_buffer_append_vprintf (base_record_open (&record, "text"), format, arguments);
   va_end (arguments);
-  base_record_string (record, "session", context->request->session.session_id);
-  base_record_string (record, "filter", context->filter->config->name);
-  base_record_string (record, "text", text);
-  base_record_emit (record);
+  base_record_close (&record);
+  base_record_emit (&record);
 }
 
 void

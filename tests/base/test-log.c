@@ -6,22 +6,49 @@
 
 #include "base/json.h"
 
-static gchar *
-format (const BaseRecord *record, BaseLogFormat how)
-{
-  g_auto (BaseBuffer) out = BASE_BUFFER_INIT;
+typedef void (*Fill) (BaseRecord *record, gconstpointer data);
 
-  base_record_format (record, how, &out);
-  return g_strndup ((const gchar *) base_buffer_bytes (&out), base_buffer_length (&out));
+static void
+keep_line (const gchar *line, gsize length, gpointer data)
+{
+  g_string_append_len (data, line, (gssize) length);
+}
+
+/* The line that `fill` makes, from the level on. */
+static gchar *
+format (BaseLogFormat how, BaseLogLevel level, const gchar *event, Fill fill, gconstpointer data)
+{
+  g_autoptr (GString) line = g_string_new (NULL);
+  g_autofree gchar *origin = g_strdup_printf ("\"program\":\"test\",\"pid\":%d,", (gint) getpid ());
+  BaseRecord record;
+
+  base_log_set_sink (keep_line, line);
+  base_log_setup ("test", how, BASE_LOG_INFO);
+  base_record_begin (&record, level, event);
+  fill (&record, data);
+  base_record_emit (&record);
+  base_log_set_sink (NULL, NULL);
+  if (how == BASE_LOG_TEXT)
+    g_string_erase (line, 0, strstr (line->str, "] ") + 2 - line->str);
+  if (how != BASE_LOG_JSON)
+    return g_strdup (line->str);
+  g_assert_true (g_str_has_prefix (line->str, "{\"time\":\""));
+  g_string_erase (line, 1, strstr (line->str, "\"level\"") - line->str - 1);
+  g_assert_cmpuint (g_string_replace (line, origin, "", 1), ==, 1);
+  return g_strdup (line->str);
+}
+
+static void
+fill_value (BaseRecord *record, gconstpointer value)
+{
+  base_record_string (record, "v", value);
 }
 
 static void
 assert_value (const gchar *value, const gchar *text, const gchar *json)
 {
-  g_autoptr (BaseRecord) record = base_record_new (BASE_LOG_INFO, "e");
-  base_record_string (record, "v", value);
-  g_autofree gchar *as_text = format (record, BASE_LOG_TEXT);
-  g_autofree gchar *as_json = format (record, BASE_LOG_JSON);
+  g_autofree gchar *as_text = format (BASE_LOG_TEXT, BASE_LOG_INFO, "e", fill_value, value);
+  g_autofree gchar *as_json = format (BASE_LOG_JSON, BASE_LOG_INFO, "e", fill_value, value);
   g_autofree gchar *wanted_text = g_strdup_printf ("info e: v=%s\n", text);
   g_autofree gchar *wanted_json
       = g_strdup_printf ("{\"level\":\"info\",\"event\":\"e\",\"v\":%s}\n", json);
@@ -31,26 +58,41 @@ assert_value (const gchar *value, const gchar *text, const gchar *json)
 }
 
 static void
-test_formats (void)
+fill_all (BaseRecord *record, gconstpointer data)
 {
-  g_autoptr (BaseRecord) record = base_record_new (BASE_LOG_WARNING, "message");
+  BaseBuffer *open;
+
   base_record_string (record, "from", "<a@b>");
   base_record_string (record, "none", NULL);
   base_record_printf (record, "relay", "%s:%d", "mx", 25);
+  base_record_strings (record, "client", "a", "[", "b", "]", NULL);
+  open = base_record_open (record, "list");
+  base_buffer_append_string (open, "x ");
+  base_buffer_append_string (open, "y");
+  base_record_close (record);
   base_record_int (record, "size", -12);
   base_record_delay (record, "delay", 1234567);
   base_record_delay (record, "zero", -5);
-  g_autofree gchar *text = format (record, BASE_LOG_TEXT);
-  g_autofree gchar *json = format (record, BASE_LOG_JSON);
-  g_autofree gchar *journal = format (record, BASE_LOG_JOURNAL);
+}
+
+static void
+test_formats (void)
+{
+  g_autofree gchar *text = format (BASE_LOG_TEXT, BASE_LOG_WARNING, "message", fill_all, NULL);
+  g_autofree gchar *json = format (BASE_LOG_JSON, BASE_LOG_WARNING, "message", fill_all, NULL);
+  g_autofree gchar *journal
+      = format (BASE_LOG_JOURNAL, BASE_LOG_WARNING, "message", fill_all, NULL);
 
   g_assert_cmpstr (text, ==,
-                   "warning message: from=<a@b> relay=mx:25 size=-12 delay=1.234 zero=0.000\n");
+                   "warning message: from=<a@b> relay=mx:25 client=a[b] list=\"x y\" size=-12 "
+                   "delay=1.234 zero=0.000\n");
   g_assert_cmpstr (json, ==,
                    "{\"level\":\"warning\",\"event\":\"message\",\"from\":\"<a@b>\",\"relay\":\"mx:"
-                   "25\",\"size\":-12,\"delay\":1.234,\"zero\":0.000}\n");
+                   "25\",\"client\":\"a[b]\",\"list\":\"x y\",\"size\":-12,\"delay\":1.234,"
+                   "\"zero\":0.000}\n");
   g_assert_cmpstr (journal, ==,
-                   "<4>message: from=<a@b> relay=mx:25 size=-12 delay=1.234 zero=0.000\n");
+                   "<4>message: from=<a@b> relay=mx:25 client=a[b] list=\"x y\" size=-12 "
+                   "delay=1.234 zero=0.000\n");
 }
 
 static void
@@ -97,10 +139,22 @@ test_limit (void)
   assert_value (longer, whole, json_whole);
 }
 
+/* A value with a NUL in it, as an open field may get one. */
 static void
-keep_line (const gchar *line, gsize length, gpointer data)
+fill_nul (BaseRecord *record, gconstpointer data)
 {
-  g_string_append_len (data, line, (gssize) length);
+  base_buffer_append (base_record_open (record, "v"), "a\0b", 3);
+  base_record_close (record);
+}
+
+static void
+test_open_nul (void)
+{
+  g_autofree gchar *text = format (BASE_LOG_TEXT, BASE_LOG_INFO, "e", fill_nul, NULL);
+  g_autofree gchar *json = format (BASE_LOG_JSON, BASE_LOG_INFO, "e", fill_nul, NULL);
+
+  g_assert_cmpstr (text, ==, "info e: v=\"a\\x00b\"\n");
+  g_assert_cmpstr (json, ==, "{\"level\":\"info\",\"event\":\"e\",\"v\":\"a\\u0000b\"}\n");
 }
 
 static void
@@ -108,18 +162,23 @@ test_emit (void)
 {
   g_autoptr (GString) lines = g_string_new (NULL);
   g_autofree gchar *pattern = NULL;
+  BaseRecord neither;
 
   base_log_set_sink (keep_line, lines);
   base_log_setup ("test", BASE_LOG_TEXT, BASE_LOG_NOTICE);
   g_assert_false (base_log_wants (BASE_LOG_INFO));
   base_log (BASE_LOG_INFO, "not %s", "wanted");
-  base_record_emit (base_record_new (BASE_LOG_DEBUG, "neither"));
+  base_record_begin (&neither, BASE_LOG_DEBUG, "neither");
+  base_record_emit (&neither);
   g_assert_cmpstr (lines->str, ==, "");
   base_log (BASE_LOG_NOTICE, "hello %s", "there");
   pattern = g_strdup_printf ("^2\\d{3}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z test\\[%d\\] "
                              "notice hello there\\n$",
                              (gint) getpid ());
   g_assert_true (g_regex_match_simple (pattern, lines->str, G_REGEX_DOLLAR_ENDONLY, 0));
+  g_string_truncate (lines, 0);
+  base_log (BASE_LOG_ERROR, "quote \" and\nforged \\");
+  g_assert_true (g_str_has_suffix (lines->str, "] error quote \" and\\nforged \\\\\n"));
   g_string_truncate (lines, 0);
   base_log_setup ("test", BASE_LOG_JSON, BASE_LOG_NOTICE);
   base_log (BASE_LOG_ERROR, "x");
@@ -151,6 +210,7 @@ main (int argc, char **argv)
   g_test_add_func ("/base/log/formats", test_formats);
   g_test_add_func ("/base/log/escapes", test_escapes);
   g_test_add_func ("/base/log/json-nul", test_json_nul);
+  g_test_add_func ("/base/log/open-nul", test_open_nul);
   g_test_add_func ("/base/log/limit", test_limit);
   g_test_add_func ("/base/log/emit", test_emit);
   g_test_add_func ("/base/log/standard-error", test_standard_error);
