@@ -57,21 +57,24 @@ longest_connect (const ConfigListener *listener)
 }
 
 gboolean
-net_pool_capabilities (NetPool *pool, NetCapabilityWait *wait, const ConfigListener *listener,
+net_pool_capabilities (NetPool *pool, const ConfigListener *listener,
                        SmtpCapabilities *capabilities)
 {
   gboolean known = net_hosts_capabilities (pool->hosts, listener, capabilities);
 
   probe_silent (pool, listener);
-  if (known)
-    return TRUE;
+  return known;
+}
+
+void
+net_pool_await_capabilities (NetPool *pool, NetCapabilityWait *wait, const ConfigListener *listener)
+{
   wait->listener = listener;
   wait->deadline = g_get_monotonic_time () + longest_connect (listener);
   wait->active = TRUE;
   wait->link = (GList){ .data = wait };
   g_queue_push_tail_link (&pool->waits, &wait->link);
   net_pool_note_deadline (pool, wait->deadline);
-  return FALSE;
 }
 
 void

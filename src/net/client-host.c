@@ -8,7 +8,7 @@
 static gint64
 host_now (gpointer host)
 {
-  return g_get_monotonic_time ();
+  return net_loop_now (((NetClient *) host)->loop);
 }
 
 static gint64
@@ -28,8 +28,8 @@ host_count_message (gpointer host)
 {
   NetClient *client = host;
   const BaseEndpoint peer = base_peer_endpoint (&client->peer);
-  gboolean fine = net_admission_message (
-      client->loop->service->admission, client->listener->listener, &peer, g_get_monotonic_time ());
+  gboolean fine = net_admission_message (client->loop->service->admission,
+                                         client->listener->listener, &peer, host_now (host));
 
   if (fine)
     NET_COUNT (client->loop, messages);
@@ -122,14 +122,14 @@ static gboolean
 host_capabilities (gpointer host, SmtpCapabilities *capabilities)
 {
   NetClient *client = host;
-  NetCapabilityWait *wait = &net_client_wait (client)->capabilities;
-  gboolean known;
+  NetCapabilityWait *wait;
 
+  if (net_pool_capabilities (client->loop->pool, client->listener->listener, capabilities))
+    return TRUE;
+  wait = &net_client_wait (client)->capabilities;
   wait->known = on_capabilities;
-  known
-      = net_pool_capabilities (client->loop->pool, wait, client->listener->listener, capabilities);
-  net_client_settle_wait (client);
-  return known;
+  net_pool_await_capabilities (client->loop->pool, wait, client->listener->listener);
+  return FALSE;
 }
 
 /* ---- upstreams ---- */
@@ -160,21 +160,24 @@ host_take_upstream (gpointer host, const ConfigRoute *route, const gchar *domain
                     gboolean fresh)
 {
   NetClient *client = host;
-  NetClientWait *wait = net_client_wait (client);
-  NetUpstream *upstream;
+  NetPool *pool = client->loop->pool;
+  NetUpstream *upstream = net_pool_take_idle (pool, route, domain, needs, fresh);
+  NetClientWait *wait;
 
+  if (upstream != NULL)
+    {
+      net_upstream_lease (upstream, net_client_on_upstream, client);
+      return &upstream->base;
+    }
+  wait = net_client_wait (client);
   wait->peer = base_peer_endpoint (&client->peer);
   wait->server = base_peer_endpoint (&client->server);
   wait->take.ready = on_take_ready;
   wait->take.failed = on_take_failed;
   wait->take.client = &wait->peer;
   wait->take.server = &wait->server;
-  upstream = net_pool_take (client->loop->pool, &wait->take, route, domain, needs, fresh);
-  net_client_settle_wait (client);
-  if (upstream == NULL)
-    return NULL;
-  net_upstream_lease (upstream, net_client_on_upstream, client);
-  return &upstream->base;
+  net_pool_take (pool, &wait->take, route, domain, needs, fresh);
+  return NULL;
 }
 
 static void

@@ -526,13 +526,14 @@ void
 net_client_begin (NetClient *client)
 {
   const BaseEndpoint peer = base_peer_endpoint (&client->peer);
-  const gchar *name = NULL;
+  NetNameLookup *lookup;
+  const gchar *name;
 
   client->state = NET_CLIENT_NAME;
-  if (!net_names_find (client->loop->names, &peer, &net_client_wait (client)->name, on_name, &name))
-    return;
-  net_client_settle_wait (client);
-  continue_with_name (client, name);
+  if (net_names_find (client->loop->names, &peer, &name, &lookup))
+    continue_with_name (client, name);
+  else
+    net_names_wait (lookup, &net_client_wait (client)->name, on_name);
 }
 
 static void

@@ -138,7 +138,7 @@ net_loop_turn (NetLoop *loop, gboolean wait)
   net_poller_run (&loop->poller, wait ? time_to_sleep (loop) : 0);
   if (uv_is_due)
     uv_run (&loop->uv, UV_RUN_NOWAIT);
-  net_timers_run (&loop->timers, g_get_monotonic_time ());
+  net_timers_run (&loop->timers, net_loop_now (loop));
   run_deferred (loop);
   return is_alive (loop);
 }

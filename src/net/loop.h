@@ -77,6 +77,14 @@ net_counter_get (const guint64 *counter)
   return __atomic_load_n (counter, __ATOMIC_RELAXED);
 }
 
+/* The moment of this turn, in monotonic microseconds, as it counts for deadlines of seconds: asking
+ * the clock at each of a message's steps would cost more than most of the steps. */
+static inline gint64
+net_loop_now (const NetLoop *loop)
+{
+  return loop->poller.now;
+}
+
 /* Not yet running. `peers` may be set until net_loop_start(). */
 NetLoop *net_loop_new (guint index);
 /* Runs in a thread of its own until net_loop_stop(). FALSE: no thread. */

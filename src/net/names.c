@@ -6,7 +6,7 @@
 #include <netdb.h>
 #include <string.h>
 
-typedef struct
+struct _NetNameLookup
 {
   NetNames *names;
   BaseEndpoint client;
@@ -19,12 +19,12 @@ typedef struct
     uv_getnameinfo_t reverse;
     uv_getaddrinfo_t forward;
   } request;
-} Lookup;
+};
 
 struct _NetNames
 {
   NetLoop *loop;
-  GHashTable *cache; /* of Lookup, by key */
+  GHashTable *cache; /* of NetNameLookup, by key */
   guint running;
   guint64 made;
   NetTimer timer;
@@ -34,7 +34,7 @@ struct _NetNames
 static void
 lookup_free (gpointer data)
 {
-  Lookup *lookup = data;
+  NetNameLookup *lookup = data;
 
   g_free (lookup->key);
   g_free (lookup->name);
@@ -51,7 +51,7 @@ free_if_done (NetNames *names)
 }
 
 static NetNameWait *
-pop_wait (Lookup *lookup)
+pop_wait (NetNameLookup *lookup)
 {
   GList *link = g_queue_pop_head_link (&lookup->waits);
   NetNameWait *wait;
@@ -76,7 +76,7 @@ on_timer (NetTimer *timer)
   g_hash_table_iter_init (&iter, names->cache);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
-      Lookup *lookup = value;
+      NetNameLookup *lookup = value;
       NetNameWait *first;
       while ((first = g_queue_peek_head (&lookup->waits)) != NULL && first->deadline <= now)
         late = g_slist_prepend (late, pop_wait (lookup));
@@ -110,7 +110,7 @@ net_names_close (NetNames *names)
   g_hash_table_iter_init (&iter, names->cache);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
-      Lookup *lookup = value;
+      NetNameLookup *lookup = value;
       while (pop_wait (lookup) != NULL)
         ;
       if (lookup->until == 0)
@@ -121,7 +121,7 @@ net_names_close (NetNames *names)
 }
 
 static void
-finish (Lookup *lookup, const gchar *name)
+finish (NetNameLookup *lookup, const gchar *name)
 {
   NetNames *names = lookup->names;
   g_autofree gchar *copy = g_strdup (name);
@@ -141,7 +141,7 @@ finish (Lookup *lookup, const gchar *name)
 }
 
 static gboolean
-leads_back (const Lookup *lookup, const struct addrinfo *results)
+leads_back (const NetNameLookup *lookup, const struct addrinfo *results)
 {
   BaseEndpoint endpoint;
 
@@ -160,7 +160,7 @@ leads_back (const Lookup *lookup, const struct addrinfo *results)
 static void
 on_forward (uv_getaddrinfo_t *request, int status, struct addrinfo *results)
 {
-  Lookup *lookup = NET_OWNER (request, Lookup, request.forward);
+  NetNameLookup *lookup = NET_OWNER (request, NetNameLookup, request.forward);
   gboolean confirmed = status == 0 && leads_back (lookup, results);
   g_autofree gchar *name = g_strdup (lookup->name);
 
@@ -171,7 +171,7 @@ on_forward (uv_getaddrinfo_t *request, int status, struct addrinfo *results)
 static void
 on_reverse (uv_getnameinfo_t *request, int status, const char *host, const char *service)
 {
-  Lookup *lookup = NET_OWNER (request, Lookup, request.reverse);
+  NetNameLookup *lookup = NET_OWNER (request, NetNameLookup, request.reverse);
   struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 
   /* What the owner of the address put there goes into a trace field: only what looks like a host
@@ -192,20 +192,20 @@ on_reverse (uv_getnameinfo_t *request, int status, const char *host, const char 
 static gboolean
 is_stale (gpointer key, gpointer value, gpointer now)
 {
-  const Lookup *lookup = value;
+  const NetNameLookup *lookup = value;
 
   return lookup->until != 0 && lookup->until <= *(gint64 *) now;
 }
 
 /* A new look-up; NULL: too many already, or the resolver cannot be asked. */
-static Lookup *
+static NetNameLookup *
 ask (NetNames *names, const BaseEndpoint *client, const gchar *key)
 {
-  Lookup *lookup;
+  NetNameLookup *lookup;
 
   if (names->running >= NET_NAMES_MAX_LOOKUPS)
     return NULL;
-  lookup = g_new0 (Lookup, 1);
+  lookup = g_new0 (NetNameLookup, 1);
   lookup->names = names;
   lookup->client = *client;
   lookup->key = g_strdup (key);
@@ -222,13 +222,15 @@ ask (NetNames *names, const BaseEndpoint *client, const gchar *key)
   return lookup;
 }
 
-static Lookup *
+static NetNameLookup *
 find_or_ask (NetNames *names, const BaseEndpoint *client)
 {
-  g_autofree gchar *key = base_endpoint_address (client);
-  gint64 now = g_get_monotonic_time ();
-  Lookup *lookup = g_hash_table_lookup (names->cache, key);
+  gchar key[BASE_ENDPOINT_LENGTH];
+  gint64 now = net_loop_now (names->loop);
+  NetNameLookup *lookup;
 
+  base_endpoint_text (client, key);
+  lookup = g_hash_table_lookup (names->cache, key);
   if (lookup != NULL && is_stale (NULL, lookup, &now))
     {
       g_hash_table_remove (names->cache, key);
@@ -244,23 +246,26 @@ find_or_ask (NetNames *names, const BaseEndpoint *client)
 }
 
 gboolean
-net_names_find (NetNames *names, const BaseEndpoint *client, NetNameWait *wait, NetNameFunc func,
-                const gchar **name)
+net_names_find (NetNames *names, const BaseEndpoint *client, const gchar **name,
+                NetNameLookup **lookup)
 {
-  Lookup *lookup;
-
   *name = NULL;
-  wait->lookup = NULL;
   if (client->length == 0 || client->address.any.sa_family == AF_UNIX)
     return TRUE;
-  lookup = find_or_ask (names, client);
-  if (lookup == NULL)
+  *lookup = find_or_ask (names, client);
+  if (*lookup == NULL)
     return TRUE;
-  if (lookup->until != 0)
-    {
-      *name = lookup->name;
-      return TRUE;
-    }
+  if ((*lookup)->until == 0)
+    return FALSE;
+  *name = (*lookup)->name;
+  return TRUE;
+}
+
+void
+net_names_wait (NetNameLookup *lookup, NetNameWait *wait, NetNameFunc func)
+{
+  NetNames *names = lookup->names;
+
   wait->func = func;
   wait->lookup = lookup;
   wait->deadline = g_get_monotonic_time () + NET_NAMES_TIMEOUT;
@@ -268,13 +273,12 @@ net_names_find (NetNames *names, const BaseEndpoint *client, NetNameWait *wait, 
   g_queue_push_tail_link (&lookup->waits, &wait->link);
   if (names->timer.deadline == 0 || wait->deadline < names->timer.deadline)
     net_timer_set (&names->timer, wait->deadline);
-  return FALSE;
 }
 
 void
 net_names_cancel (NetNameWait *wait)
 {
-  Lookup *lookup = wait->lookup;
+  NetNameLookup *lookup = wait->lookup;
 
   if (lookup == NULL)
     return;

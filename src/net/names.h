@@ -14,6 +14,7 @@
   64 /* under way in a loop; a client beyond them stays without a name */
 
 typedef struct _NetNames NetNames;
+typedef struct _NetNameLookup NetNameLookup;
 typedef struct _NetNameWait NetNameWait;
 /* `name` NULL: none, or not in time. Valid during the call. */
 typedef void (*NetNameFunc) (NetNameWait *wait, const gchar *name);
@@ -24,17 +25,19 @@ struct _NetNameWait
   NetNameFunc func;
   GList link;
   gint64 deadline;
-  gpointer lookup; /* NULL: not waiting */
+  NetNameLookup *lookup; /* NULL: not waiting */
 };
 
 NetNames *net_names_new (NetLoop *loop);
 /* Answers nobody any more; the memory goes once the lookups under way have returned. */
 void net_names_close (NetNames *names);
 
-/* TRUE: known now, `*name` (or NULL) is valid until the next call. FALSE: `func` is called from the
- * loop. */
-gboolean net_names_find (NetNames *names, const BaseEndpoint *client, NetNameWait *wait,
-                         NetNameFunc func, const gchar **name);
+/* TRUE: known now, `*name` (or NULL) is valid until the next call. FALSE: it is being looked up,
+ * for net_names_wait(). */
+gboolean net_names_find (NetNames *names, const BaseEndpoint *client, const gchar **name,
+                         NetNameLookup **lookup);
+/* Right behind it: `func` is called from the loop. */
+void net_names_wait (NetNameLookup *lookup, NetNameWait *wait, NetNameFunc func);
 void net_names_cancel (NetNameWait *wait); /* fine when it does not wait */
 /* Lookups that were really made, for tests and the status. */
 guint64 net_names_lookups (const NetNames *names);

@@ -86,7 +86,7 @@ rest_after_use (NetPool *pool, NetUpstream *upstream)
       net_upstream_retire (upstream);
       return;
     }
-  upstream->until = g_get_monotonic_time () + upstream->host->route->keep * 1000;
+  upstream->until = net_loop_now (pool->loop) + upstream->host->route->keep * 1000;
   net_pool_rest (pool, upstream);
 }
 
@@ -362,12 +362,15 @@ on_failed (NetUpstream *upstream, const BaseReply *reply)
 
 static const NetUpstreamEvents upstream_events = { on_ready, on_failed, on_spoiled, on_gone };
 
-/* The usual case, without a detour: a healthy host's idle connection. */
-static NetUpstream *
-take_idle (NetPool *pool, const ConfigRoute *route, guint32 needs)
+NetUpstream *
+net_pool_take_idle (NetPool *pool, const ConfigRoute *route, const gchar *domain, guint32 needs,
+                    gboolean fresh)
 {
-  gint64 now = g_get_monotonic_time ();
+  gint64 now = net_loop_now (pool->loop);
 
+  /* Whoever waits was here first. */
+  if (fresh || pool->takes.length > 0 || domain != NULL)
+    return NULL;
   for (guint i = 0; i < route->n_destinations; i++)
     {
       NetHost *host = net_hosts_find (pool->hosts, route, i);
@@ -383,16 +386,11 @@ take_idle (NetPool *pool, const ConfigRoute *route, guint32 needs)
   return NULL;
 }
 
-NetUpstream *
+void
 net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route, const gchar *domain,
                guint32 needs, gboolean fresh)
 {
-  gboolean detour = fresh || pool->takes.length > 0 || domain != NULL;
-  NetUpstream *upstream = detour ? NULL : take_idle (pool, route, needs);
-
   g_assert (!take->active);
-  if (upstream != NULL)
-    return upstream;
   take->route = route;
   take->needs = needs;
   take->fresh = fresh;
@@ -402,12 +400,11 @@ net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route, const gch
   if (domain != NULL)
     {
       net_pool_look_up (pool, take, domain);
-      return NULL;
+      return;
     }
   take->tried = g_malloc0 (MAX (route->n_destinations, 1));
   net_pool_enqueue (pool, take);
   pool->dirty = TRUE;
-  return NULL;
 }
 
 void

@@ -53,17 +53,24 @@ NetPool *net_pool_new (NetLoop *loop, NetHosts *hosts, const gchar *hello, NetMx
  * been given back. */
 void net_pool_close (NetPool *pool);
 
-/* An idle connection to lease, or NULL: `ready` or `failed` follows, within route->connect.
- * `domain`: whose mail hosts an mx: route looks up, as base_mx_domain() made it; else NULL. */
-NetUpstream *net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route,
-                            const gchar *domain, guint32 needs, gboolean fresh);
+/* The usual case, without a detour: an idle connection to lease. NULL: none, net_pool_take() finds
+ * or makes one. `domain`: whose mail hosts an mx: route looks up, as base_mx_domain() made it; else
+ * NULL. `fresh`: not one that was used before. */
+NetUpstream *net_pool_take_idle (NetPool *pool, const ConfigRoute *route, const gchar *domain,
+                                 guint32 needs, gboolean fresh);
+/* `ready` or `failed` follows, within route->connect. */
+void net_pool_take (NetPool *pool, NetTake *take, const ConfigRoute *route, const gchar *domain,
+                    guint32 needs, gboolean fresh);
 void net_pool_cancel (NetPool *pool, NetTake *take); /* fine when it waits for nothing */
 /* From lease. */
 void net_pool_give (NetPool *pool, NetUpstream *upstream, gboolean reusable);
 
-/* TRUE: known. FALSE: `known` follows, within the longest `connect` of the listener's routes. */
-gboolean net_pool_capabilities (NetPool *pool, NetCapabilityWait *wait,
-                                const ConfigListener *listener, SmtpCapabilities *capabilities);
+/* FALSE: they are not known, and asked for. */
+gboolean net_pool_capabilities (NetPool *pool, const ConfigListener *listener,
+                                SmtpCapabilities *capabilities);
+/* `known` follows, within the longest `connect` of the listener's routes. */
+void net_pool_await_capabilities (NetPool *pool, NetCapabilityWait *wait,
+                                  const ConfigListener *listener);
 void net_pool_cancel_capabilities (NetPool *pool, NetCapabilityWait *wait);
 /* Asks every host of which nothing has been heard since `before`, by connecting; the connections
  * stay idle for use. */

@@ -12,6 +12,7 @@ net_poller_init (NetPoller *poller)
 {
   poller->open = 0;
   poller->ready = 0;
+  poller->now = g_get_monotonic_time ();
   poller->fd = epoll_create1 (EPOLL_CLOEXEC);
   return poller->fd >= 0;
 }
@@ -44,6 +45,7 @@ void
 net_poller_run (NetPoller *poller, gint timeout)
 {
   poller->ready = epoll_wait (poller->fd, poller->events, NET_POLLER_BATCH, timeout);
+  poller->now = g_get_monotonic_time ();
   for (gint i = 0; i < poller->ready; i++)
     if (poller->events[i].data.ptr != NULL)
       tell (poller->events[i].data.ptr, poller->events[i].events);

@@ -25,6 +25,7 @@ typedef struct
   gint fd;
   guint open; /* watches that are not closed */
   gint ready; /* events of this turn; those of watches that were closed since point nowhere */
+  gint64 now; /* monotonic microseconds, when they were taken */
   struct epoll_event events[NET_POLLER_BATCH];
 } NetPoller;
 

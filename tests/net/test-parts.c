@@ -189,13 +189,17 @@ test_names (void)
   NetNames *names = net_names_new (loop);
   BaseEndpoint local = endpoint ("127.0.0.1:25"), unix_socket = endpoint ("/run/socket");
   NetNameWait waits[3] = { 0 };
+  NetNameLookup *lookup;
   const gchar *name;
 
   named = 0;
-  g_assert_true (net_names_find (names, &unix_socket, &waits[0], on_name, &name));
+  g_assert_true (net_names_find (names, &unix_socket, &name, &lookup));
   g_assert_null (name);
   for (guint i = 0; i < 3; i++)
-    g_assert_false (net_names_find (names, &local, &waits[i], on_name, &name));
+    {
+      g_assert_false (net_names_find (names, &local, &name, &lookup));
+      net_names_wait (lookup, &waits[i], on_name);
+    }
   net_names_cancel (&waits[1]);
   for (guint i = 0; i < 2000 && named < 2; i++)
     {
@@ -203,7 +207,7 @@ test_names (void)
       g_usleep (5000);
     }
   g_assert_cmpuint (named, ==, 2);
-  g_assert_true (net_names_find (names, &local, &waits[0], on_name, &name));
+  g_assert_true (net_names_find (names, &local, &name, &lookup));
   g_assert_cmpuint (net_names_lookups (names), ==, 1);
   net_names_close (names);
   net_loop_stop (loop);

@@ -194,13 +194,14 @@ on_failed (NetTake *take, const BaseReply *reply)
 static void
 ask (Scene *scene, Want *want, guint loop, gboolean fresh)
 {
-  NetUpstream *upstream;
+  NetPool *pool = scene->loops[loop]->pool;
+  NetUpstream *upstream = net_pool_take_idle (pool, route_of (scene), NULL, 0, fresh);
 
   *want = (Want){ .take = { .ready = on_ready, .failed = on_failed } };
-  upstream
-      = net_pool_take (scene->loops[loop]->pool, &want->take, route_of (scene), NULL, 0, fresh);
   if (upstream != NULL)
     on_ready (&want->take, upstream);
+  else
+    net_pool_take (pool, &want->take, route_of (scene), NULL, 0, fresh);
 }
 
 static void
@@ -449,11 +450,14 @@ static void
 actor_begins (Actor *actor)
 {
   gboolean fresh = g_rand_int_range (actor->random, 0, 20) == 0;
+  const ConfigRoute *route = route_of (actor->scene);
+  NetPool *pool = actor->loop->pool;
 
-  actor->upstream
-      = net_pool_take (actor->loop->pool, &actor->take, route_of (actor->scene), NULL, 0, fresh);
+  actor->upstream = net_pool_take_idle (pool, route, NULL, 0, fresh);
   if (actor->upstream != NULL)
     actor->take.ready (&actor->take, actor->upstream);
+  else
+    net_pool_take (pool, &actor->take, route, NULL, 0, fresh);
 }
 
 static void
