@@ -43,7 +43,7 @@ typedef enum
 typedef struct
 {
   BaseEndpoint client;
-  BaseEndpoint server; /* our end of its connection; length 0: unknown */
+  BaseEndpoint server; /* our end of its connection; length 0: unknown, or no route tells it on */
   GatewayClientKind kind;
   const gchar *client_name;  /* confirmed name, or NULL: "unknown" */
   const gchar *tls_protocol; /* implicit TLS that is already established; else NULL */

@@ -536,6 +536,16 @@ net_client_begin (NetClient *client)
     net_names_wait (lookup, &net_client_wait (client)->name, on_name);
 }
 
+/* Whether a server behind us is told to which end of ours the client came. */
+static gboolean
+is_told_on (const ConfigListener *listener)
+{
+  for (guint i = 0; i < listener->n_routes; i++)
+    if (listener->routes[i]->xclient || listener->routes[i]->proxy != CONFIG_PROXY_OFF)
+      return TRUE;
+  return FALSE;
+}
+
 static void
 ask_server (NetClient *client, gint fd)
 {
@@ -564,7 +574,8 @@ net_client_accept (NetLoop *loop, const GatewayListener *listener, gint fd,
   g_queue_push_tail_link (&loop->clients, &client->link);
   NET_COUNT (loop, sessions);
   NET_COUNT (loop, sessions_now);
-  ask_server (client, fd);
+  if (is_told_on (listener->listener))
+    ask_server (client, fd);
   if (proxied)
     net_client_await_header (client);
   else

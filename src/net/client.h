@@ -35,7 +35,7 @@ struct _NetClient
   NetTimer timer;
   GList link;      /* in the loop's clients */
   BasePeer peer;   /* the client's, whose socket it need not be */
-  BasePeer server; /* our end, as the client sees it; length 0: unknown */
+  BasePeer server; /* our end, as the client sees it; length 0: unknown, or not told on */
   GatewayClientKind kind;
   BaseBuffer *header;      /* what has come of the load balancer's; NULL: none is awaited */
   gchar *name;             /* until the session has it */

@@ -205,6 +205,7 @@ net_listener_add (NetLoop *loop, const GatewayListener *source, gint fd, GError 
       g_free (listener);
       return FALSE;
     }
+  net_stream_no_delay (listener->fd); /* what it accepts inherits that */
   net_watch_init (&listener->watch, &loop->poller, listener->fd, on_watch);
   listener->spare = open_spare ();
   net_timer_init (&listener->timer, &loop->timers, on_timer);

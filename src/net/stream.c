@@ -19,16 +19,21 @@
   32 /* TLS records in one flush, so that one fast peer does not hold the loop */
 
 void
-net_stream_init (NetStream *stream, gint fd)
+net_stream_no_delay (gint fd)
 {
   gint one = 1;
 
+  /* Refused by UNIX sockets, which have no Nagle to switch off. */
+  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+}
+
+void
+net_stream_init (NetStream *stream, gint fd)
+{
   stream->fd = fd;
   stream->ssl = NULL;
   stream->wants_write = FALSE;
   stream->failed = FALSE;
-  /* Refused by UNIX sockets, which have no Nagle to switch off. */
-  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
 static gboolean

@@ -26,7 +26,9 @@ typedef struct
     -1, NULL, FALSE, FALSE                                                                         \
   }
 
-/* Takes over the descriptor; TCP_NODELAY is set where the socket knows it. */
+/* Of a socket that knows TCP_NODELAY, and of those that a listening one accepts. */
+void net_stream_no_delay (gint fd);
+/* Takes over the descriptor. */
 void net_stream_init (NetStream *stream, gint fd);
 /* TLS from here on: as server or as client of `context`. `server_name`: SNI, NULL: none. FALSE: out
  * of memory. */

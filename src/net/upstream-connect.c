@@ -83,6 +83,7 @@ net_upstream_try_address (NetUpstream *upstream)
       return;
     }
   net_watch_init (&upstream->watch, &upstream->loop->poller, fd, net_upstream_on_watch);
+  net_stream_no_delay (fd);
   net_stream_init (&upstream->stream, fd);
   upstream->state = NET_UPSTREAM_CONNECT;
   net_timer_set (&upstream->timer, share_of_time (setup));
