@@ -16,7 +16,8 @@ ipc_control_new (IpcControlKind kind)
   IpcControl *control = g_new0 (IpcControl, 1);
 
   control->kind = kind;
-  control->descriptors[0] = control->descriptors[1] = -1;
+  for (guint i = 0; i < G_N_ELEMENTS (control->descriptors); i++)
+    control->descriptors[i] = -1;
   return control;
 }
 

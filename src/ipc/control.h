@@ -13,8 +13,8 @@ typedef enum
   IPC_CONTROL_HURRY,   /* down: end as soon as no final answer is awaited */
   IPC_CONTROL_FILTERS, /* down, generation to gateway: `filters`, once */
   IPC_CONTROL_WANT,    /* up, gateway to generation: loop `number` wants a worker */
-  IPC_CONTROL_WORKER, /* down: a worker for loop `number`; descriptors: its socket, its pidfd; `pid`
-                       */
+  IPC_CONTROL_WORKER,  /* down: a worker for loop `number`, process `pid`; descriptors: its socket,
+                          its pidfd, the worker's own end of the socket */
   IPC_CONTROL_NO_WORKER, /* down: loop `number` gets none now (limit reached, or restarting with
                             back-off); `delay` ms until it is worth asking again */
   IPC_CONTROL_GONE /* down: the worker `pid` was reaped; `text` says how it died ("signal 11", "exit
@@ -29,7 +29,7 @@ typedef struct
   guint32 delay;
   gchar *text;
   GArray *filters;     /* of IpcFilterFacts, one a configured filter (Config.filters order) */
-  gint descriptors[2]; /* -1: none; encoding borrows, decoding owns */
+  gint descriptors[3]; /* -1: none; encoding borrows, decoding owns */
 } IpcControl;
 
 IpcControl *ipc_control_new (IpcControlKind kind);

@@ -54,6 +54,7 @@ ipc_record_encode (const IpcRecord *record, BaseBuffer *out, GArray *descriptors
   ipc_write_descriptor (&writer, record->descriptor);
   ipc_write_notes (&writer, record->notes);
   ipc_write_u32 (&writer, record->microseconds);
+  ipc_write_u32 (&writer, record->served);
 }
 
 static void
@@ -96,6 +97,7 @@ read_record (IpcReader *reader, IpcRecord *record)
   record->descriptor = ipc_read_descriptor (reader);
   record->notes = ipc_read_notes (reader);
   record->microseconds = ipc_read_u32 (reader);
+  record->served = ipc_read_u32 (reader);
   check_record (reader, record);
 }
 

@@ -36,6 +36,7 @@ typedef struct
   gint descriptor;
   GPtrArray *notes;     /* of IpcNote, those that were set; NULL: none */
   guint32 microseconds; /* spent in the filter */
+  guint32 served;       /* `last`: microseconds spent on the whole request */
 } IpcRecord;
 
 IpcRecord *ipc_record_new (void);

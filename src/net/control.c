@@ -17,27 +17,16 @@ struct _NetControl
   NetWatch watch;
 };
 
-typedef struct
-{
-  gint socket, pidfd;
-  guint32 pid;
-} NewWorker;
-
 static void
 task_worker (NetLoop *loop, gpointer data)
 {
-  NewWorker *worker = data;
+  NetWorkerEnds *ends = data;
 
   if (loop->workers != NULL)
-    net_workers_add (loop->workers, worker->socket, worker->pidfd, worker->pid);
+    net_workers_add (loop->workers, ends);
   else
-    {
-      /* Closing its socket is how a worker is told to go. */
-      close (worker->socket);
-      if (worker->pidfd >= 0)
-        close (worker->pidfd);
-    }
-  g_free (worker);
+    net_worker_ends_close (ends);
+  g_free (ends);
 }
 
 static void
@@ -50,22 +39,20 @@ task_no_worker (NetLoop *loop, gpointer data)
 static void
 hand_over_worker (NetService *service, IpcControl *control)
 {
-  NewWorker *worker;
+  const NetWorkerEnds ends
+      = { control->descriptors[0], control->descriptors[2], control->descriptors[1], control->pid };
 
   if (control->number >= service->n_loops)
     return;
-  if (control->descriptors[0] < 0)
+  if (ends.socket < 0 || ends.back < 0 || ends.pidfd < 0)
     {
       /* They did not fit into our table of descriptors: the loop asks again. */
       net_loop_post (service->loops[control->number], task_no_worker, GUINT_TO_POINTER (250));
       return;
     }
-  worker = g_new0 (NewWorker, 1);
-  worker->socket = control->descriptors[0];
-  worker->pidfd = control->descriptors[1];
-  worker->pid = control->pid;
-  control->descriptors[0] = control->descriptors[1] = -1;
-  net_loop_post (service->loops[control->number], task_worker, worker);
+  for (guint i = 0; i < G_N_ELEMENTS (control->descriptors); i++)
+    control->descriptors[i] = -1;
+  net_loop_post (service->loops[control->number], task_worker, g_memdup2 (&ends, sizeof ends));
 }
 
 static void

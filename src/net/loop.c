@@ -87,9 +87,12 @@ net_loop_new (guint index)
 static gboolean
 prepare (NetLoop *loop)
 {
+  gboolean busy = FALSE;
+
   if (loop->workers != NULL)
     net_workers_run (loop->workers);
-  return loop->pool != NULL && net_pool_run (loop->pool);
+  busy = loop->pool != NULL && net_pool_run (loop->pool);
+  return busy || (loop->workers != NULL && net_workers_are_due (loop->workers));
 }
 
 /* Milliseconds until a timer is due; -1: none is. */

@@ -2,7 +2,8 @@
 #include "net/request.h"
 
 #include <fcntl.h>
-#include <unistd.h>
+
+#include "ipc/codec.h"
 
 NetRequest *
 net_request_new (NetLoop *home, const IpcRequest *source, const NetRequestEvents *events,
@@ -15,6 +16,9 @@ net_request_new (NetLoop *home, const IpcRequest *source, const NetRequestEvents
   request->events = events;
   request->owner = owner;
   request->serial = source->serial;
+  request->kind = source->message_descriptor >= 0
+                      ? NET_REQUEST_NO_KIND
+                      : source->listener * IPC_N_HOOKS + (guint) source->hook;
   request->made = g_get_monotonic_time ();
   request->deadline = request->made + (gint64) source->timeout * 1000;
   request->descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
@@ -31,45 +35,33 @@ net_request_ref (NetRequest *request)
 }
 
 void
-net_request_drop_payload (NetRequest *request)
-{
-  base_buffer_clear (&request->bytes);
-  if (request->descriptors == NULL)
-    return;
-  for (guint i = 0; request->kept && i < request->descriptors->len; i++)
-    close (g_array_index (request->descriptors, gint, i));
-  g_clear_pointer (&request->descriptors, g_array_unref);
-}
-
-void
 net_request_unref (NetRequest *request)
 {
   if (!g_atomic_int_dec_and_test (&request->references))
     return;
-  net_request_drop_payload (request);
+  base_buffer_clear (&request->bytes);
+  ipc_descriptors_close (request->descriptors);
+  g_array_unref (request->descriptors);
   g_free (request);
 }
 
 gboolean
 net_request_keep (NetRequest *request)
 {
-  GArray *borrowed = request->descriptors;
+  GArray *descriptors = request->descriptors;
+  guint kept = 0;
 
-  request->descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
-  request->kept = TRUE;
-  for (guint i = 0; i < borrowed->len; i++)
+  for (; kept < descriptors->len; kept++)
     {
-      gint copy = fcntl (g_array_index (borrowed, gint, i), F_DUPFD_CLOEXEC, 3);
+      gint *descriptor = &g_array_index (descriptors, gint, kept);
+      gint copy = fcntl (*descriptor, F_DUPFD_CLOEXEC, 3);
       if (copy < 0)
         break;
-      g_array_append_val (request->descriptors, copy);
+      *descriptor = copy;
     }
-  if (request->descriptors->len == borrowed->len)
-    {
-      g_array_unref (borrowed);
-      return TRUE;
-    }
-  g_array_unref (borrowed);
+  if (kept == descriptors->len)
+    return TRUE;
+  g_array_set_size (descriptors, kept); /* the others are the session's */
   return FALSE;
 }
 

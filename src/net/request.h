@@ -1,6 +1,7 @@
 /* One encoded request on its way to a worker, possibly of another loop. Counted references: its
  * home (the loop that asked) holds one while somebody waits for it, the loop whose worker runs or
- * queues it holds another. */
+ * queues it holds another. Bytes and descriptors are kept to the end, so that a request which was
+ * not begun can be given to another worker. */
 #pragma once
 
 #include "net/workers.h"
@@ -12,18 +13,22 @@ struct _NetRequest
   /* Touched by the home's thread alone. */
   const NetRequestEvents *events; /* NULL: nobody waits any more */
   gpointer owner;
-  gboolean started_due; /* `started` is to be called before the loop sleeps */
-  NetLoop *place;       /* the loop that it was handed to; NULL: at home */
+  NetLoop *place; /* the loop that it was handed to; NULL: at home */
   /* Touched by the thread of the loop that has it. */
   guint32 serial;
+  guint kind; /* those of one kind take about the same time */
   gint64 made;
   gint64 deadline; /* in the queue */
   BaseBuffer bytes;
-  GArray *descriptors; /* what travels along; NULL: none */
-  gboolean kept;       /* they are duplicates of our own */
+  GArray *descriptors; /* what travels along */
   gboolean queued;
+  struct _NetWorker *worker; /* whose it is; NULL: none's */
+  guint expected;            /* µs that it adds there */
+  gboolean dropped;          /* nobody waits for its answer, which the worker may still give */
   GList link;
 };
+
+#define NET_REQUEST_NO_KIND G_MAXUINT /* it takes as long as its message is big */
 
 NetRequest *net_request_new (NetLoop *home, const IpcRequest *request,
                              const NetRequestEvents *events, gpointer owner);
@@ -32,8 +37,6 @@ void net_request_unref (NetRequest *request);
 /* Duplicates the descriptors, which are only borrowed from the session until net_workers_ask()
  * returns. FALSE: too many are open. */
 gboolean net_request_keep (NetRequest *request);
-/* Bytes and descriptors are not needed any more. */
-void net_request_drop_payload (NetRequest *request);
 gsize net_request_size (const NetRequest *request);
 
 /* What happened to a request, on its way to whoever asked. */

@@ -1,227 +1,17 @@
-/* Workers of one loop, their queue, and the passing of requests between loops. A failure of a
- * worker costs its request; a full queue is told to the caller; a request past its deadline is
- * refused. */
-#include "net/workers.h"
+/* Workers of one loop and their queue: who gets a request, when more workers are asked for, when
+ * they are let go. A full queue is told to the caller; a request past its deadline is refused. */
+#include "net/workers-private.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include "base/log.h"
-#include "net/request.h"
-
-#define RECORDS_AT_ONCE 64
-/* How long a request waits before another worker is asked for. Filters that compute keep a few
- * workers busy, and more of them would only take each other's time; behind filters that block,
- * requests wait longer than this. */
-#define PATIENCE (5 * G_TIME_SPAN_MILLISECOND)
 #define WANT_LOST (5 * G_TIME_SPAN_SECOND) /* either side may be out of descriptors just then */
 #define WANT_AGAIN (100 * G_TIME_SPAN_MILLISECOND) /* when the generation's channel was full */
 
-typedef struct
-{
-  NetWorkers *set;
-  gint socket, pidfd;
-  guint32 pid;
-  NetWatch watch;
-  gboolean open;
-  NetRequest *request; /* referenced; NULL: idle */
-  gint64 idle_since;
-  GList link;      /* in all */
-  GList idle_link; /* in idle */
-} Worker;
+/* ---- the queue ---- */
 
-struct _NetWorkers
-{
-  NetLoop *loop;
-  NetWorkersShared *shared;
-  GQueue all;         /* of Worker */
-  GQueue idle;        /* the most recently used first */
-  GQueue queue;       /* of NetRequest, oldest first */
-  GQueue due;         /* of NetRequest: `started` is to be called */
-  gboolean wanting;   /* the generation was asked and has not answered */
-  gboolean exhausted; /* its last answer was: none */
-  gint64 want_after;
-  gint64 want_lost; /* when an answer that has not come is not waited for any more */
-  NetTimer timer;
-  gboolean dirty;
-  gboolean closed;
-};
-
-/* ---- the end of a worker ---- */
-
-/* The worker leads a process group, so that programs which a filter started go with it; the group
- * is only named while the pidfd proves that the number still is the worker's. */
-static void
-kill_worker (const Worker *worker)
-{
-  if (worker->pidfd < 0)
-    return;
-  if (worker->pid > 1 && syscall (SYS_pidfd_send_signal, worker->pidfd, 0, NULL, 0) == 0)
-    kill (-(pid_t) worker->pid, SIGKILL);
-  syscall (SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0);
-}
-
-static void
-set_idle (Worker *worker, gboolean idle)
-{
-  NetWorkers *workers = worker->set;
-
-  if (idle)
-    {
-      worker->idle_since = g_get_monotonic_time ();
-      g_queue_push_head_link (&workers->idle, &worker->idle_link);
-      NET_COUNT (workers->loop, workers_idle);
-      return;
-    }
-  g_queue_unlink (&workers->idle, &worker->idle_link);
-  NET_UNCOUNT (workers->loop, workers_idle);
-}
-
-/* Out of all lists, its descriptors closed. Its request is the caller's. */
-static NetRequest *
-remove_worker (Worker *worker)
-{
-  NetWorkers *workers = worker->set;
-  NetRequest *request = g_steal_pointer (&worker->request);
-
-  if (request == NULL)
-    set_idle (worker, FALSE);
-  worker->open = FALSE;
-  g_queue_unlink (&workers->all, &worker->link);
-  net_watch_close (&worker->watch);
-  net_loop_defer (workers->loop, net_loop_free_later, worker);
-  close (worker->socket);
-  if (worker->pidfd >= 0)
-    close (worker->pidfd);
-  g_atomic_int_add (&workers->shared->workers, -1);
-  NET_UNCOUNT (workers->loop, workers_now);
-  workers->dirty = TRUE;
-  return request;
-}
-
-static void
-fail_worker (Worker *worker, const gchar *why)
-{
-  NetWorkers *workers = worker->set;
-  NetRequest *request;
-
-  kill_worker (worker);
-  base_log (worker->request != NULL ? BASE_LOG_WARNING : BASE_LOG_INFO, "worker %u: %s",
-            worker->pid, why);
-  request = remove_worker (worker);
-  if (request == NULL)
-    return;
-  NET_COUNT (workers->loop, worker_failures);
-  net_request_tell (request, workers->loop, net_request_tell_failed, NULL, why);
-  net_request_unref (request);
-}
-
-/* ---- answers ---- */
-
-static void
-take_record (Worker *worker, IpcRecord *record)
-{
-  NetWorkers *workers = worker->set;
-  NetRequest *request = worker->request;
-
-  if (!record->last)
-    {
-      net_request_tell (request, workers->loop, net_request_tell_record, record, NULL);
-      return;
-    }
-  /* Free before the session hears of it: its next request usually comes from within. */
-  worker->request = NULL;
-  set_idle (worker, TRUE);
-  workers->dirty = TRUE;
-  net_request_tell (request, workers->loop, net_request_tell_record, record, NULL);
-  net_request_unref (request);
-}
-
-/* One packet. FALSE: nothing more is there, or the worker is gone. */
-static gboolean
-read_packet (Worker *worker)
-{
-  g_autoptr (GArray) descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) packet = NULL;
-  gboolean closed = FALSE;
-  IpcRecord *record;
-  gsize length;
-  const guint8 *bytes;
-
-  packet = ipc_channel_receive (worker->socket, descriptors, &closed, &error);
-  if (packet == NULL)
-    {
-      if (closed || error != NULL)
-        fail_worker (worker, error != NULL ? error->message : "ended");
-      return FALSE;
-    }
-  bytes = g_bytes_get_data (packet, &length);
-  record = ipc_record_decode (bytes, length, descriptors, &error);
-  if (record == NULL)
-    fail_worker (worker, error->message);
-  else if (worker->request == NULL || record->serial != worker->request->serial)
-    {
-      ipc_record_free (record);
-      fail_worker (worker, "sent a record that nobody asked for");
-    }
-  else
-    take_record (worker, record);
-  return worker->open;
-}
-
-static void
-on_worker (NetWatch *watch, int events)
-{
-  Worker *worker = NET_OWNER (watch, Worker, watch);
-
-  for (guint i = 0; i < RECORDS_AT_ONCE && worker->open; i++)
-    if (!read_packet (worker) || worker->request == NULL)
-      return;
-}
-
-/* ---- requests on their way ---- */
-
-static void
-note_deadline (NetWorkers *workers, gint64 deadline)
+void
+net_workers_note_deadline (NetWorkers *workers, gint64 deadline)
 {
   if (workers->timer.deadline == 0 || deadline < workers->timer.deadline)
     net_timer_set (&workers->timer, deadline);
-}
-
-/* FALSE: this worker could not take it, and is gone. */
-static gboolean
-send_to (Worker *worker, NetRequest *request)
-{
-  NetWorkers *workers = worker->set;
-  g_autoptr (GError) error = NULL;
-
-  if (!ipc_channel_send (worker->socket, base_buffer_bytes (&request->bytes),
-                         base_buffer_length (&request->bytes), request->descriptors, &error))
-    {
-      fail_worker (worker, error->message);
-      return FALSE;
-    }
-  set_idle (worker, FALSE);
-  worker->request = net_request_ref (request);
-  net_request_drop_payload (request);
-  NET_COUNT (workers->loop, worker_requests);
-  if (request->home == workers->loop)
-    g_queue_push_tail (&workers->due, net_request_ref (request));
-  else
-    net_loop_post (request->home, net_request_tell_started, net_request_ref (request));
-  return TRUE;
-}
-
-static gboolean
-send_to_idle (NetWorkers *workers, NetRequest *request)
-{
-  while (workers->idle.length > 0)
-    if (send_to (workers->idle.head->data, request))
-      return TRUE;
-  return FALSE;
 }
 
 static void
@@ -235,20 +25,21 @@ count_queued (NetWorkers *workers, const NetRequest *request, gint sign)
     NET_UNCOUNT (workers->loop, worker_queue);
 }
 
-/* The queue holds a reference of its own. */
-static void
-enqueue (NetWorkers *workers, NetRequest *request)
+void
+net_workers_enqueue (NetWorkers *workers, NetRequest *request, gboolean in_front)
 {
   request->queued = TRUE;
-  g_queue_push_tail_link (&workers->queue, &net_request_ref (request)->link);
+  if (in_front)
+    g_queue_push_head_link (&workers->queue, &net_request_ref (request)->link);
+  else
+    g_queue_push_tail_link (&workers->queue, &net_request_ref (request)->link);
   count_queued (workers, request, 1);
-  note_deadline (workers, request->deadline);
+  net_workers_note_deadline (workers, request->deadline);
   workers->dirty = TRUE;
 }
 
-/* The caller gets the queue's reference. */
-static NetRequest *
-dequeue (NetWorkers *workers, NetRequest *request)
+NetRequest *
+net_workers_dequeue (NetWorkers *workers, NetRequest *request)
 {
   g_queue_unlink (&workers->queue, &request->link);
   request->queued = FALSE;
@@ -271,17 +62,22 @@ net_workers_ask (NetWorkers *workers, const IpcRequest *source, const NetRequest
                  gpointer owner)
 {
   NetRequest *request = net_request_new (workers->loop, source, events, owner);
+  gboolean kept = net_request_keep (request);
+  NetWorker *worker = NULL;
 
-  if (workers->queue.length == 0 && send_to_idle (workers, request))
-    return request;
-  if (has_room (workers, request) && net_request_keep (request))
+  if (workers->queue.length == 0)
+    worker = net_worker_choose (workers, request);
+  if (!kept || (worker == NULL && !has_room (workers, request)))
     {
-      enqueue (workers, request);
-      return request;
+      NET_COUNT (workers->loop, worker_refusals);
+      net_request_unref (request);
+      return NULL;
     }
-  NET_COUNT (workers->loop, worker_refusals);
-  net_request_unref (request);
-  return NULL;
+  if (worker != NULL)
+    net_worker_give (worker, request);
+  else
+    net_workers_enqueue (workers, request, FALSE);
+  return request;
 }
 
 /* In the thread of the loop that has the request. */
@@ -289,19 +85,9 @@ static void
 stop_request (NetWorkers *workers, NetRequest *request)
 {
   if (request->queued)
-    {
-      net_request_unref (dequeue (workers, request));
-      return;
-    }
-  for (GList *link = workers->all.head; link != NULL; link = link->next)
-    {
-      Worker *worker = link->data;
-      if (worker->request != request)
-        continue;
-      kill_worker (worker);
-      net_request_unref (remove_worker (worker));
-      return;
-    }
+    net_request_unref (net_workers_dequeue (workers, request));
+  else if (request->worker != NULL)
+    net_worker_drop (request->worker, request);
 }
 
 static void
@@ -323,66 +109,7 @@ net_workers_cancel (NetWorkers *workers, NetRequest *request)
   net_request_unref (request);
 }
 
-/* ---- passing on ---- */
-
-static void
-task_guest (NetLoop *loop, gpointer data)
-{
-  NetRequest *request = data;
-
-  if (loop->workers != NULL)
-    {
-      enqueue (loop->workers, request);
-      net_request_unref (request);
-      return;
-    }
-  net_request_tell (request, loop, net_request_tell_refused, NULL, "no worker");
-  net_request_unref (request);
-}
-
-/* The loop that can serve a request soonest; NULL: none better than ourselves. Other loops'
- * counters may be a moment old. */
-static NetLoop *
-find_host (const NetWorkers *workers)
-{
-  NetLoop *best = NULL;
-  gint64 least = G_MAXINT64, load;
-
-  for (guint i = 0; i < workers->loop->n_peers; i++)
-    {
-      NetLoop *peer = workers->loop->peers[i];
-      if (peer == workers->loop || net_counter_get (&peer->counters.workers_now) == 0)
-        continue;
-      load = (gint64) net_counter_get (&peer->counters.worker_queue)
-             - (gint64) net_counter_get (&peer->counters.workers_idle);
-      /* With workers of our own, waiting for them is as good as waiting elsewhere. */
-      if (load >= least || (workers->all.length > 0 && load >= 0))
-        continue;
-      best = peer;
-      least = load;
-    }
-  return best;
-}
-
-static void
-pass_on (NetWorkers *workers)
-{
-  GList *next;
-
-  for (GList *link = workers->queue.head; link != NULL; link = next)
-    {
-      NetRequest *request = link->data;
-      NetLoop *host = request->home == workers->loop ? find_host (workers) : NULL;
-      next = link->next;
-      if (host == NULL)
-        continue;
-      request->place = host;
-      NET_COUNT (workers->loop, worker_passed);
-      net_loop_post (host, task_guest, dequeue (workers, request));
-      if (workers->all.length > 0)
-        return; /* the host's counters do not know of this one yet */
-    }
-}
+/* ---- more workers ---- */
 
 /* The workers that this loop keeps whatever happens. */
 static guint
@@ -403,7 +130,7 @@ want (NetWorkers *workers, gint64 now)
     return;
   if (workers->want_after > now)
     {
-      note_deadline (workers, workers->want_after);
+      net_workers_note_deadline (workers, workers->want_after);
       return;
     }
   control = ipc_control_new (IPC_CONTROL_WANT);
@@ -412,11 +139,11 @@ want (NetWorkers *workers, gint64 now)
   if (workers->wanting)
     {
       workers->want_lost = now + WANT_LOST;
-      note_deadline (workers, workers->want_lost);
+      net_workers_note_deadline (workers, workers->want_lost);
       return;
     }
   workers->want_after = now + WANT_AGAIN;
-  note_deadline (workers, workers->want_after);
+  net_workers_note_deadline (workers, workers->want_after);
 }
 
 static gboolean
@@ -424,14 +151,14 @@ needs_more (NetWorkers *workers, gint64 now)
 {
   const NetRequest *oldest = NULL;
 
-  if (workers->all.length < own_share (workers))
+  if (net_workers_count (workers) < own_share (workers))
     return TRUE;
   if (workers->queue.length == 0)
     return FALSE;
   oldest = workers->queue.head->data;
-  if (workers->all.length == 0 || oldest->made + PATIENCE <= now)
+  if (net_workers_count (workers) == 0 || oldest->made + NET_WORKERS_PATIENCE <= now)
     return TRUE;
-  note_deadline (workers, oldest->made + PATIENCE);
+  net_workers_note_deadline (workers, oldest->made + NET_WORKERS_PATIENCE);
   return FALSE;
 }
 
@@ -449,33 +176,51 @@ run_due (NetWorkers *workers)
 static void
 run_queue (NetWorkers *workers)
 {
-  while (workers->queue.length > 0 && workers->idle.length > 0)
+  NetWorker *worker;
+
+  while (workers->queue.length > 0
+         && (worker = net_worker_choose (workers, workers->queue.head->data)) != NULL)
     {
-      NetRequest *request = dequeue (workers, workers->queue.head->data);
-      if (!send_to_idle (workers, request))
-        enqueue (workers, request);
+      NetRequest *request = net_workers_dequeue (workers, workers->queue.head->data);
+      net_worker_give (worker, request);
       net_request_unref (request);
     }
+}
+
+static void
+run_once (NetWorkers *workers)
+{
+  gint64 now;
+
+  run_queue (workers);
+  while (workers->writing.length > 0)
+    net_worker_write (workers->writing.head->data);
+  if (workers->exhausted && workers->queue.length > 0)
+    net_workers_pass_on (workers);
+  now = g_get_monotonic_time ();
+  if (needs_more (workers, now))
+    want (workers, now);
+  else if (workers->idle.length > 0 && net_workers_count (workers) > own_share (workers))
+    net_workers_note_deadline (workers, ((NetWorker *) workers->idle.tail->data)->idle_since
+                                            + NET_WORKERS_IDLE);
+  run_due (workers);
 }
 
 void
 net_workers_run (NetWorkers *workers)
 {
-  gint64 now;
+  run_due (workers);
+  while (workers->dirty)
+    {
+      workers->dirty = FALSE;
+      run_once (workers);
+    }
+}
 
-  run_due (workers);
-  if (!workers->dirty)
-    return;
-  workers->dirty = FALSE;
-  run_queue (workers);
-  if (workers->exhausted && workers->queue.length > 0)
-    pass_on (workers);
-  now = g_get_monotonic_time ();
-  if (needs_more (workers, now))
-    want (workers, now);
-  else if (workers->idle.length > 0 && workers->all.length > own_share (workers))
-    note_deadline (workers, ((Worker *) workers->idle.tail->data)->idle_since + NET_WORKERS_IDLE);
-  run_due (workers);
+gboolean
+net_workers_are_due (const NetWorkers *workers)
+{
+  return workers->dirty || workers->due.length > 0;
 }
 
 static void
@@ -489,10 +234,10 @@ refuse_late (NetWorkers *workers, gint64 now)
       next = link->next;
       if (request->deadline > now)
         {
-          note_deadline (workers, request->deadline);
+          net_workers_note_deadline (workers, request->deadline);
           continue;
         }
-      dequeue (workers, request);
+      net_workers_dequeue (workers, request);
       NET_COUNT (workers->loop, worker_refusals);
       net_request_tell (request, workers->loop, net_request_tell_refused, NULL,
                         "no worker was free in time");
@@ -505,15 +250,27 @@ refuse_late (NetWorkers *workers, gint64 now)
 static void
 let_go_idle (NetWorkers *workers, gint64 now)
 {
-  while (workers->idle.length > 0 && workers->all.length > own_share (workers))
+  while (workers->idle.length > 0 && net_workers_count (workers) > own_share (workers))
     {
-      Worker *worker = workers->idle.tail->data;
+      NetWorker *worker = workers->idle.tail->data;
       if (worker->idle_since + NET_WORKERS_IDLE > now)
         {
-          note_deadline (workers, worker->idle_since + NET_WORKERS_IDLE);
+          net_workers_note_deadline (workers, worker->idle_since + NET_WORKERS_IDLE);
           return;
         }
-      remove_worker (worker);
+      net_worker_close (worker);
+    }
+}
+
+static void
+look_after (NetWorkers *workers, gint64 now)
+{
+  GList *next;
+
+  for (GList *link = workers->busy.head; link != NULL; link = next)
+    {
+      next = link->next;
+      net_worker_look_after (link->data, now);
     }
 }
 
@@ -523,32 +280,19 @@ on_timer (NetTimer *timer)
   NetWorkers *workers = NET_OWNER (timer, NetWorkers, timer);
   gint64 now = g_get_monotonic_time ();
 
+  look_after (workers, now);
   refuse_late (workers, now);
   let_go_idle (workers, now);
   workers->dirty = TRUE;
 }
 
 void
-net_workers_add (NetWorkers *workers, gint socket, gint pidfd, guint32 pid)
+net_workers_add (NetWorkers *workers, const NetWorkerEnds *ends)
 {
-  Worker *worker = g_new0 (Worker, 1);
-
   workers->wanting = FALSE;
   workers->exhausted = FALSE;
-  worker->set = workers;
-  worker->socket = socket;
-  worker->pidfd = pidfd;
-  worker->pid = pid;
-  worker->link.data = worker;
-  worker->idle_link.data = worker;
-  net_watch_init (&worker->watch, &workers->loop->poller, socket, on_worker);
-  worker->open = TRUE;
-  net_watch_set (&worker->watch, NET_READABLE);
-  g_queue_push_tail_link (&workers->all, &worker->link);
-  g_atomic_int_inc (&workers->shared->workers);
-  NET_COUNT (workers->loop, workers_now);
-  set_idle (worker, TRUE);
   workers->dirty = TRUE;
+  net_worker_new (workers, ends);
 }
 
 void
@@ -567,6 +311,7 @@ net_workers_new (NetLoop *loop, NetWorkersShared *shared)
 
   workers->loop = loop;
   workers->shared = shared;
+  workers->expected = g_array_new (FALSE, TRUE, sizeof (guint32));
   net_timer_init (&workers->timer, &loop->timers, on_timer);
   workers->dirty = TRUE; /* its share of workers-min is wanted at once */
   loop->workers = workers;
@@ -576,22 +321,16 @@ net_workers_new (NetLoop *loop, NetWorkersShared *shared)
 void
 net_workers_close (NetWorkers *workers)
 {
-  workers->closed = TRUE;
   while (workers->due.length > 0)
     net_request_unref (g_queue_pop_head (&workers->due));
   while (workers->queue.length > 0)
-    net_request_unref (dequeue (workers, workers->queue.head->data));
-  while (workers->all.length > 0)
-    {
-      Worker *worker = workers->all.head->data;
-      NetRequest *request;
-      if (worker->request != NULL)
-        kill_worker (worker);
-      request = remove_worker (worker);
-      if (request != NULL)
-        net_request_unref (request);
-    }
+    net_request_unref (net_workers_dequeue (workers, workers->queue.head->data));
+  while (workers->busy.length > 0)
+    net_worker_close (workers->busy.head->data);
+  while (workers->idle.length > 0)
+    net_worker_close (workers->idle.head->data);
   workers->loop->workers = NULL;
   net_timer_close (&workers->timer);
+  g_clear_pointer (&workers->expected, g_array_unref);
   net_loop_defer (workers->loop, net_loop_free_later, workers);
 }

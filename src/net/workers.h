@@ -1,8 +1,8 @@
 /* A loop's workers and the requests that wait for one.
  *
- * A worker belongs to one loop and runs one request at a time. A loop that may have no more of them
- * hands a waiting request to a loop that has. Every fault of a worker (its end, a record that does
- * not decode, a wrong serial) ends it by its pidfd and fails the request that it was on. */
+ * A worker belongs to one loop and runs one request at a time; requests that are usually short may
+ * wait in its socket meanwhile. A loop that may have no more workers hands a waiting request to one
+ * that has. Every fault of a worker ends it by its pidfd and fails the request that it was on. */
 #pragma once
 
 #include "ipc/control.h"
@@ -18,7 +18,17 @@
 typedef struct _NetWorkers NetWorkers;
 typedef struct _NetRequest NetRequest;
 
-/* Called from the loop that asked, never from inside a call. */
+/* A worker as a loop gets it. */
+typedef struct
+{
+  gint socket; /* requests out, answers in */
+  gint back;   /* the worker's own end, to take back what it has not read */
+  gint pidfd;  /* tells of its death, since the socket does not */
+  guint32 pid;
+} NetWorkerEnds;
+
+/* Called from the loop that asked, never from inside a call. A request that is through at once is
+ * not said to have started. */
 typedef struct
 {
   void (*started) (gpointer owner);
@@ -44,17 +54,22 @@ NetWorkers *net_workers_new (NetLoop *loop, NetWorkersShared *shared);
 /* Kills what runs, lets the idle go; the memory goes from the loop. */
 void net_workers_close (NetWorkers *workers);
 
-/* Encodes and sends or queues the request. NULL: the queue is full. The result belongs to the
- * caller until `failed`, `refused` or the last record, before each of which it is gone, or
- * net_workers_cancel(). */
+/* Encodes the request and gives it to a worker or queues it. NULL: the queue is full. The result
+ * belongs to the caller until `failed`, `refused` or the last record, before each of which it is
+ * gone, or net_workers_cancel(). */
 NetRequest *net_workers_ask (NetWorkers *workers, const IpcRequest *request,
                              const NetRequestEvents *events, gpointer owner);
-/* No event follows. A worker that is on it is killed. */
+/* No event follows. A worker that is on it is killed; one that is not there yet may still run it.
+ */
 void net_workers_cancel (NetWorkers *workers, NetRequest *request);
 
-/* In the loop's thread: takes over a new worker's socket and pidfd. */
-void net_workers_add (NetWorkers *workers, gint socket, gint pidfd, guint32 pid);
+/* In the loop's thread: takes over a new worker's descriptors. */
+void net_workers_add (NetWorkers *workers, const NetWorkerEnds *ends);
+/* Tells the worker to go, if it is nobody's. */
+void net_worker_ends_close (const NetWorkerEnds *ends);
 /* The generation has none for this loop; it may be asked again after `delay` ms. */
 void net_workers_none (NetWorkers *workers, guint32 delay);
-/* Before the loop sleeps. */
+/* Before the loop sleeps: what was asked for in this turn is written. */
 void net_workers_run (NetWorkers *workers);
+/* Something was asked for since. */
+gboolean net_workers_are_due (const NetWorkers *workers);

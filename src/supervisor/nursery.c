@@ -146,16 +146,17 @@ child (SupervisorNursery *nursery, gint socket, GPid parent)
   _exit (nursery->settings.work (socket, parent, nursery->settings.data));
 }
 
-/* Gives the worker to the loop; the gateway's end of the socket and the pidfd leave with it. */
+/* Gives the worker to the loop; both ends of the socket and the pidfd leave with it. */
 static void
-announce (SupervisorNursery *nursery, guint loop, GPid pid, gint socket)
+announce (SupervisorNursery *nursery, guint loop, GPid pid, const gint pair[2])
 {
   g_autoptr (IpcControl) control = ipc_control_new (IPC_CONTROL_WORKER);
 
   control->number = loop;
   control->pid = (guint32) pid;
-  control->descriptors[0] = socket;
+  control->descriptors[0] = pair[0];
   control->descriptors[1] = pidfd_open (pid, 0);
+  control->descriptors[2] = pair[1];
   if (control->descriptors[1] < 0)
     base_log (BASE_LOG_ERROR, "pidfd_open: %s", g_strerror (errno));
   if (control->descriptors[1] < 0 || !send_control (nursery, control))
@@ -179,17 +180,17 @@ start (SupervisorNursery *nursery, guint loop, gint64 now)
   worker.pid = fork ();
   if (worker.pid == 0)
     child (nursery, pair[1], parent);
-  close (pair[1]);
   if (worker.pid < 0)
     {
       base_log (BASE_LOG_ERROR, "no worker is started: fork: %s", g_strerror (errno));
       close (pair[0]);
+      close (pair[1]);
       return FALSE;
     }
   /* In both processes, so that it holds whichever runs first. */
   (void) setpgid (worker.pid, worker.pid);
   g_array_append_val (nursery->workers, worker);
-  announce (nursery, loop, worker.pid, pair[0]);
+  announce (nursery, loop, worker.pid, pair);
   return TRUE;
 }
 

@@ -28,7 +28,8 @@ typedef struct
   gpointer data;
   guint32 hooks;          /* one of them makes a filter run */
   WorkerMessage *message; /* NULL: none */
-  gint64 deadline;        /* µs, monotonic: of the whole request */
+  gint64 begun;           /* µs, monotonic */
+  gint64 deadline;        /* of the whole request */
   gboolean unread;
   BasePath *sender; /* as the filters so far have it */
   GPtrArray *recipients;
@@ -116,12 +117,19 @@ hand_on (const Run *run, IpcRecord *record)
   ipc_record_free (record);
 }
 
+static guint32
+microseconds_since (gint64 moment)
+{
+  return (guint32) CLAMP (g_get_monotonic_time () - moment, 0, G_MAXUINT32);
+}
+
 static void
 hand_on_last (const Run *run, guint index, const gchar *failure, const gchar *limit)
 {
   IpcRecord *record = new_record (run, index);
 
   record->last = TRUE;
+  record->served = microseconds_since (run->begun);
   record->failed = failure != NULL;
   record->reason = g_strdup (failure);
   record->limit = limit != NULL;
@@ -273,7 +281,8 @@ run_filter (Run *run, guint index)
     fail_record (context.record, context.failure);
   record = g_steal_pointer (&context.record);
   worker_context_clear (&context);
-  record->microseconds = (guint32) MIN (g_get_monotonic_time () - start, G_MAXUINT32);
+  record->served = microseconds_since (run->begun);
+  record->microseconds = record->served - (guint32) (start - run->begun);
   if (refuses (record))
     drop_edits (record);
   record->last
@@ -392,7 +401,11 @@ run_chain (Run *run)
 void
 worker_run_request (Worker *worker, const IpcRequest *request, WorkerRecordFunc func, gpointer data)
 {
-  Run run = { .worker = worker, .request = request, .func = func, .data = data };
+  Run run = { .worker = worker,
+              .request = request,
+              .func = func,
+              .data = data,
+              .begun = g_get_monotonic_time () };
 
   if (!is_sensible (worker, request))
     {
@@ -401,7 +414,7 @@ worker_run_request (Worker *worker, const IpcRequest *request, WorkerRecordFunc 
     }
   run.listener = g_ptr_array_index (worker->config->listeners, request->listener);
   run.hooks = hooks_of_request (request->hook);
-  run.deadline = g_get_monotonic_time () + (gint64) request->timeout * 1000;
+  run.deadline = run.begun + (gint64) request->timeout * 1000;
   run.unread = request->unread;
   run.sender = request->sender == NULL ? NULL : base_path_copy (request->sender);
   run.recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);

@@ -41,7 +41,7 @@ obey (StandIn *self, IpcControl *control)
     case IPC_CONTROL_WORKER:
       self->worker = control->pid;
       /* Kept open for as long as we live: that is what a worker lives by. */
-      control->descriptors[0] = -1;
+      control->descriptors[0] = control->descriptors[2] = -1;
       say (self, IPC_CONTROL_READY);
       break;
     case IPC_CONTROL_DRAIN:

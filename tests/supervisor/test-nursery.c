@@ -130,9 +130,13 @@ test_want (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (getpgid ((pid_t) worker->pid), ==, worker->pid);
   g_assert_cmpuint (supervisor_nursery_count (fixture->nursery), ==, 1);
   hear_nothing (fixture);
-  /* The end of its socket ends a worker, quietly: that is how a gateway lets one go. */
-  close (worker->descriptors[0]);
-  worker->descriptors[0] = -1;
+  /* The end of its socket ends a worker, quietly: that is how a gateway lets one go. Both ends are
+   * the gateway's to close. */
+  for (guint i = 0; i < 3; i += 2)
+    {
+      close (worker->descriptors[i]);
+      worker->descriptors[i] = -1;
+    }
   bury (fixture, (GPid) worker->pid, 1);
   {
     g_autoptr (IpcControl) gone = hear (fixture, IPC_CONTROL_GONE);
