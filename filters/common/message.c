@@ -43,14 +43,14 @@ is_blank (char c)
   return c == ' ' || c == '\t';
 }
 
-/* Octets over 127 may stand in a name. */
+/* As the gateway reads them. */
 static gboolean
 is_field (const char *line, gsize length)
 {
   gsize name = 0;
   gsize at;
 
-  while (name < length && (guchar) line[name] > ' ' && line[name] != ':' && line[name] != 0x7f)
+  while (name < length && line[name] > ' ' && line[name] < 0x7f && line[name] != ':')
     name++;
   for (at = name; at < length && is_blank (line[at]);)
     at++;

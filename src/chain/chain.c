@@ -131,6 +131,14 @@ chain_begin (ChainState *state, IpcHook hook, guint64 size)
   return state->running;
 }
 
+void
+chain_set_edits (ChainState *state, MessageEdits *edits)
+{
+  g_clear_pointer (&state->edits, message_edits_unref);
+  state->edits = state->outcome.edits = message_edits_ref (edits);
+  state->current_size = message_edits_result_size (edits, state->original_size);
+}
+
 static GPtrArray *
 all_notes (const ChainState *state)
 {

@@ -106,6 +106,9 @@ gboolean chain_needs_body (ChainState *state);
  * the request will show. TRUE: a request is needed (fill it with chain_fill_request()); FALSE:
  * nobody wants the hook, the outcome is PASS. */
 gboolean chain_begin (ChainState *state, IpcHook hook, guint64 size);
+/* Right behind chain_begin(): what is done to the message before the first filter sees it. It is
+ * part of the outcome's edits. */
+void chain_set_edits (ChainState *state, MessageEdits *edits);
 /* Sets first, filters, notes, edits, and the envelope as the filters before have left it (borrowing
  * all until the request is encoded). */
 void chain_fill_request (ChainState *state, IpcRequest *request);

@@ -11,6 +11,7 @@
 #include "commands/commands.h"
 #include "commands/try-report.h"
 #include "commands/try-worker.h"
+#include "message/mend.h"
 #include "supervisor/paths.h"
 
 #define MAX_MESSAGE (200 * 1024 * 1024) /* octets; a request holds 256 MB */
@@ -31,6 +32,7 @@ typedef struct
   TryWorker *worker;
   IpcRequest request;
   GBytes *message;
+  MessageEdits *mends; /* of its header; NULL: none, or not yet looked at */
   BaseEndpoint client;
   TryReport *report;
   gint status; /* once the session or the transaction is decided */
@@ -135,7 +137,10 @@ run_hook (Try *try, IpcHook hook, gchar *argument)
   try->request.hook = hook;
   try->request.argument = argument;
   set_facts (try, hook, argument);
-  if (chain_begin (try->state, hook, size))
+  gboolean asked = chain_begin (try->state, hook, size);
+  if (size > 0 && try->mends != NULL)
+    chain_set_edits (try->state, try->mends);
+  if (asked)
     try_worker_run (try->worker, try->state, &try->request, report_record, try);
 }
 
@@ -212,20 +217,26 @@ ask_envelope (Try *try)
   return take_outcome (try, FALSE);
 }
 
-/* The header block with its blank line, or the whole message. */
-static void
+/* The header block with its blank line, or the whole message; with what the gateway would mend.
+ * FALSE: it would refuse it. */
+static gboolean
 show_message (Try *try, gboolean whole)
 {
-  const gchar *bytes = g_bytes_get_data (try->message, NULL);
-  gsize size = g_bytes_get_size (try->message);
-  const gchar *blank = size == 0 ? NULL : g_strstr_len (bytes, (gssize) size, "\r\n\r\n");
+  gsize size = 0;
+  const guint8 *bytes = g_bytes_get_data (try->message, &size);
+  g_autoptr (MessageHeaders) headers = message_headers_scan (bytes, size, TRUE);
 
-  if (!whole && size >= 2 && memcmp (bytes, "\r\n", 2) == 0)
-    size = 2;
-  else if (!whole && blank != NULL)
-    size = (gsize) (blank + 4 - bytes);
+  try->mends = message_mend (headers);
+  if (try->mends != NULL && try->config->malformed_header == CONFIG_MALFORMED_HEADER_REJECT)
+    {
+      decide_refusal (try, BASE_REPLY (550, 5, 6, 0, "Malformed message header"));
+      return FALSE;
+    }
+  if (!whole)
+    size = message_headers_body (headers);
   try->request.message = g_bytes_new_from_bytes (try->message, 0, size);
   try->request.message_size = size;
+  return TRUE;
 }
 
 static void
@@ -240,9 +251,11 @@ run_session (Try *try)
   if (ask_envelope (try))
     {
       whole = chain_needs_body (try->state);
-      show_message (try, whole);
-      run_hook (try, whole ? IPC_HOOK_END_OF_MESSAGE : IPC_HOOK_END_OF_HEADERS, NULL);
-      take_outcome (try, TRUE);
+      if (show_message (try, whole))
+        {
+          run_hook (try, whole ? IPC_HOOK_END_OF_MESSAGE : IPC_HOOK_END_OF_HEADERS, NULL);
+          take_outcome (try, TRUE);
+        }
       g_clear_pointer (&try->request.message, g_bytes_unref);
     }
   sender = g_steal_pointer (&try->request.sender);
@@ -353,6 +366,7 @@ run_chain (const Options *options, const Config *config, const WorkerModules *mo
   run_session (&try);
   try_worker_free (try.worker);
   chain_state_free (try.state);
+  message_edits_unref (try.mends);
   chain_clear (&try.chain);
   try_report_finish (try.report, try.status);
   return try.status;

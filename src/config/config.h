@@ -47,6 +47,11 @@ typedef enum
 } ConfigOverLimit;
 typedef enum
 {
+  CONFIG_MALFORMED_HEADER_MEND,
+  CONFIG_MALFORMED_HEADER_REJECT
+} ConfigMalformedHeader;
+typedef enum
+{
   CONFIG_NEWLINES_REFUSE,
   CONFIG_NEWLINES_NORMALIZE
 } ConfigNewlines;
@@ -198,7 +203,8 @@ typedef struct
   /* limits { … }: looked at before a message is parsed */
   guint64 limit_header_block, limit_header_field, limit_address_field;
   gint64 limit_header_fields, limit_address_colons, limit_depth, limit_parts;
-  gint over_limit; /* ConfigOverLimit */
+  gint over_limit;       /* ConfigOverLimit */
+  gint malformed_header; /* ConfigMalformedHeader */
 
   GPtrArray *tls;       /* of ConfigTls */
   GPtrArray *listeners; /* of ConfigListener */

@@ -28,6 +28,7 @@ static const gchar *const on_failure[] = { "tempfail", "pass", "reject", NULL };
 static const gchar *const proxy[] = { "off", "v1", "v2", NULL };
 static const gchar *const relay[] = { "listed", "any", NULL };
 static const gchar *const over_limit[] = { "reject", "pass", NULL };
+static const gchar *const malformed_header[] = { "mend", "reject", NULL };
 static const gchar *const newlines[] = { "refuse", "normalize", NULL };
 static const gchar *const quarantine_reply[] = { "accept", "reject", NULL };
 static const gchar *const protocols[] = { "1.2", "1.3", NULL };
@@ -214,6 +215,8 @@ static const ConfigOption limit_options[]
         GLOBAL (over_limit, "over-limit", CHOICE, .choices = over_limit,
                 .help
                 = "what a message beyond one meets: 554, or a chain that can not look inside"),
+        GLOBAL (malformed_header, "malformed-header", CHOICE, .choices = malformed_header,
+                .help = "what a header meets that readers read differently: it is mended, or 550"),
         { NULL } };
 
 const ConfigOption *

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "message/mend.h"
 #include "message/signatures.h"
 
 #define SEND_PIECE (64 * 1024)
@@ -91,18 +92,42 @@ data_begin (GatewaySession *session, gboolean chunked)
     session_run_hook (session, IPC_HOOK_DATA, NULL, after_data);
 }
 
-/* ---- What is looked at in every message: NUL in a field, and hops ---- */
+/* ---- What is looked at in every message: NUL in a field, hops, and what readers differ about ----
+ */
+
+/* What others read otherwise than we do is put right before any filter sees it, or refused. */
+static BaseReply *
+mend (GatewaySession *session, const MessageHeaders *headers)
+{
+  MessageEdits *mends = message_mend (headers);
+  message_edits_unref (session->tx->edits); /* of the header alone, before a quarantine */
+  session->tx->edits = mends;
+  if (mends != NULL
+      && (session->listener->config->malformed_header == CONFIG_MALFORMED_HEADER_REJECT
+          || message_edits_count (mends) > MESSAGE_MAX_MENDS))
+    return base_reply_new (550, 5, 6, 0, "Malformed message header");
+  return NULL;
+}
+
+/* `more`: the message goes on behind the bytes, which then end with a line as far as the header is
+ * concerned. */
+static MessageHeaders *
+index_headers (const guint8 *bytes, gsize length, gboolean more)
+{
+  MessageHeaders *headers = message_headers_scan (bytes, length, !more);
+  const guint8 *last = headers != NULL ? NULL : memrchr (bytes, '\n', length);
+  if (headers != NULL)
+    return headers;
+  return message_headers_scan (bytes, last == NULL ? length : (gsize) (last + 1 - bytes), TRUE);
+}
 
 static BaseReply *
-judge_headers (GatewaySession *session, const guint8 *bytes, gsize length)
+judge_headers (GatewaySession *session, const guint8 *bytes, gsize length, gboolean more)
 {
   const MessageHeaderLimits any = { G_MAXUINT64, G_MAXUINT64, G_MAXUINT, G_MAXUINT64, G_MAXUINT };
-  g_autoptr (MessageHeaders) headers = message_headers_scan (bytes, length, TRUE);
+  g_autoptr (MessageHeaders) headers = index_headers (bytes, length, more);
   guint field = 0;
-  if (headers == NULL)
-    return NULL;
   session->tx->is_signed = message_headers_find (headers, "DKIM-Signature", 0) != G_MAXUINT;
-  session->tx->headless = length > 0 && message_headers_body (headers) == 0;
   if (message_headers_check (headers, &any, &field) == MESSAGE_HEADERS_NUL)
     {
       g_autofree gchar *name
@@ -113,17 +138,19 @@ judge_headers (GatewaySession *session, const guint8 *bytes, gsize length)
   if (hops > session->listener->config->hops)
     return base_reply_printf (554, 5, 4, 6, "Too many hops: %" G_GINT64_FORMAT " Received fields",
                               hops);
-  return NULL;
+  return mend (session, headers);
 }
 
-/* The chain's edits, and which signatures they break. */
+/* The chain's edits, and which signatures they and ours break. */
 static void
 take_edits (GatewayTransaction *tx, const ChainOutcome *outcome, const MessageSource *source)
 {
-  if (outcome->edits == NULL)
-    return;
-  tx->edits = message_edits_ref (outcome->edits);
-  if (!tx->is_signed)
+  if (outcome->edits != NULL)
+    {
+      message_edits_unref (tx->edits);
+      tx->edits = message_edits_ref (outcome->edits);
+    }
+  if (tx->edits == NULL || !tx->is_signed)
     return;
   g_autoptr (GPtrArray) signatures = message_signatures_check (source, tx->edits);
   tx->broken_signatures = message_signatures_broken (signatures);
@@ -195,12 +222,12 @@ after_headers (GatewaySession *session, const ChainOutcome *outcome)
 }
 
 static void
-headers_complete (GatewaySession *session, gsize end)
+headers_complete (GatewaySession *session, gsize end, gboolean more)
 {
   GatewayTransaction *tx = session->tx;
   tx->head_end = end;
-  g_autoptr (BaseReply) refusal = judge_headers (session, base_buffer_bytes (&tx->head), end);
-  tx->headless = end == 0 && base_buffer_length (&tx->head) > 0;
+  g_autoptr (BaseReply) refusal = judge_headers (session, base_buffer_bytes (&tx->head),
+                                                 base_buffer_length (&tx->head), more);
   if (refusal != NULL)
     transaction_fail (session, refusal);
   else
@@ -219,7 +246,7 @@ head_too_long (GatewaySession *session)
       && session->listener->config->over_limit == CONFIG_OVER_LIMIT_REJECT)
     transaction_fail (session, BASE_REPLY (552, 5, 3, 4, "Header is too long"));
   else
-    headers_complete (session, last == NULL ? 0 : (gsize) (last + 1 - bytes));
+    headers_complete (session, last == NULL ? 0 : (gsize) (last + 1 - bytes), TRUE);
 }
 
 static void
@@ -230,7 +257,7 @@ collect_headers (GatewaySession *session, const guint8 *bytes, gsize length)
   gsize stored = base_buffer_length (&tx->head);
   gsize end = message_headers_find_end (base_buffer_bytes (&tx->head), stored, &tx->head_scanned);
   if (end != G_MAXSIZE)
-    headers_complete (session, end);
+    headers_complete (session, end, TRUE);
   else if (stored > session->listener->config->limit_header_block)
     head_too_long (session);
 }
@@ -300,7 +327,7 @@ judge_spool (GatewaySession *session)
       bytes = copy;
       length = got;
     }
-  return judge_headers (session, bytes, length);
+  return judge_headers (session, bytes, length, length < message_spool_size (tx->spool));
 }
 
 static void
@@ -464,7 +491,7 @@ data_end (GatewaySession *session, SmtpFault fault, guint64 size, guint answers)
   switch (tx->phase)
     {
     case TX_HEADERS:
-      headers_complete (session, base_buffer_length (&tx->head));
+      headers_complete (session, base_buffer_length (&tx->head), FALSE);
       break;
     case TX_STREAMING:
       upstream_end (session);

@@ -178,6 +178,8 @@ session_run_hook (GatewaySession *session, IpcHook hook, const gchar *argument,
       after (session, &nobody);
       return;
     }
+  if (size > 0 && session->tx->edits != NULL)
+    chain_set_edits (session->chain, session->tx->edits);
   session->work = SESSION_HOOKS;
   session->after_hooks = after;
   session->hook_argument = g_steal_pointer (&own);

@@ -127,12 +127,11 @@ typedef struct
   gsize head_scanned;
   gsize head_end; /* where the body starts in `head` */
   MessageSpool *spool;
-  MessageEdits *edits;
+  MessageEdits *edits; /* what the header needs, and the filters'; NULL: none */
   MessageWriter *writer;
   gchar *received;
   gboolean is_signed;       /* it has a DKIM-Signature field */
   gchar *broken_signatures; /* by the filters' edits: for the log; NULL: none */
-  gboolean headless;        /* it begins neither with a field nor with a blank line */
   gboolean chunked;         /* it comes by BDAT */
   guint64 size;             /* as received */
   gboolean complete;        /* the client's final dot has come */

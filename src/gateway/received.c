@@ -90,19 +90,6 @@ append_for (const GatewaySession *session, BaseBuffer *field)
   base_buffer_append_string (field, ">");
 }
 
-/* Behind our field the first line of a message without a header would be read as a part of it, or
- * as a field that no filter has seen. A filter that has added a field has put a blank line behind
- * it. */
-static const gchar *
-separator (const GatewayTransaction *tx)
-{
-  const MessageEdit *first = tx->edits != NULL && message_edits_count (tx->edits) > 0
-                                 ? message_edits_nth (tx->edits, 0)
-                                 : NULL;
-  gboolean begins_with_field = first != NULL && first->offset == 0 && first->inserted != NULL;
-  return tx->headless && !begins_with_field ? "\r\n" : "";
-}
-
 gchar *
 session_received (const GatewaySession *session)
 {
@@ -123,7 +110,6 @@ session_received (const GatewaySession *session)
   base_buffer_append_string (&field, ";\r\n\t");
   base_buffer_append_string (&field, date);
   base_buffer_append_string (&field, "\r\n");
-  base_buffer_append_string (&field, separator (session->tx));
   base_buffer_append (&field, "", 1);
   return (gchar *) field.data;
 }

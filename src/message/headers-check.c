@@ -70,18 +70,21 @@ check_field (const MessageHeaders *headers, const MessageHeaderLimits *limits,
   return MESSAGE_HEADERS_FINE;
 }
 
-/* Whether the block was ended by a line that is no field because of a NUL: others may read it as a
- * field, up to there. */
+/* Whether the block was ended by a line that a NUL makes no field: others may read it as a field,
+ * up to there. What stands behind the octet that decided does not count: it may not be there yet.
+ */
 static gboolean
 ends_at_nul (const MessageHeaders *headers)
 {
-  gsize left = headers->length - headers->end;
-
-  if (headers->end != headers->body || left == 0)
+  if (!message_headers_is_cut (headers))
     return FALSE;
-  const guint8 *line = headers->bytes + headers->end;
-  const guint8 *lf = memchr (line, '\n', left);
-  return memchr (line, '\0', lf == NULL ? left : (gsize) (lf - line)) != NULL;
+  const guint8 *at = headers->bytes + headers->end;
+  const guint8 *end = headers->bytes + headers->length;
+  while (at<end && * at> ' ' && *at < 0x7f && *at != ':')
+    at++;
+  while (at < end && (*at == ' ' || *at == '\t'))
+    at++;
+  return at < end && *at == '\0';
 }
 
 MessageHeadersProblem

@@ -24,11 +24,11 @@ is_blank (guint8 c)
   return c == ' ' || c == '\t';
 }
 
-/* RFC 5322 section 2.2 has printable ASCII in a name; octets over 127 pass, as GMime lets them. */
+/* Printable ASCII (RFC 5322 section 2.2; RFC 6532 leaves names as they were). */
 static gboolean
 is_name_octet (guint8 c)
 {
-  return c > ' ' && c != ':' && c != 0x7f;
+  return c > ' ' && c < 0x7f && c != ':';
 }
 
 /* What the line at the start of `bytes` is, from as few of its bytes as decide it. `*name`: the
@@ -202,6 +202,12 @@ message_headers_count_of (const MessageHeaders *headers, const gchar *name)
   for (guint i = 0; i < headers->fields->len; i++)
     count += is_named (headers, i, name, length);
   return count;
+}
+
+gboolean
+message_headers_is_cut (const MessageHeaders *headers)
+{
+  return headers->end == headers->body && headers->end < headers->length;
 }
 
 gsize

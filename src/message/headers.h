@@ -2,11 +2,11 @@
  * bytes (RFC 5322 section 2.2).
  *
  * Works on a block of bytes that starts at the message's first byte; nothing is copied but the
- * offsets. Mail is odd: a line that is no field (no colon, a control character or a space in the
- * name other than before the colon, no name at all) ends the header block, as Postfix sees it; such
- * a line is then the body's first. GMime differs: it skips such a line when a field came before it,
- * and goes on. An mbox "From " line, or white space, at the very start leaves an empty block. Lines
- * end with CRLF or LF. */
+ * offsets. Mail is odd: a line that is no field (no colon, a space in the name other than before
+ * the colon, a control character or one beyond ASCII in it, no name at all) ends the header block,
+ * as Postfix sees it; such a line is then the body's first. Others skip it and go on: see mend.h.
+ * An mbox "From " line, or white space, at the very start leaves an empty block. Lines end with
+ * CRLF or LF. */
 #pragma once
 
 #include <glib.h>
@@ -60,6 +60,8 @@ guint message_headers_count_of (const MessageHeaders *headers, const gchar *name
  * starts. */
 gsize message_headers_end (const MessageHeaders *headers);
 gsize message_headers_body (const MessageHeaders *headers);
+/* Whether a line that is no field ended the block, in place of a blank line. */
+gboolean message_headers_is_cut (const MessageHeaders *headers);
 
 /* Copies; callers free. The raw value ends before the field's last line break; unfolded has each
  * CRLF before white space removed (RFC 5322 section 2.2.3) and is stripped at both ends. NULs can
@@ -71,7 +73,7 @@ gchar *message_headers_value (const MessageHeaders *headers, guint index);
 typedef enum
 {
   MESSAGE_HEADERS_FINE,
-  MESSAGE_HEADERS_NUL,      /* in a field, or in the line that is no field and ended the block */
+  MESSAGE_HEADERS_NUL,      /* in a field, or it is what makes a line no field and ends the block */
   MESSAGE_HEADERS_TOO_LONG, /* the block or one field */
   MESSAGE_HEADERS_TOO_MANY, /* fields */
   MESSAGE_HEADERS_ADDRESSES /* an address field is too long or too deep */

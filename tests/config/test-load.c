@@ -358,7 +358,9 @@ static void
 test_defaults_limits (void)
 {
   g_autoptr (Config) none = load_text (FINE, NULL);
-  g_autoptr (Config) some = load_text ("limits { depth = 7 over-limit = \"pass\" }\n" FINE, NULL);
+  g_autoptr (Config) some = load_text ("limits { depth = 7 over-limit = \"pass\"\n"
+                                       "malformed-header = \"reject\" }\n" FINE,
+                                       NULL);
 
   g_assert_nonnull (none);
   g_assert_cmpuint (none->limit_header_block, ==, 1 << 20);
@@ -369,6 +371,8 @@ test_defaults_limits (void)
   g_assert_cmpint (none->limit_depth, ==, 100);
   g_assert_cmpint (none->limit_parts, ==, 10000);
   g_assert_cmpint (none->over_limit, ==, CONFIG_OVER_LIMIT_REJECT);
+  g_assert_cmpint (none->malformed_header, ==, CONFIG_MALFORMED_HEADER_MEND);
+  g_assert_cmpint (some->malformed_header, ==, CONFIG_MALFORMED_HEADER_REJECT);
   g_assert_cmpint (some->limit_depth, ==, 7);
   g_assert_cmpint (some->limit_parts, ==, 10000);
   g_assert_cmpint (some->over_limit, ==, CONFIG_OVER_LIMIT_PASS);

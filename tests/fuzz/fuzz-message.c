@@ -1,12 +1,13 @@
 /* Fuzzes the header index, the edit list and the writer: any bytes and any edits. The first bytes
  * of the input make two lists of edits, the rest is the message. What must hold is asserted: both
- * ways to find the header's end agree, composing agrees with applying twice, and whatever the
- * writer gives out has no bare CR or LF. */
+ * ways to find the header's end agree, what is mended stays so, composing agrees with applying
+ * twice, and whatever the writer gives out has no bare CR or LF. */
 #include <stdint.h>
 #include <string.h>
 
 #include "message/edits.h"
 #include "message/headers.h"
+#include "message/mend.h"
 #include "message/signatures.h"
 #include "message/writer.h"
 
@@ -94,6 +95,32 @@ apply (const MessageEdits *edits, GBytes *bytes)
   return result;
 }
 
+/* What is mended reads the same, and needs no more. */
+static void
+check_mend (GBytes *original)
+{
+  gsize length, mended_length;
+  const guint8 *bytes = g_bytes_get_data (original, &length);
+  g_autoptr (MessageHeaders) headers = message_headers_scan (bytes, length, TRUE);
+  g_autoptr (MessageEdits) mends = message_mend (headers);
+  if (mends == NULL)
+    return;
+  g_autoptr (GBytes) mended = apply (mends, original);
+  const guint8 *after = g_bytes_get_data (mended, &mended_length);
+  g_autoptr (MessageHeaders) again = message_headers_scan (after, mended_length, TRUE);
+
+  g_assert (message_mend (again) == NULL);
+  g_assert (message_headers_count (again) == message_headers_count (headers));
+  for (guint i = 0; i < message_headers_count (again); i++)
+    {
+      g_autofree gchar *value = message_headers_raw_value (headers, i);
+      g_autofree gchar *same = message_headers_raw_value (again, i);
+      g_assert (strcmp (value, same) == 0);
+    }
+  g_assert (mended_length - message_headers_body (again)
+            == length - message_headers_body (headers));
+}
+
 static void
 check_writer (MessageEdits *edits, GBytes *bytes, gsize most)
 {
@@ -147,6 +174,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   input.size -= length;
   check_headers (g_bytes_get_data (original, NULL), length, cut);
+  check_mend (original);
   g_autoptr (MessageEdits) first = make_edits (&input, length);
   g_autoptr (GBytes) middle = apply (first, original);
   g_autoptr (MessageEdits) second = make_edits (&input, g_bytes_get_size (middle));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "message/headers.h"
 
 #define BIT(name) IPC_HOOK_BIT (IPC_HOOK_##name)
 #define LIMITED                                                                                    \
@@ -343,6 +344,132 @@ test_message_without_header (gconstpointer first_line)
   g_assert_cmpstr (harness_behind_received (h), ==, expected);
 }
 
+/* ---- Headers that readers read differently ---- */
+
+static const struct
+{
+  const gchar *name, *sent, *expected;
+} malformed[] = {
+  { "cut", "A: b\nno field\nX-Auth: yes\n\nbody\n",
+    "A: b\r\n\r\nno field\r\nX-Auth: yes\r\n\r\nbody\r\n" },
+  { "colon", "A: b\n: c\nX-Auth: yes\n\nbody\n", "A: b\r\n\r\n: c\r\nX-Auth: yes\r\n\r\nbody\r\n" },
+  { "beyond-ascii", "A: b\nX\xc3\xa9: c\n\nbody\n", "A: b\r\n\r\nX\xc3\xa9: c\r\n\r\nbody\r\n" },
+  { "blanks", "A \t: b\n  c\nD : e\n\nbody : x\n", "A: b\r\n  c\r\nD: e\r\n\r\nbody : x\r\n" },
+  { "both", "A : b\nno field\n", "A: b\r\n\r\nno field\r\n" },
+  { "last", "A: b\n", "A: b\r\n" },
+};
+
+/* The request leads to what goes out: the filter has seen it, and adds a field to it. */
+static gboolean
+add_field_behind (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
+{
+  g_autoptr (GBytes) text = g_bytes_new_static ("X-Seen: 1\r\n", 11);
+  MessageSource source = { 0 };
+  if (request->message == NULL)
+    return TRUE;
+  source = message_source_from_memory (g_bytes_get_data (request->message, NULL),
+                                       g_bytes_get_size (request->message));
+  g_autoptr (GBytes) seen = message_edits_apply (request->edits, &source, NULL);
+  gsize size = g_bytes_get_size (seen);
+  g_autoptr (MessageHeaders) headers
+      = message_headers_scan (g_bytes_get_data (seen, NULL), size, TRUE);
+  g_assert_false (message_headers_is_cut (headers));
+  record->edits = message_edits_new ();
+  message_edits_add (record->edits, message_headers_end (headers), 0, text);
+  return TRUE;
+}
+
+static void
+test_malformed_header_is_mended (gconstpointer hooks)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (malformed); i++)
+    {
+      g_autoptr (Harness) h
+          = limited (GPOINTER_TO_UINT (hooks), "", hooks == NULL ? pass : add_field_behind);
+      g_autofree gchar *text = g_strconcat (malformed[i].sent, ".\n", NULL);
+      g_autofree gchar *expected = g_strdup (malformed[i].expected);
+      harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+      harness_say (h, text);
+      g_assert_cmpuint (h->messages, ==, 1);
+      if (hooks != NULL)
+        {
+          const gchar *blank = strstr (malformed[i].expected, "\r\n\r\n");
+          gsize fields
+              = blank == NULL ? strlen (expected) : (gsize) (blank + 2 - malformed[i].expected);
+          g_free (expected);
+          expected = g_strdup_printf ("%.*sX-Seen: 1\r\n%s", (int) fields, malformed[i].expected,
+                                      malformed[i].expected + fields);
+        }
+      g_assert_cmpstr (harness_behind_received (h), ==, expected);
+    }
+}
+
+static void
+test_malformed_header_is_refused (gconstpointer hooks)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (malformed); i++)
+    {
+      g_autoptr (Harness) h
+          = limited (GPOINTER_TO_UINT (hooks), "limits { malformed-header = \"reject\" }\n", pass);
+      g_autofree gchar *text = g_strconcat (malformed[i].sent, ".\n", NULL);
+      gboolean fine = strcmp (malformed[i].name, "last") == 0;
+      harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+      g_free (harness_heard (h));
+      harness_say (h, text);
+      harness_assert_code (h, fine ? "250" : "550 5.6.0");
+      g_assert_cmpuint (h->messages, ==, fine ? 1 : 0);
+    }
+}
+
+/* The limit of what is mended, and one more. */
+static void
+test_too_much_to_mend (gconstpointer hooks)
+{
+  for (guint more = 0; more < 2; more++)
+    {
+      g_autoptr (Harness) h = limited (GPOINTER_TO_UINT (hooks), "", pass);
+      g_autofree gchar *fields = lines (1000 + more, "A : b\n");
+      harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+      g_free (harness_heard (h));
+      harness_say (h, fields);
+      harness_say (h, "\nbody\n.\n");
+      harness_assert_code (h, more == 0 ? "250" : "550 5.6.0");
+    }
+}
+
+/* Behind the limit of a header that nobody parses, all is the body. */
+static void
+test_long_line_without_a_field (void)
+{
+  g_autoptr (Harness) h = limited (BIT (MAIL), "limits { header-block = 1K }\n", pass);
+  g_autofree gchar *line = g_strnfill (3000, 'a');
+  g_autofree gchar *text = g_strconcat (line, "\n.\n", NULL);
+  g_autofree gchar *expected = g_strconcat ("\r\n", line, "\r\n", NULL);
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+  harness_say (h, text);
+  g_assert_cmpuint (h->messages, ==, 1);
+  g_assert_cmpstr (harness_behind_received (h), ==, expected);
+}
+
+static void
+test_nul_in_header_is_refused (gconstpointer hooks)
+{
+  static const gchar *const names[]
+      = { "A: b\r\nC!: d\r\n\r\n.\r\n", "A: b\r\nC: d!\r\n\r\n.\r\n" };
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (Harness) h = limited (GPOINTER_TO_UINT (hooks), "", pass);
+      g_autofree gchar *wire = g_strdup (names[i]);
+      gsize length = strlen (wire);
+      *strchr (wire, '!') = '\0';
+      harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+      g_free (harness_heard (h));
+      harness_say_bytes (h, wire, length);
+      harness_assert_code (h, "550 5.6.0");
+      g_assert_cmpuint (h->messages, ==, 0);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -362,8 +489,17 @@ main (int argc, char **argv)
       g_autofree gchar *big = g_strconcat ("/data/too-big/", ways[i].name, NULL);
       g_test_add_data_func (bytes, hooks, test_bytes_are_the_same);
       g_test_add_data_func (nul, hooks, test_nul_in_body_passes);
+      g_autofree gchar *mended = g_strconcat ("/data/malformed/mended/", ways[i].name, NULL);
+      g_autofree gchar *refused = g_strconcat ("/data/malformed/refused/", ways[i].name, NULL);
+      g_autofree gchar *many = g_strconcat ("/data/malformed/too-many/", ways[i].name, NULL);
+      g_autofree gchar *header = g_strconcat ("/data/malformed/nul/", ways[i].name, NULL);
       g_test_add_data_func (big, hooks, test_message_too_big_in_fact);
+      g_test_add_data_func (mended, hooks, test_malformed_header_is_mended);
+      g_test_add_data_func (refused, hooks, test_malformed_header_is_refused);
+      g_test_add_data_func (many, hooks, test_too_much_to_mend);
+      g_test_add_data_func (header, hooks, test_nul_in_header_is_refused);
     }
+  g_test_add_func ("/data/malformed/long-line", test_long_line_without_a_field);
   g_test_add_func ("/data/bytes/kept", test_kept_bytes_are_not_borrowed);
   g_test_add_func ("/data/header/unread", test_long_header_that_nobody_reads_passes);
   g_test_add_func ("/data/header/refused", test_long_header_is_refused);
