@@ -127,6 +127,14 @@ finish_reply (SmtpReplyReader *reader)
   return reply;
 }
 
+static gsize
+longest_line (const SmtpReplyReader *reader, const gchar *line, gsize length)
+{
+  gboolean challenge = reader->is_auth && length >= 3 && memcmp (line, "334", 3) == 0;
+
+  return challenge ? SMTP_REPLY_MAX_CHALLENGE : BASE_REPLY_MAX_LINE;
+}
+
 /* One line with its line end. */
 static SmtpReplyStatus
 read_line (SmtpReplyReader *reader, const gchar *line, gsize length, BaseReply **reply,
@@ -138,7 +146,7 @@ read_line (SmtpReplyReader *reader, const gchar *line, gsize length, BaseReply *
   length--;
   if (length > 0 && line[length - 1] == '\r')
     length--;
-  if (length > BASE_REPLY_MAX_LINE)
+  if (length > longest_line (reader, line, length))
     return line_fault (fault, "a reply line too long", line, length);
   code = parse_code (line, length);
   if (check_line (reader, line, length, code, fault) == SMTP_REPLY_FAULT)
@@ -164,11 +172,13 @@ read_line (SmtpReplyReader *reader, const gchar *line, gsize length, BaseReply *
 /* No line end is in sight: with its CR still to come, a line may be one octet longer than allowed.
  */
 static SmtpReplyStatus
-check_partial (const guint8 *bytes, gsize length, gchar **fault)
+check_partial (const SmtpReplyReader *reader, const guint8 *bytes, gsize length, gchar **fault)
 {
-  if (length <= BASE_REPLY_MAX_LINE + 1)
+  const gchar *line = (const gchar *) bytes;
+
+  if (length <= longest_line (reader, line, length) + 1)
     return SMTP_REPLY_MORE;
-  return line_fault (fault, "a reply line too long", (const gchar *) bytes, length);
+  return line_fault (fault, "a reply line too long", line, length);
 }
 
 static SmtpReplyStatus
@@ -179,7 +189,7 @@ read_fed_line (SmtpReplyReader *reader, BaseReply **reply, gchar **fault)
   gsize length;
 
   if (end == NULL)
-    return check_partial (line, reader->fed_length, fault);
+    return check_partial (reader, line, reader->fed_length, fault);
   length = end + 1 - line;
   reader->fed += length;
   reader->fed_length -= length;
@@ -215,8 +225,8 @@ read_kept_line (SmtpReplyReader *reader, BaseReply **reply, gchar **fault)
   if (end == NULL)
     {
       if (!keep_to_line_end (reader))
-        return check_partial (base_buffer_bytes (&reader->kept), base_buffer_length (&reader->kept),
-                              fault);
+        return check_partial (reader, base_buffer_bytes (&reader->kept),
+                              base_buffer_length (&reader->kept), fault);
       kept = base_buffer_bytes (&reader->kept);
       end = kept + base_buffer_length (&reader->kept) - 1;
     }

@@ -10,6 +10,9 @@
 #include "base/reply.h"
 
 #define SMTP_REPLY_MAX_OCTETS 65536 /* of one reply, all its lines with their line ends */
+/* Octets of a line of a challenge, without its CRLF (RFC 4954 section 4); any other line has at
+ * most BASE_REPLY_MAX_LINE. */
+#define SMTP_REPLY_MAX_CHALLENGE (12288 - 2)
 
 typedef enum
 {
@@ -23,11 +26,12 @@ typedef struct
   BaseBuffer kept;   /* copied by _settle: bytes that came before those of `fed` */
   const guint8 *fed; /* borrowed */
   gsize fed_length;
-  GString *text;       /* of the reply that is being read; NULL between replies */
-  gsize octets;        /* of the reply that is being read */
-  guint16 code;        /* of the reply that is being read; 0 between replies */
-  guint16 lines;       /* of the reply that is being read */
-  guint16 enhanced[3]; /* of its first line */
+  GString *text;        /* of the reply that is being read; NULL between replies */
+  gsize octets;         /* of the reply that is being read */
+  guint16 code;         /* of the reply that is being read; 0 between replies */
+  guint16 lines;        /* of the reply that is being read */
+  guint16 enhanced[3];  /* of its first line */
+  gboolean is_auth : 1; /* set by the owner: AUTH is open, so a 334 is a challenge */
 } SmtpReplyReader;
 
 /* All zeros is an empty reader. Frees what it holds; it may be used again as an empty one. */

@@ -261,6 +261,8 @@ read_reply (SmtpClient *client)
 {
   g_autofree gchar *fault = NULL;
 
+  client->reader.is_auth = smtp_client_has_open (client)
+                           && smtp_client_oldest (client)->command == SMTP_CLIENT_COMMAND_AUTH;
   switch (smtp_reply_reader_next (&client->reader, &client->reply, &fault))
     {
     case SMTP_REPLY_COMPLETE:

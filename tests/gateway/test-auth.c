@@ -202,6 +202,26 @@ test_refused_then_accepted (void)
   logged_in (h);
 }
 
+/* RFC 4954 section 4: lines of 12,288 octets, both ways. */
+static void
+test_long_lines (void)
+{
+  g_autoptr (Harness) h = always ();
+  g_autofree gchar *challenge = g_strnfill (12288 - 6, 'c');
+  g_autofree gchar *response = g_strnfill (12288 - 2, 'r');
+  g_autofree gchar *asked = g_strconcat ("334 ", challenge, NULL);
+  g_autofree gchar *answered = g_strconcat ("AUTH_RESPONSE ", response, NULL);
+  g_autofree gchar *heard = g_strconcat (asked, "\n", NULL);
+  g_autofree gchar *line = g_strconcat (response, "\n", NULL);
+  harness_script (h, "AUTH SCRAM-SHA-256 eA==", asked);
+  harness_script (h, answered, "235 2.7.0 welcome");
+  h->decide = NULL;
+  harness_say (h, "AUTH SCRAM-SHA-256 eA==\n");
+  harness_assert_heard (h, heard);
+  harness_say (h, line);
+  harness_assert_heard (h, "235 2.7.0 welcome\n");
+}
+
 static void
 test_cancelled (void)
 {
@@ -362,6 +382,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gateway/auth/refused", test_refused);
   g_test_add_func ("/gateway/auth/second-try", test_refused_then_accepted);
   g_test_add_func ("/gateway/auth/cancelled", test_cancelled);
+  g_test_add_func ("/gateway/auth/long-lines", test_long_lines);
   g_test_add_func ("/gateway/auth/plaintext", test_no_password_in_plaintext);
   g_test_add_func ("/gateway/auth/unreachable", test_unreachable);
   g_test_add_data_func ("/gateway/auth/client-leaves", NULL, test_client_leaves);

@@ -171,6 +171,24 @@ test_auth_limit (void)
     }
 }
 
+/* RFC 4954 section 4: as long as a line of AUTH, in both directions. */
+static void
+test_challenge_limit (void)
+{
+  for (guint over = 0; over < 2; over++)
+    {
+      g_autofree gchar *text = g_strnfill (SMTP_CLIENT_MAX_AUTH_LINE - 6 + over, 'a');
+      g_autofree gchar *told
+          = g_strconcat ("E: CHALLENGE AUTH 1 334 ", text, "\nH: respond b\nC: b\n", NULL);
+      g_autofree gchar *fault = g_strdup_printf (
+          "E: FAILED AUTH 1 ours 451 4.3.0 a reply line too long: \"334 %.76s…\"\n", text);
+      g_autofree gchar *record
+          = g_strconcat (GREETED "S: 250 AUTH X\n" READY ("AUTH X") "H: auth X\nC: AUTH X\nS: 334 ",
+                         text, "\n", over ? fault : told, NULL);
+      check (record);
+    }
+}
+
 static void
 test_login (void)
 {
@@ -332,6 +350,7 @@ main (int argc, char **argv)
   g_test_add_func ("/smtp/client-extensions/auth", test_auth);
   g_test_add_func ("/smtp/client-extensions/auth-faults", test_auth_faults);
   g_test_add_func ("/smtp/client-extensions/auth-limit", test_auth_limit);
+  g_test_add_func ("/smtp/client-extensions/challenge-limit", test_challenge_limit);
   g_test_add_func ("/smtp/client-extensions/login", test_login);
   g_test_add_func ("/smtp/client-extensions/identity", test_identity);
   g_test_add_func ("/smtp/client-extensions/long-attributes", test_long_attributes);

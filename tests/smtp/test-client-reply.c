@@ -6,9 +6,9 @@
 
 /* Reads all that is there: "code[ e.e.e]|text;" for each reply, "!fault" at the end. */
 static gchar *
-read_all (const gchar *bytes, gsize length, guint split)
+read_all (const gchar *bytes, gsize length, guint split, gboolean is_auth)
 {
-  SmtpReplyReader reader = { 0 };
+  SmtpReplyReader reader = { .is_auth = is_auth };
   GString *record = g_string_new (NULL);
   SmtpReplyStatus status = SMTP_REPLY_MORE;
   GRand *random = g_rand_new_with_seed (split);
@@ -31,7 +31,7 @@ read_all (const gchar *bytes, gsize length, guint split)
           status = smtp_reply_reader_next (&reader, &reply, &fault);
           if (status != SMTP_REPLY_COMPLETE)
             continue;
-          g_assert_true (base_reply_is_valid (reply));
+          g_assert_true (is_auth || base_reply_is_valid (reply));
           g_string_append_printf (record, "%u %u.%u.%u|%s;", reply->code, reply->enhanced[0],
                                   reply->enhanced[1], reply->enhanced[2],
                                   reply->text != NULL ? reply->text : "");
@@ -49,13 +49,13 @@ read_all (const gchar *bytes, gsize length, guint split)
 }
 
 static gchar *
-read_every_way (const gchar *bytes, gsize length)
+read_every_way (const gchar *bytes, gsize length, gboolean is_auth)
 {
-  gchar *whole = read_all (bytes, length, 0);
+  gchar *whole = read_all (bytes, length, 0, is_auth);
 
   for (guint split = 1; split < 6; split++)
     {
-      g_autofree gchar *again = read_all (bytes, length, split);
+      g_autofree gchar *again = read_all (bytes, length, split, is_auth);
       g_assert_cmpstr (again, ==, whole);
     }
   return whole;
@@ -64,7 +64,7 @@ read_every_way (const gchar *bytes, gsize length)
 static void
 check (const gchar *bytes, const gchar *expected)
 {
-  g_autofree gchar *record = read_every_way (bytes, strlen (bytes));
+  g_autofree gchar *record = read_every_way (bytes, strlen (bytes), FALSE);
 
   g_assert_cmpstr (record, ==, expected);
 }
@@ -104,7 +104,7 @@ test_octets (void)
   check ("250 a\x01\x7f\x1b\tb\xe4\r\n", "250 0.0.0|a???\tb\xe4;");
   check ("250 a\rb\r\n", "250 0.0.0|a?b;");
   check ("250 a\r\r\n", "250 0.0.0|a?;");
-  g_autofree gchar *record = read_every_way ("250 a\0b\r\n", 9);
+  g_autofree gchar *record = read_every_way ("250 a\0b\r\n", 9, FALSE);
   g_assert_cmpstr (record, ==, "250 0.0.0|a?b;");
 }
 
@@ -144,6 +144,33 @@ test_line_length (void)
   check (endless, fault);
 }
 
+/* A challenge alone may be longer, and only while AUTH is open. */
+static void
+test_challenge_length (void)
+{
+  g_autofree gchar *most = g_strnfill (SMTP_REPLY_MAX_CHALLENGE - 4, 'x');
+  g_autofree gchar *good = g_strdup_printf ("334 %s\r\n", most);
+  g_autofree gchar *bad = g_strdup_printf ("334 %sy\r\n", most);
+  g_autofree gchar *endless = g_strdup_printf ("334 %syy", most);
+  g_autofree gchar *other = g_strdup_printf ("235 %s\r\n", most);
+  g_autofree gchar *expected = g_strdup_printf ("334 0.0.0|%s;", most);
+  const struct
+  {
+    const gchar *bytes;
+    gboolean is_auth;
+  } too_long[] = { { bad, TRUE }, { endless, TRUE }, { other, TRUE }, { good, FALSE } };
+  g_autofree gchar *record = read_every_way (good, strlen (good), TRUE);
+
+  g_assert_cmpstr (record, ==, expected);
+  for (guint i = 0; i < G_N_ELEMENTS (too_long); i++)
+    {
+      const gchar *bytes = too_long[i].bytes;
+      g_autofree gchar *fault = read_every_way (bytes, strlen (bytes), too_long[i].is_auth);
+
+      g_assert_true (g_str_has_prefix (fault, "!a reply line too long: "));
+    }
+}
+
 static gchar *
 make_lines (guint count, gsize filler)
 {
@@ -160,7 +187,7 @@ test_lines (void)
 {
   g_autofree gchar *most = make_lines (BASE_REPLY_MAX_LINES, 1);
   g_autofree gchar *more = make_lines (BASE_REPLY_MAX_LINES + 1, 1);
-  g_autofree gchar *record = read_every_way (most, strlen (most));
+  g_autofree gchar *record = read_every_way (most, strlen (most), FALSE);
 
   g_assert_true (g_str_has_prefix (record, "250 0.0.0|x\nx\n"));
   check (more, "!a reply of too many lines: \"250 x\"");
@@ -175,12 +202,12 @@ test_size (void)
   g_autofree gchar *longer = NULL;
 
   g_assert_cmpuint (strlen (most), ==, SMTP_REPLY_MAX_OCTETS);
-  record = read_every_way (most, strlen (most));
+  record = read_every_way (most, strlen (most), FALSE);
   g_assert_true (g_str_has_suffix (record, "x;"));
   g_clear_pointer (&record, g_free);
   /* One octet more, in the first line. */
   longer = g_strdup_printf ("250-y%s", most + 4);
-  record = read_every_way (longer, strlen (longer));
+  record = read_every_way (longer, strlen (longer), FALSE);
   g_assert_true (g_str_has_prefix (record, "!a reply of too many octets: "));
 }
 
@@ -193,6 +220,7 @@ main (int argc, char **argv)
   g_test_add_func ("/client-reply/octets", test_octets);
   g_test_add_func ("/client-reply/malformed", test_malformed);
   g_test_add_func ("/client-reply/line-length", test_line_length);
+  g_test_add_func ("/client-reply/challenge-length", test_challenge_length);
   g_test_add_func ("/client-reply/lines", test_lines);
   g_test_add_func ("/client-reply/size", test_size);
   return g_test_run ();
