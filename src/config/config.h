@@ -170,7 +170,8 @@ typedef struct
   BaseNetwork *relay_networks;
   guint n_relay_networks;
   ConfigPeers proxy_from, xclient_from, xforward_from;
-  gint relay;                                                      /* ConfigRelay */
+  gint relay; /* ConfigRelay */
+  gboolean allow_untrusted_routing;
   gint64 connections, connections_per_client, messages_per_minute; /* 0: no limit */
   gint newlines;                                                   /* ConfigNewlines */
   guint64 message_size;                                            /* 0: the global one */

@@ -106,6 +106,8 @@ static const ConfigOption listener_options[]
                   .help = "networks whose clients may send to anyone"),
         LISTENER (relay, "relay", CHOICE, .choices = relay,
                   .help = "any: everybody may send to anyone, an open relay"),
+        LISTENER (allow_untrusted_routing, "allow-untrusted-routing", BOOLEAN, .fallback = "false",
+                  .help = "who may not relay may still name a route, as in \"a%b@ours\""),
         LISTENER (proxy_from.texts, "proxy-from", STRING_LIST,
                   .help = "networks of load balancers: each connection of theirs begins with a "
                           "PROXY header, version 1 or 2, and is that client's"),

@@ -302,7 +302,9 @@ claim (const GatewaySession *session, const gchar *address)
   if (base_address_domain (address) == NULL)
     return claim_postmaster (session);
   const ConfigRoute *route = config_listener_route (listener, address, &needs_relay);
-  gboolean for_the_listed = needs_relay || (route != NULL && is_routed (route, address));
+  gboolean for_the_listed
+      = needs_relay
+        || (route != NULL && !listener->allow_untrusted_routing && is_routed (route, address));
   if (for_the_listed && !identity_may_relay (session))
     return NULL;
   return route;

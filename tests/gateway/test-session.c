@@ -185,6 +185,27 @@ test_no_routing_by_strangers (gconstpointer address)
   g_assert_cmpuint (h->connections, ==, 0);
 }
 
+/* Who says that the server reads no routes; relaying stays for the listed. */
+static void
+test_routing_where_allowed (gconstpointer address)
+{
+  g_autofree gchar *rcpt = g_strdup_printf ("RCPT TO:<%s>\n", (const gchar *) address);
+  g_autoptr (Harness) h
+      = harness_new ("hostname = \"mx.test\"\n"
+                     "listener \"in\" { bind = [\"127.0.0.1:2525\"] routes = [\"x\", \"out\"]\n"
+                     "relay-from = [\"10.0.0.0/8\"] allow-untrusted-routing = true }\n"
+                     "route \"x\" { for = [\"x.test\"] to = [\"smtp://127.0.0.1:25\"] }\n"
+                     "route \"out\" { to = [\"smtp://127.0.0.1:26\"] }\n",
+                     NULL, 0, 0);
+  harness_greet (h);
+  harness_say (h, SAY_MAIL);
+  g_free (harness_heard (h));
+  harness_say (h, rcpt);
+  harness_assert_code (h, "250");
+  harness_say (h, "RCPT TO:<a%x.test@b.test>\n");
+  harness_assert_code (h, "554 5.7.1");
+}
+
 static void
 test_routing_by_the_listed (void)
 {
@@ -538,6 +559,12 @@ main (int argc, char **argv)
   g_test_add_data_func ("/gateway/routes/bang", "b.test!a@x.test", test_no_routing_by_strangers);
   g_test_add_data_func ("/gateway/routes/quoted-at", "\"a@b.test\"@x.test",
                         test_no_routing_by_strangers);
+  g_test_add_data_func ("/gateway/routes/allowed/percent", "a%b.test@x.test",
+                        test_routing_where_allowed);
+  g_test_add_data_func ("/gateway/routes/allowed/bang", "b.test!a@x.test",
+                        test_routing_where_allowed);
+  g_test_add_data_func ("/gateway/routes/allowed/quoted-at", "\"a@b.test\"@x.test",
+                        test_routing_where_allowed);
   g_test_add_func ("/gateway/routes/percent-by-the-listed", test_routing_by_the_listed);
   g_test_add_func ("/gateway/routes/postmaster", test_postmaster_goes_where_strangers_may);
   g_test_add_data_func ("/gateway/routes/relay/listed", "250", test_relay_is_for_the_listed);
