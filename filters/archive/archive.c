@@ -207,15 +207,36 @@ end_of_message (WeirContext *context)
   return WEIR_PASS;
 }
 
+/* The gateway's words, but for those that say more about mail servers than about the message. */
+static const char *
+outcome_of (const char *status)
+{
+  static const char *const others[][2]
+      = { { "sent", "accepted" },   { "deferred", "refused" },   { "rejected", "refused" },
+          { "bounced", "refused" }, { "aborted", "taken back" }, { "client-gone", "taken back" } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    if (strcmp (others[i][0], status) == 0)
+      return others[i][1];
+  return status;
+}
+
 static void
 message_over (WeirContext *context, guint code, const char *text)
 {
   const Config *config = weir_config (context);
   State *state = weir_state (context);
+  const char *status = weir_status (context);
+  const StoreOutcome outcome = {
+    .outcome = outcome_of (status),
+    .accepted = code / 100 == 2 || strcmp (status, "partial") == 0,
+    .code = code,
+    .reply = text,
+  };
   g_autoptr (GError) error = NULL;
 
   if (*state->key != '\0'
-      && !store_over (config->maildir, state->key, code, text, config->refused, &error))
+      && !store_over (config->maildir, state->key, &outcome, config->refused, &error))
     weir_log (context, "the outcome can not be noted: %s", error->message);
   *state->key = '\0';
 }

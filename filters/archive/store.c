@@ -217,7 +217,8 @@ is_accepted (GKeyFile *note)
 {
   g_autofree char *outcome = g_key_file_get_string (note, GROUP, "outcome", NULL);
 
-  return g_strcmp0 (outcome, "accepted") == 0;
+  return g_strcmp0 (outcome, "partial") == 0
+         || g_key_file_get_integer (note, GROUP, "code", NULL) / 100 == 2;
 }
 
 /* Where the message is: readers move it to cur/, and put flags behind its name. NULL: nowhere. */
@@ -301,31 +302,30 @@ take_away (const char *maildir, const char *key, GError **error)
 }
 
 static gboolean
-over_locked (const char *maildir, const char *key, guint code, const char *text, gboolean keep,
+over_locked (const char *maildir, const char *key, const StoreOutcome *outcome, gboolean keep,
              GError **error)
 {
   g_autoptr (GKeyFile) note = read_note (maildir, key);
   gint waiting = g_key_file_get_integer (note, GROUP, "waiting", NULL) - 1;
-  gboolean accepted = code / 100 == 2;
 
-  if (!accepted && !keep && waiting <= 0 && !is_accepted (note))
+  if (!outcome->accepted && !keep && waiting <= 0 && !is_accepted (note))
     return take_away (maildir, key, error);
   g_key_file_set_integer (note, GROUP, "waiting", MAX (waiting, 0));
-  if (accepted || !is_accepted (note))
+  if (outcome->accepted || !is_accepted (note))
     {
-      set_text (note, "outcome", accepted ? "accepted" : code == 0 ? "taken back" : "refused");
-      g_key_file_set_integer (note, GROUP, "code", (gint) code);
-      set_text (note, "reply", text);
+      set_text (note, "outcome", outcome->outcome);
+      g_key_file_set_integer (note, GROUP, "code", (gint) outcome->code);
+      set_text (note, "reply", outcome->reply);
     }
   return write_note (maildir, key, note, error);
 }
 
 gboolean
-store_over (const char *maildir, const char *key, guint code, const char *text, gboolean keep,
+store_over (const char *maildir, const char *key, const StoreOutcome *outcome, gboolean keep,
             GError **error)
 {
   int held = lock (maildir, key, error);
-  gboolean fine = held >= 0 && over_locked (maildir, key, code, text, keep, error);
+  gboolean fine = held >= 0 && over_locked (maildir, key, outcome, keep, error);
 
   if (held >= 0)
     close (held);

@@ -22,7 +22,16 @@ typedef struct
  * known. One that is there already, by a try before, is left, and its note says how often. */
 gboolean store_put (const char *maildir, const char *key, const StoreFacts *facts, StoreRead read,
                     gpointer data, GError **error);
-/* Notes the outcome of one try; `code` 0: it was taken back. One that is not 2xx takes the message
- * away again, unless `keep`, or another try was accepted or goes on. */
-gboolean store_over (const char *maildir, const char *key, guint code, const char *text,
+/* What became of one try. */
+typedef struct
+{
+  const char *outcome; /* in one word or two */
+  gboolean accepted;   /* the client, or some recipient, has been told that it is */
+  guint code;          /* of the answer; 0: there was none */
+  const char *reply;
+} StoreOutcome;
+
+/* Notes it. A message that was not accepted is taken away again, unless `keep`, or another try was
+ * accepted or goes on. */
+gboolean store_over (const char *maildir, const char *key, const StoreOutcome *outcome,
                      gboolean keep, GError **error);

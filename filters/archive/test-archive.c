@@ -162,6 +162,42 @@ test_refused (void)
   archive_clear (&archive);
 }
 
+/* A positive answer is not always a delivery, and a refusal not always all that there is. */
+static void
+test_true_outcome (gconstpointer data)
+{
+  static const struct
+  {
+    const char *status;
+    guint code;
+    gboolean stays;
+  } cases[]
+      = { { "sent", 250, TRUE },         { "discarded", 250, TRUE }, { "quarantined", 250, TRUE },
+          { "quarantined", 550, FALSE }, { "partial", 451, TRUE },   { "bounced", 554, FALSE } };
+  gboolean refused = data != NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      Archive archive = archive_new (refused ? "refused = true" : "");
+      const char *word = i == 0 ? "accepted" : i == 5 ? "refused" : cases[i].status;
+      g_autofree char *line = g_strdup_printf ("outcome=%s", word);
+
+      put (&archive, MESSAGE, "c@d");
+      weir_test_set_status (archive.harness, cases[i].status);
+      over (&archive, cases[i].code, "Ok");
+      check_counts (&archive, cases[i].stays || refused, cases[i].stays || refused);
+      if (cases[i].stays || refused)
+        check_note (&archive, line);
+      /* what was accepted stays so */
+      put (&archive, MESSAGE, "c@d");
+      over (&archive, 550, "no");
+      check_counts (&archive, cases[i].stays || refused, cases[i].stays || refused);
+      if (cases[i].stays)
+        check_note (&archive, line);
+      archive_clear (&archive);
+    }
+}
+
 static void
 test_keep_refused (void)
 {
@@ -369,6 +405,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/archive/accepted", test_accepted);
+  g_test_add_data_func ("/archive/outcome", NULL, test_true_outcome);
+  g_test_add_data_func ("/archive/outcome/refused", "refused", test_true_outcome);
   g_test_add_func ("/archive/refused", test_refused);
   g_test_add_func ("/archive/keep-refused", test_keep_refused);
   g_test_add_func ("/archive/again", test_again);

@@ -22,6 +22,7 @@ static const struct
   { "client_name", weir_client_name },
   { "helo", weir_helo },
   { "verb", weir_verb },
+  { "status", weir_status },
   { "user", weir_user },
   { "user_mechanism", weir_user_mechanism },
   { "tls_protocol", weir_tls_protocol },

@@ -91,7 +91,7 @@ add_function (const char *name, gpointer data)
                             expression);
 }
 
-/* Asked in three hooks: some questions have no answer but in one of them. What has none in any is
+/* Asked in four hooks: some questions have no answer but in one of them. What has none in any is
  * in the note. */
 static void
 test_functions (void)
@@ -107,6 +107,7 @@ test_functions (void)
                                                   "local function try_all ()\n") };
   g_autoptr (WeirTest) test = NULL;
   g_autoptr (WeirTestResult) command = NULL;
+  g_autoptr (WeirTestResult) over = NULL;
   g_autoptr (WeirTestResult) result = NULL;
   const guint count = each_of ("WEIR_API [^;(]*?(weir_[a-z_]+)\\s*\\(", add_function, &functions);
 
@@ -117,6 +118,7 @@ test_functions (void)
   g_string_append (functions.script, "end\n"
                                      "function header () try_all () end\n"
                                      "commands = { XTRY = try_all }\n"
+                                     "function message_over () try_all () end\n"
                                      "function end_of_message ()\n"
                                      "  try_all ()\n"
                                      "  local names = {}\n"
@@ -128,6 +130,7 @@ test_functions (void)
   weir_test_set_user (test, "ada", "PLAIN");
   weir_test_set_tls (test, "TLSv1.3", "X");
   command = weir_test_run_hook (test, "command", "XTRY", 0);
+  over = weir_test_run_hook (test, "message_over", "Ok", 250);
   result = weir_test_run (test, MESSAGE, strlen (MESSAGE));
   g_assert_cmpstr (result->reply, ==, NULL);
   g_assert_cmpstr (result->notes, ==, "missing=\n");

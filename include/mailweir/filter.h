@@ -284,6 +284,10 @@ weir_client_name (WeirContext *context);               /* by PTR, confirmed forw
 WEIR_API const char *weir_helo (WeirContext *context); /* NULL before it */
 /* In a command of the filter's: its verb, in upper case; else NULL. */
 WEIR_API const char *weir_verb (WeirContext *context);
+/* In `message_over`: what became of the message, in the words of the log's `status` ("sent",
+ * "partial", "deferred", "rejected", "bounced", "discarded", "quarantined", "aborted",
+ * "client-gone"); else NULL. */
+WEIR_API const char *weir_status (WeirContext *context);
 WEIR_API const char *weir_user (WeirContext *context); /* authenticated; NULL */
 WEIR_API const char *
 weir_user_mechanism (WeirContext *context); /* by which ("PLAIN", RFC 4954); NULL */

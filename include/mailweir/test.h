@@ -55,6 +55,9 @@ WEIR_API void weir_test_add_recipient (WeirTest *test, const char *recipient,
                                        const char *const *parameters);
 /* As if a filter in front had set it, for the message at hand. */
 WEIR_API void weir_test_set_note (WeirTest *test, const char *name, const char *value);
+/* What the next "message_over" says that became of the message (weir_status()). Unless told: what
+ * its code says, "sent", "deferred", "rejected" or, of 0, "aborted". */
+WEIR_API void weir_test_set_status (WeirTest *test, const char *status);
 
 /* ---- What came of a run ---- */
 

@@ -105,6 +105,7 @@ submit (GatewaySession *session, GError **error)
   request->argument = session->hook_argument;
   request->verb = (gchar *) session->hook_verb;
   request->code = session->hook_code;
+  request->status = (gchar *) session->hook_status;
   fill_session (session, &request->session, &address);
   request->sender = session->tx != NULL ? session->tx->sender : NULL;
   request->recipients = recipients;
@@ -120,6 +121,7 @@ submit (GatewaySession *session, GError **error)
   memset (&request->session, 0, sizeof request->session);
   request->argument = NULL;
   request->verb = NULL;
+  request->status = NULL;
   request->sender = NULL;
   request->recipients = NULL;
   return taken;

@@ -56,13 +56,15 @@ after_over (GatewaySession *session, const ChainOutcome *outcome)
 }
 
 static void
-finish (GatewaySession *session, guint code, const gchar *text, SessionContinue after)
+finish (GatewaySession *session, guint code, const gchar *text, const gchar *status,
+        SessionContinue after)
 {
   session->has_served = TRUE;
   session->tx->phase = TX_OVER;
   session->tx->deadline = 0;
   session->after_transaction = after;
   session->hook_code = code;
+  session->hook_status = status;
   session_run_hook (session, IPC_HOOK_MESSAGE_OVER, text, after_over);
 }
 
@@ -73,10 +75,12 @@ transaction_answer (GatewaySession *session, const BaseReply *reply, const gchar
   gboolean theirs = tx->text != NULL && tx->aside == ASIDE_NO && reply->code / 100 == 2;
   const BaseReply *answer = theirs ? tx->text : reply;
   const BaseReply *summary = fates_summary (session, answer);
-  session_log_message (session, answer, fates_differ (session, answer) ? "partial" : status);
+  if (fates_differ (session, answer))
+    status = "partial";
+  session_log_message (session, answer, status);
   if (!session->client_gone)
     fates_tell (session, answer);
-  finish (session, summary->code, summary->text != NULL ? summary->text : "", NULL);
+  finish (session, summary->code, summary->text != NULL ? summary->text : "", status, NULL);
 }
 
 void
@@ -168,7 +172,7 @@ transaction_abort (GatewaySession *session, const gchar *status, SessionContinue
   upstream_reset (session);
   if (session->tx->phase != TX_ENVELOPE)
     session_log_message (session, NULL, status);
-  finish (session, 0, "", after);
+  finish (session, 0, "", status, after);
 }
 
 /* ---- Disk ---- */

@@ -193,10 +193,11 @@ struct _GatewaySession
   gchar *hook_argument;              /* owned while a run is under way */
   const gchar *hook_verb;            /* IPC_HOOK_COMMAND: of the listener's table */
   guint32 hook_code;
-  BaseReply *fallback;  /* of a command, while its hook or message_over runs */
-  guint32 serial;       /* of the open request */
-  gint64 filter_until;  /* the awaited filter's time; 0: not running, or queued */
-  gint64 last_activity; /* of the client */
+  const gchar *hook_status; /* IPC_HOOK_MESSAGE_OVER: as in the log */
+  BaseReply *fallback;      /* of a command, while its hook or message_over runs */
+  guint32 serial;           /* of the open request */
+  gint64 filter_until;      /* the awaited filter's time; 0: not running, or queued */
+  gint64 last_activity;     /* of the client */
 
   GatewayTransaction *tx;    /* NULL outside */
   GatewayUpstream *upstream; /* on lease */

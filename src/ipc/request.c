@@ -61,6 +61,7 @@ ipc_request_free (IpcRequest *request)
   g_clear_pointer (&request->recipients, g_ptr_array_unref);
   g_free (request->argument);
   g_free (request->verb);
+  g_free (request->status);
   g_clear_pointer (&request->filters, g_array_unref);
   g_clear_pointer (&request->notes, g_ptr_array_unref);
   g_clear_pointer (&request->message, g_bytes_unref);
@@ -117,6 +118,7 @@ ipc_request_encode (const IpcRequest *request, BaseBuffer *out, GArray *descript
   ipc_write_string (&writer, request->argument);
   ipc_write_string (&writer, request->verb);
   ipc_write_u32 (&writer, request->code);
+  ipc_write_string (&writer, request->status);
   write_filters (&writer, request->filters);
   ipc_write_notes (&writer, request->notes);
   ipc_write_edits (&writer, request->edits);
@@ -207,6 +209,7 @@ read_request (IpcReader *reader, IpcRequest *request)
   request->argument = ipc_read_string (reader, 4 * IPC_MAX_STRING);
   request->verb = ipc_read_string (reader, IPC_MAX_STRING);
   request->code = ipc_read_limited (reader, 599, "a code over 599");
+  request->status = ipc_read_string (reader, IPC_MAX_STRING);
   request->filters = read_filters (reader);
   request->notes = ipc_read_notes (reader);
   request->edits = ipc_read_edits (reader);

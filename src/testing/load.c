@@ -143,9 +143,10 @@ void
 weir_test_free (WeirTest *test)
 {
   IpcSession *session = &test->request.session;
-  gchar *texts[] = { session->session_id,  session->message_id,   session->client_address,
-                     session->client_name, session->helo,         session->user,
-                     session->mechanism,   session->tls_protocol, session->tls_cipher };
+  gchar *texts[]
+      = { session->session_id, session->message_id, session->client_address, session->client_name,
+          session->helo,       session->user,       session->mechanism,      session->tls_protocol,
+          session->tls_cipher, test->request.status };
 
   chain_state_free (test->state);
   chain_clear (&test->chain);

@@ -16,7 +16,7 @@ struct _WeirTest
   ChainState *state;
   gboolean loses; /* what filters want to remember */
   gboolean over;  /* a message was run: the next hook is not of it any more */
-  /* What every request says; argument, verb and message are of one run. */
+  /* What every request says; argument, verb, status and message are of one run. */
   IpcRequest request;
   BaseEndpoint client;
   gboolean no_network; /* the client's address is none, as that of one by a UNIX socket */

@@ -121,6 +121,20 @@ weir_test_set_note (WeirTest *test, const char *name, const char *value)
   chain_state_set_note (test->state, name, value);
 }
 
+void
+weir_test_set_status (WeirTest *test, const char *status)
+{
+  set (&test->request.status, status);
+}
+
+static const gchar *
+status_of (guint code)
+{
+  if (code == 0)
+    return "aborted";
+  return code < 400 ? "sent" : code < 500 ? "deferred" : "rejected";
+}
+
 /* Conditions see what they see in the gateway: at RCPT the recipient in question, from DATA on the
  * first one. */
 static void
@@ -211,9 +225,13 @@ weir_test_run_hook (WeirTest *test, const char *hook, const char *argument, guin
     }
   test->request.argument = g_strdup (text);
   test->request.code = code;
+  if (number == IPC_HOOK_MESSAGE_OVER && test->request.status == NULL)
+    set (&test->request.status, status_of (code));
   result = run (test, number, NULL);
   g_clear_pointer (&test->request.argument, g_free);
   g_clear_pointer (&test->request.verb, g_free);
+  if (number == IPC_HOOK_MESSAGE_OVER)
+    set (&test->request.status, NULL);
   return result;
 }
 
@@ -300,6 +318,10 @@ weir_test_run_session (WeirTest *test, const char *message, gsize length)
   WeirTestResult *result = run_until_refused (test, message, length);
   const guint code = result->code != 0 ? result->code : 250;
 
+  if (result->verdict == WEIR_TEST_DISCARDED)
+    weir_test_set_status (test, "discarded");
+  if (result->verdict == WEIR_TEST_QUARANTINED)
+    weir_test_set_status (test, "quarantined");
   weir_test_result_free (weir_test_run_hook (test, "message_over", result->reply, code));
   weir_test_result_free (weir_test_run_hook (test, "quit", NULL, 0));
   weir_test_result_free (weir_test_run_hook (test, "session_over", NULL, 0));

@@ -108,6 +108,12 @@ weir_verb (WeirContext *context)
 }
 
 const char *
+weir_status (WeirContext *context)
+{
+  return context->hook == IPC_HOOK_MESSAGE_OVER ? context->request->status : NULL;
+}
+
+const char *
 weir_user (WeirContext *context)
 {
   return context->request->session.user;

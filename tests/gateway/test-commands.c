@@ -90,6 +90,36 @@ test_accepted_name_clears_the_message (void)
   harness_assert_code (h, "503");
 }
 
+/* ---- What became of the message ---- */
+
+static gboolean
+decide_and_listen (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
+{
+  if (request->hook == IPC_HOOK_MESSAGE_OVER)
+    g_string_append_printf (harness->data, "%u %s;", request->code, request->status);
+  else if (g_str_equal (request->sender->address, "discard@c.test"))
+    record->verdict = IPC_VERDICT_DISCARD;
+  else if (g_str_equal (request->sender->address, "refuse@c.test"))
+    return refuse (harness, request, filter, record);
+  return TRUE;
+}
+
+static void
+test_status_is_told (void)
+{
+  g_autoptr (GString) told = g_string_new (NULL);
+  g_autoptr (Harness) h
+      = harness_filtered (BIT (END_OF_HEADERS) | BIT (MESSAGE_OVER), 0, decide_and_listen);
+  h->data = told;
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n" SAY_BODY);
+  harness_say (h, "MAIL FROM:<discard@c.test>\n" SAY_RCPT "DATA\n" SAY_BODY);
+  harness_say (h, "MAIL FROM:<refuse@c.test>\n" SAY_RCPT "DATA\n" SAY_BODY);
+  harness_script (h, "END", "452 4.3.1 full");
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n" SAY_BODY);
+  harness_say (h, SAY_MAIL SAY_RCPT "RSET\n");
+  g_assert_cmpstr (told->str, ==, "250 sent;250 discarded;550 rejected;452 deferred;0 aborted;");
+}
+
 /* ---- Commands that are only talk ---- */
 
 static void
@@ -351,6 +381,7 @@ main (int argc, char **argv)
                         test_refused_name_leaves_everything);
   g_test_add_data_func ("/commands/name/helo-refused", "HELO other.test\n",
                         test_refused_name_leaves_everything);
+  g_test_add_func ("/commands/status", test_status_is_told);
   g_test_add_func ("/commands/name/accepted", test_accepted_name_clears_the_message);
   static const gchar *const talk[] = { "NOOP\n", "VRFY x\n", "EXPN x\n", "HELP\n", "WHAT\n" };
   for (guint i = 0; i < G_N_ELEMENTS (talk); i++)

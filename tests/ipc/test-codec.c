@@ -109,6 +109,7 @@ make_request (gint descriptor)
   request->sender = base_path_new ("", NULL);
   request->recipients = make_paths ();
   request->argument = g_strdup ("argument");
+  request->status = g_strdup ("sent");
   request->filters = make_filters (descriptor);
   request->notes = make_notes (IPC_MAX_NOTES);
   request->message = g_bytes_new_static ("A: b\r\n\r\nbody\r\n", 14);
@@ -148,6 +149,7 @@ test_request_roundtrip (void)
   g_assert_cmpuint (copy->serial, ==, 0xdeadbeef);
   g_assert_cmpint (copy->hook, ==, IPC_HOOK_END_OF_MESSAGE);
   g_assert_cmpuint (copy->listener, ==, 1);
+  g_assert_cmpstr (copy->status, ==, "sent");
   g_assert_cmpuint (copy->first, ==, 1);
   g_assert_cmpuint (copy->timeout, ==, 120000);
   g_assert_cmpstr (copy->session.client_address, ==, "192.0.2.1");
