@@ -204,9 +204,11 @@ base_path_parse (const gchar *text, gsize length, BasePathFlags flags, gsize *us
 const gchar *
 base_address_domain (const gchar *address)
 {
-  const gchar *domain = NULL;
+  const gchar *at = strrchr (address, '@'), *domain = NULL;
   gboolean quoted = FALSE;
 
+  if (strchr (address, '"') == NULL)
+    return at == NULL ? NULL : at + 1;
   for (const gchar *p = address; *p != '\0'; p++)
     {
       if (quoted && *p == '\\' && p[1] != '\0')

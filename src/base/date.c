@@ -19,6 +19,14 @@ typedef struct
   guint seconds;          /* of the day */
 } Moment;
 
+/* What a thread wrote last: thousands of messages share a second. */
+typedef struct
+{
+  gint64 seconds;
+  gsize length; /* 0: nothing yet */
+  gchar text[BASE_DATE_LENGTH];
+} Written;
+
 static gchar *
 put_digits (gchar *at, guint digits, guint number)
 {
@@ -60,14 +68,13 @@ split (gint64 seconds)
                    .seconds = (guint) (since % DAY) };
 }
 
-void
-base_date_rfc5322 (gint64 seconds, gchar text[BASE_DATE_LENGTH])
+static gchar *
+put_rfc5322 (gchar *at, gint64 seconds)
 {
   static const gchar days[][6] = { "Sun, ", "Mon, ", "Tue, ", "Wed, ", "Thu, ", "Fri, ", "Sat, " };
   static const gchar months[][6] = { " Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ",
                                      " Jul ", " Aug ", " Sep ", " Oct ", " Nov ", " Dec " };
   const Moment moment = split (seconds);
-  gchar *at = text;
 
   at = put_text (at, days[moment.weekday]);
   at = put_digits (at, moment.day < 10 ? 1 : 2, moment.day);
@@ -75,14 +82,14 @@ base_date_rfc5322 (gint64 seconds, gchar text[BASE_DATE_LENGTH])
   at = put_digits (at, 4, moment.year);
   at = put_text (at, " ");
   at = put_time (at, moment.seconds);
-  put_text (at, " +0000");
+  return put_text (at, " +0000");
 }
 
-void
-base_date_stamp (gint64 microseconds, gchar text[BASE_DATE_LENGTH])
+/* Up to the fraction of a second. */
+static gchar *
+put_stamp (gchar *at, gint64 seconds)
 {
-  const Moment moment = split (microseconds / G_USEC_PER_SEC);
-  gchar *at = text;
+  const Moment moment = split (seconds);
 
   at = put_digits (at, 4, moment.year);
   at = put_text (at, "-");
@@ -91,7 +98,35 @@ base_date_stamp (gint64 microseconds, gchar text[BASE_DATE_LENGTH])
   at = put_digits (at, 2, moment.day);
   at = put_text (at, "T");
   at = put_time (at, moment.seconds);
-  at = put_text (at, ".");
+  return put_text (at, ".");
+}
+
+static gchar *
+put_known (gchar *at, gint64 seconds, Written *last, gchar *(*put) (gchar *at, gint64 seconds))
+{
+  if (last->length == 0 || last->seconds != seconds)
+    {
+      last->length = (gsize) (put (last->text, seconds) - last->text);
+      last->seconds = seconds;
+    }
+  memcpy (at, last->text, sizeof last->text); /* all of it: a size that is known is a few moves */
+  return at + last->length;
+}
+
+void
+base_date_rfc5322 (gint64 seconds, gchar text[BASE_DATE_LENGTH])
+{
+  static _Thread_local Written last;
+
+  put_known (text, seconds, &last, put_rfc5322);
+}
+
+void
+base_date_stamp (gint64 microseconds, gchar text[BASE_DATE_LENGTH])
+{
+  static _Thread_local Written last;
+  gchar *at = put_known (text, microseconds / G_USEC_PER_SEC, &last, put_stamp);
+
   at = put_digits (at, 3, (guint) (MAX (microseconds, 0) % G_USEC_PER_SEC / 1000));
   put_text (at, "Z");
 }

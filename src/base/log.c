@@ -263,11 +263,22 @@ quote_value (BaseRecord *record)
 BaseBuffer *
 base_record_open (BaseRecord *record, const gchar *name)
 {
-  gboolean json = record->format == BASE_LOG_JSON;
+  const gsize length = strlen (name);
+  guint8 *at = base_buffer_reserve (&record->line, length + 4);
 
-  base_buffer_append_string (&record->line, json ? ",\"" : " ");
-  base_buffer_append_string (&record->line, name);
-  base_buffer_append_string (&record->line, json ? "\":" : "=");
+  if (record->format == BASE_LOG_JSON)
+    {
+      at = mempcpy (at, ",\"", 2);
+      at = mempcpy (at, name, length);
+      at = mempcpy (at, "\":", 2);
+    }
+  else
+    {
+      *at++ = ' ';
+      at = mempcpy (at, name, length);
+      *at++ = '=';
+    }
+  record->line.end = (gsize) (at - record->line.data);
   record->value = base_buffer_length (&record->line);
   return &record->line;
 }

@@ -357,6 +357,6 @@ base_peer_endpoint (const BasePeer *peer)
 {
   BaseEndpoint endpoint = { .length = peer->length };
 
-  memcpy (&endpoint.address, peer->bytes, peer->length);
+  memcpy (&endpoint.address, peer->bytes, sizeof peer->bytes);
   return endpoint;
 }

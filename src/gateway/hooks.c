@@ -140,6 +140,8 @@ void
 session_refresh_facts (GatewaySession *session, const gchar *recipient)
 {
   const GatewayTransaction *tx = session->tx;
+  if (session->chain == NULL)
+    return;
   const BaseEndpoint client = session_client (session);
   gboolean hidden = session->kind == GATEWAY_CLIENT_HIDDEN; /* the address is the balancer's */
   const BaseFacts facts = { .listener = session->listener->listener->name,
@@ -147,8 +149,7 @@ session_refresh_facts (GatewaySession *session, const gchar *recipient)
                             .user = session->user,
                             .sender = tx != NULL ? tx->sender->address : NULL,
                             .recipient = recipient };
-  if (session->chain != NULL)
-    chain_state_set_facts (session->chain, &facts);
+  chain_state_set_facts (session->chain, &facts);
 }
 
 /* From DATA on all recipients are of one class, and any of them stands for it. */

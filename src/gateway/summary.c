@@ -11,9 +11,13 @@ add_client (const GatewaySession *session, BaseRecord *record)
   base_endpoint_text (&client, address);
   base_record_string (record, "session", session->id);
   base_record_string (record, "listener", session->listener->listener->name);
-  base_record_strings (record, "client",
-                       session->client_name != NULL ? session->client_name : "unknown", "[",
-                       address, "]", NULL);
+  BaseBuffer *value = base_record_open (record, "client");
+  base_buffer_append_string (value,
+                             session->client_name != NULL ? session->client_name : "unknown");
+  base_buffer_append_string (value, "[");
+  base_buffer_append_string (value, address);
+  base_buffer_append_string (value, "]");
+  base_record_close (record);
   base_record_string (record, "helo", session->helo);
   base_record_string (record, "proto", session_protocol (session));
   base_record_string (record, "user", session->user);
@@ -36,6 +40,21 @@ add_forwarded (const GatewaySession *session, BaseRecord *record)
 }
 
 static void
+append_path (const BasePath *path, BaseBuffer *value)
+{
+  base_buffer_append_string (value, "<");
+  base_buffer_append_string (value, path->address);
+  base_buffer_append_string (value, ">");
+}
+
+static void
+add_sender (const GatewayTransaction *tx, BaseRecord *record)
+{
+  append_path (tx->sender, base_record_open (record, "from"));
+  base_record_close (record);
+}
+
+static void
 add_recipients (const GatewayTransaction *tx, BaseRecord *record)
 {
   BaseBuffer *list = base_record_open (record, "to");
@@ -45,9 +64,8 @@ add_recipients (const GatewayTransaction *tx, BaseRecord *record)
     {
       if (count >= SUMMARY_RECIPIENTS)
         continue;
-      base_buffer_append_string (list, count > 0 ? ",<" : "<");
-      base_buffer_append_string (list, path->address);
-      base_buffer_append_string (list, ">");
+      base_buffer_append_string (list, count > 0 ? "," : "");
+      append_path (path, list);
     }
   base_record_close (record);
   base_record_int (record, "nrcpt", count);
@@ -87,7 +105,7 @@ session_log_message (GatewaySession *session, const BaseReply *reply, const gcha
   base_record_string (&record, "id", tx->id);
   add_client (session, &record);
   add_forwarded (session, &record);
-  base_record_strings (&record, "from", "<", tx->sender->address, ">", NULL);
+  add_sender (tx, &record);
   add_recipients (tx, &record);
   base_record_int (&record, "size", tx->size);
   if (session->chain != NULL)
@@ -126,7 +144,7 @@ session_log_refusal (GatewaySession *session, const gchar *command, const gchar 
   add_forwarded (session, &record);
   base_record_string (&record, "command", command);
   if (session->tx != NULL)
-    base_record_strings (&record, "from", "<", session->tx->sender->address, ">", NULL);
+    add_sender (session->tx, &record);
   if (argument != NULL && session->tx != NULL && g_str_equal (command, "RCPT"))
     base_record_strings (&record, "to", "<", argument, ">", NULL);
   base_record_string (&record, "filter", filter);
