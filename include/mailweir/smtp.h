@@ -321,11 +321,19 @@ typedef struct
   guint port;                 /* where "mx:" connects to; 25 */
   WeirTrace trace;            /* none */
   gpointer trace_data;        /* must outlive the relay */
-  const char *user;           /* PLAIN or LOGIN (RFC 4954) to the server of a URL, never to those of
+  const char *user;           /* AUTH (RFC 4954) to the server of a URL, never to those of
                                  "mx:"; none */
   const char *password;       /* of `user`; "" */
   gboolean auth_in_plaintext; /* also without TLS; else such a server gets no password, and
                                  everybody is deferred */
+  const char *certificate;    /* PEM, our own, and its chain; none */
+  const char *key;            /* PEM, its key; it stands in `certificate`. Files are read by
+                                 weir_relay_new(); if one is no use, everybody is deferred */
+  const char *tls_name;       /* the name in the server's certificate; the host's */
+  guint connect_timeout;      /* of connecting, instead of `timeout`; the same */
+  guint final_timeout;        /* of the answer to the final dot; the same */
+  guint proxy;                /* 1 or 2: a PROXY header of that version goes first, which says that
+                                 the connection is our own; none */
 } WeirRelaySettings;
 
 typedef struct _WeirRelay WeirRelay;

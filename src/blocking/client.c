@@ -3,6 +3,7 @@
 #include "blocking/client.h"
 
 #include "base/address.h"
+#include "base/proxy.h"
 #include "blocking/stream.h"
 #include "blocking/trace.h"
 #include "smtp/client.h"
@@ -20,10 +21,11 @@ struct _BlockingClient
   BlockingTracer tracer;
   gchar *host;
   guint port;
-  gchar *ca_file;
-  BlockingTlsPolicy tls;
+  gchar *tls_name;
+  SSL_CTX *context; /* borrowed */
   gboolean lmtp;
   guint timeout;
+  guint final_timeout;
   gint64 deadline; /* of the wait under way */
   gboolean in_body;
   gboolean dotted; /* the final dot is given and not answered (RFC 1047) */
@@ -42,7 +44,7 @@ blocking_client_free (BlockingClient *client)
   blocking_tracer_clear (&client->tracer);
   base_reply_free (client->failure);
   g_free (client->host);
-  g_free (client->ca_file);
+  g_free (client->tls_name);
   g_free (client);
 }
 
@@ -55,7 +57,9 @@ blocking_client_capabilities (const BlockingClient *client)
 static void
 restart_deadline (BlockingClient *client)
 {
-  client->deadline = g_get_monotonic_time () + (gint64) client->timeout * 1000;
+  guint timeout = client->dotted ? client->final_timeout : client->timeout;
+
+  client->deadline = g_get_monotonic_time () + (gint64) timeout * 1000;
 }
 
 /* Writes what can be written without waiting. */
@@ -137,8 +141,12 @@ start_tls (BlockingClient *client, GError **error)
   g_autofree gchar *name = NULL;
 
   restart_deadline (client);
-  if (!blocking_stream_start_tls (client->stream, client->host,
-                                  client->tls == BLOCKING_TLS_POLICY_VERIFIED, client->ca_file,
+  if (client->context == NULL)
+    {
+      g_set_error (error, WEIR_ERROR, WEIR_ERROR_TLS, "TLS is not set up");
+      return FALSE;
+    }
+  if (!blocking_stream_start_tls (client->stream, client->tls_name, client->context,
                                   client->deadline, error))
     return FALSE;
   name = blocking_stream_tls_name (client->stream);
@@ -264,6 +272,9 @@ greet (BlockingClient *client, gboolean implicit_tls, GError **error)
   const SmtpClientEvent *event = NULL;
   GError *reason = NULL;
 
+  /* A PROXY header goes ahead of TLS. */
+  if (implicit_tls && !run (client, NULL, error))
+    return FALSE;
   if (implicit_tls && !start_tls (client, &reason))
     return die (client, reason, error);
   return run (client, &event, error);
@@ -285,7 +296,7 @@ log_in (BlockingClient *client, const BlockingOptions *options, GError **error)
     g_set_error (&reason, WEIR_ERROR, WEIR_ERROR_AUTH, "no password is sent without TLS");
   else if (!smtp_client_login (client->machine, options->user,
                                options->password != NULL ? options->password : "", 0))
-    g_set_error (&reason, WEIR_ERROR, WEIR_ERROR_AUTH, "neither AUTH PLAIN nor LOGIN is offered");
+    g_set_error (&reason, WEIR_ERROR, WEIR_ERROR_AUTH, "no AUTH that we know is offered");
   else if (!run (client, &event, error))
     return FALSE;
   else if (event->reply->code / 100 == 2)
@@ -296,6 +307,18 @@ log_in (BlockingClient *client, const BlockingOptions *options, GError **error)
       g_set_error (&reason, WEIR_ERROR, WEIR_ERROR_AUTH, "the login is refused: %s", reply);
     }
   return die (client, reason, error);
+}
+
+static void
+say_proxy (BlockingClient *client, guint version)
+{
+  g_auto (BaseBuffer) header = BASE_BUFFER_INIT;
+
+  if (version == 0)
+    return;
+  base_proxy_write (version, NULL, NULL, &header);
+  base_output_append (smtp_client_output (client->machine), base_buffer_bytes (&header),
+                      base_buffer_length (&header));
 }
 
 static BlockingClient *
@@ -314,9 +337,11 @@ client_new (const BlockingOptions *options, BlockingStream *stream)
     smtp_client_set_lmtp (client->machine);
   client->host = g_strdup (options->host);
   client->port = options->port;
-  client->ca_file = g_strdup (options->ca_file);
-  client->tls = options->tls;
+  client->tls_name = g_strdup (options->tls_name != NULL ? options->tls_name : options->host);
+  client->context = options->context;
   client->timeout = options->timeout;
+  client->final_timeout = options->final_timeout > 0 ? options->final_timeout : options->timeout;
+  say_proxy (client, options->proxy);
   return client;
 }
 
@@ -324,8 +349,9 @@ BlockingClient *
 blocking_client_connect (const BlockingOptions *options, BaseReply **failure, GError **error)
 {
   GError *reason = NULL;
-  BlockingStream *stream
-      = blocking_stream_connect (options->host, options->port, options->timeout, &reason);
+  BlockingStream *stream = blocking_stream_connect (
+      options->host, options->port,
+      options->connect_timeout > 0 ? options->connect_timeout : options->timeout, &reason);
   g_autoptr (BlockingClient) client = NULL;
 
   if (stream == NULL)

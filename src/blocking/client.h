@@ -5,6 +5,7 @@
 #pragma once
 
 #include <glib.h>
+#include <openssl/ssl.h>
 
 #include "base/path.h"
 #include "base/reply.h"
@@ -26,11 +27,16 @@ typedef struct
   gboolean implicit_tls; /* TLS from the first octet (smtps://) */
   gboolean lmtp;         /* speak that (RFC 2033) */
   BlockingTlsPolicy tls;
-  const gchar *ca_file; /* with VERIFIED: PEM; NULL: the system's authorities */
-  const gchar *hello;   /* our name in EHLO; NULL: this host's */
+  SSL_CTX *context;      /* of blocking_tls_client_context_new(), verifying with VERIFIED; outlives
+                            the client; NULL: no TLS, whatever the policy is */
+  const gchar *tls_name; /* in the certificate; NULL: the host's */
+  guint proxy;           /* version of a PROXY header of our own that goes first; 0: none */
+  const gchar *hello;    /* our name in EHLO; NULL: this host's */
   guint timeout; /* milliseconds, of connecting and of each answer, and while nothing can be written
                   */
-  const gchar *user; /* to log in with; NULL: nobody */
+  guint connect_timeout; /* of connecting instead; 0 */
+  guint final_timeout;   /* of the answer to the final dot instead; 0 */
+  const gchar *user;     /* to log in with; NULL: nobody */
   const gchar *password;
   gboolean auth_in_plaintext; /* also without TLS */
   WeirTrace trace;            /* NULL: none */

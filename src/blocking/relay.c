@@ -11,6 +11,7 @@
 #include "blocking/client.h"
 #include "blocking/mail.h"
 #include "blocking/resolver.h"
+#include "blocking/tls.h"
 
 #define TIMEOUT (5 * 60 * 1000)
 #define PORT 25
@@ -18,9 +19,12 @@
 struct _WeirRelay
 {
   gchar *hostname; /* NULL: this host's */
-  gchar *authorities;
   WeirTls tls;
-  guint timeout;
+  SSL_CTX *context;  /* NULL: `tls_error`, or no TLS */
+  GError *tls_error; /* what of its files is no use */
+  gchar *tls_name;   /* NULL: the host's */
+  guint proxy;
+  guint timeout, connect_timeout, final_timeout;
   guint port;
   WeirTrace trace;
   gpointer trace_data;
@@ -59,9 +63,15 @@ weir_relay_new (const WeirRelaySettings *settings)
   if (settings != NULL)
     memcpy (&given, settings, MIN (settings->size, sizeof given));
   relay->hostname = g_strdup (given.hostname);
-  relay->authorities = g_strdup (given.authorities);
   relay->tls = given.tls;
+  relay->context
+      = blocking_tls_client_context_new (given.tls == WEIR_TLS_VERIFIED, given.authorities,
+                                         given.certificate, given.key, &relay->tls_error);
+  relay->tls_name = g_strdup (given.tls_name);
+  relay->proxy = given.proxy;
   relay->timeout = given.timeout > 0 ? given.timeout : TIMEOUT;
+  relay->connect_timeout = given.connect_timeout;
+  relay->final_timeout = given.final_timeout;
   relay->port = given.port > 0 ? given.port : PORT;
   relay->user = g_strdup (given.user);
   relay->password = g_strdup (given.password);
@@ -78,7 +88,9 @@ weir_relay_free (WeirRelay *relay)
   if (relay == NULL)
     return;
   g_free (relay->hostname);
-  g_free (relay->authorities);
+  SSL_CTX_free (relay->context);
+  g_clear_error (&relay->tls_error);
+  g_free (relay->tls_name);
   g_free (relay->user);
   if (relay->password != NULL)
     explicit_bzero (relay->password, strlen (relay->password));
@@ -207,9 +219,13 @@ options_for (const WeirRelay *relay, const gchar *host, guint port, gboolean imp
                             .port = port,
                             .implicit_tls = implicit_tls,
                             .tls = policies[relay->tls],
-                            .ca_file = relay->authorities,
+                            .context = relay->context,
+                            .tls_name = relay->tls_name,
+                            .proxy = relay->proxy,
                             .hello = relay->hostname,
                             .timeout = relay->timeout,
+                            .connect_timeout = relay->connect_timeout,
+                            .final_timeout = relay->final_timeout,
                             .user = log_in ? relay->user : NULL,
                             .password = relay->password,
                             .auth_in_plaintext = relay->auth_in_plaintext,
@@ -281,6 +297,20 @@ name_host (const gchar *name, guint port)
   return g_strdup_printf (strchr (name, ':') ? "[%s]:%u" : "%s:%u", name, port);
 }
 
+/* NULL with `failure` and `error`. A certificate or an authority that can not be read: nobody is
+ * sent to without. */
+static BlockingClient *
+connect_to (const Job *job, const BlockingOptions *options, BaseReply **failure, GError **error)
+{
+  const WeirRelay *relay = job->relay;
+
+  if (relay->tls_error == NULL || relay->tls == WEIR_TLS_OFF)
+    return blocking_client_connect (options, failure, error);
+  *failure = base_reply_new (451, 4, 7, 0, relay->tls_error->message);
+  g_propagate_error (error, g_error_copy (relay->tls_error));
+  return NULL;
+}
+
 /* FALSE: it came to no transaction, and another host may be asked even where this one refused. */
 static gboolean
 try_host (Job *job, const GArray *chosen, const gchar *name, guint port, gboolean implicit_tls)
@@ -295,7 +325,7 @@ try_host (Job *job, const GArray *chosen, const gchar *name, guint port, gboolea
   /* Nobody encrypts on a UNIX socket, and there is no name to ask for. */
   if (*name == '/' && options.tls == BLOCKING_TLS_POLICY_OPPORTUNISTIC)
     options.tls = BLOCKING_TLS_POLICY_OFF;
-  client = blocking_client_connect (&options, &failure, &error);
+  client = connect_to (job, &options, &failure, &error);
 
   if (client != NULL)
     {

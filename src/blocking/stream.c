@@ -208,12 +208,12 @@ handshake (BlockingStream *stream, gint64 deadline, GError **error)
 }
 
 gboolean
-blocking_stream_start_tls (BlockingStream *stream, const gchar *host, gboolean verify,
-                           const gchar *ca_file, gint64 deadline, GError **error)
+blocking_stream_start_tls (BlockingStream *stream, const gchar *host, SSL_CTX *context,
+                           gint64 deadline, GError **error)
 {
   g_return_val_if_fail (stream->tls == NULL, FALSE);
-  stream->tls = blocking_tls_new (stream->fd, host, verify, ca_file, error);
-  return stream->tls != NULL && handshake (stream, deadline, error);
+  stream->tls = blocking_tls_new (stream->fd, host, context);
+  return handshake (stream, deadline, error);
 }
 
 gboolean

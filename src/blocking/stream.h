@@ -22,11 +22,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (BlockingStream, blocking_stream_free)
 BlockingStream *blocking_stream_new (int fd);
 int blocking_stream_descriptor (const BlockingStream *stream); /* stays the stream's */
 
-/* The handshake as client, TLS 1.2 or later, naming `host` (SNI). With `verify`, the certificate
- * must be for `host` (a name or an address) and come from an authority in `ca_file` (PEM; NULL:
- * those of the system). `deadline` is of g_get_monotonic_time(). */
-gboolean blocking_stream_start_tls (BlockingStream *stream, const gchar *host, gboolean verify,
-                                    const gchar *ca_file, gint64 deadline, GError **error);
+/* The handshake as client, TLS 1.2 or later, naming `host` (SNI). Where the context verifies, the
+ * certificate must be for `host` (a name or an address). `context` stays the caller's. `deadline`
+ * is of g_get_monotonic_time(). */
+gboolean blocking_stream_start_tls (BlockingStream *stream, const gchar *host, SSL_CTX *context,
+                                    gint64 deadline, GError **error);
 /* The handshake as server. `context` stays the caller's. */
 gboolean blocking_stream_accept_tls (BlockingStream *stream, SSL_CTX *context, gint64 deadline,
                                      GError **error);

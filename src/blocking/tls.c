@@ -117,25 +117,29 @@ no_passphrase (char *buffer, int size, int writing, void *data)
   return -1;
 }
 
+/* `at`: the file that is no use, if one is not. */
+static gboolean
+use_pair (SSL_CTX *context, const gchar *certificate, const gchar *key, const gchar **at)
+{
+  SSL_CTX_set_default_passwd_cb (context, no_passphrase);
+  *at = certificate;
+  if (SSL_CTX_use_certificate_chain_file (context, certificate) != 1)
+    return FALSE;
+  *at = key != NULL ? key : certificate;
+  return SSL_CTX_use_PrivateKey_file (context, *at, SSL_FILETYPE_PEM) == 1
+         && SSL_CTX_check_private_key (context) == 1;
+}
+
 SSL_CTX *
 blocking_tls_server_context_new (const gchar *certificate, const gchar *key, GError **error)
 {
   SSL_CTX *context;
-  const gchar *at = certificate;
-  gboolean loaded;
+  const gchar *at = NULL;
 
   blocking_tls_clear_errors ();
   context = common_context_new (TLS_server_method ());
-  SSL_CTX_set_default_passwd_cb (context, no_passphrase);
   SSL_CTX_set_session_cache_mode (context, SSL_SESS_CACHE_OFF);
-  loaded = SSL_CTX_use_certificate_chain_file (context, certificate) == 1;
-  if (loaded)
-    {
-      at = key != NULL ? key : certificate;
-      loaded = SSL_CTX_use_PrivateKey_file (context, at, SSL_FILETYPE_PEM) == 1
-               && SSL_CTX_check_private_key (context) == 1;
-    }
-  if (loaded)
+  if (use_pair (context, certificate, key, &at))
     return context;
   blocking_tls_set_error (NULL, error);
   g_prefix_error (error, "%s: ", at);
@@ -143,20 +147,25 @@ blocking_tls_server_context_new (const gchar *certificate, const gchar *key, GEr
   return NULL;
 }
 
-static SSL_CTX *
-context_new (gboolean verify, const gchar *ca_file, GError **error)
+SSL_CTX *
+blocking_tls_client_context_new (gboolean verify, const gchar *authorities,
+                                 const gchar *certificate, const gchar *key, GError **error)
 {
-  SSL_CTX *context = common_context_new (TLS_client_method ());
+  SSL_CTX *context;
+  const gchar *at = authorities != NULL ? authorities : "the system's authorities";
   gboolean loaded = TRUE;
 
-  if (verify && ca_file != NULL)
-    loaded = SSL_CTX_load_verify_locations (context, ca_file, NULL) == 1;
+  blocking_tls_clear_errors ();
+  context = common_context_new (TLS_client_method ());
+  SSL_CTX_set_verify (context, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+  if (verify && authorities != NULL)
+    loaded = SSL_CTX_load_verify_locations (context, authorities, NULL) == 1;
   else if (verify)
     loaded = SSL_CTX_set_default_verify_paths (context) == 1;
-  if (loaded)
+  if (loaded && (certificate == NULL || use_pair (context, certificate, key, &at)))
     return context;
   blocking_tls_set_error (NULL, error);
-  g_prefix_error (error, "%s: ", ca_file != NULL ? ca_file : "the system's authorities");
+  g_prefix_error (error, "%s: ", at);
   SSL_CTX_free (context);
   return NULL;
 }
@@ -173,20 +182,13 @@ blocking_tls_new_server (int fd, SSL_CTX *context)
 }
 
 SSL *
-blocking_tls_new (int fd, const gchar *host, gboolean verify, const gchar *ca_file, GError **error)
+blocking_tls_new (int fd, const gchar *host, SSL_CTX *context)
 {
-  SSL_CTX *context;
-  BIO *bio;
-  SSL *tls;
+  BIO *bio = socket_bio_new (fd);
+  SSL *tls = SSL_new (context);
   gboolean is_address = g_hostname_is_ip_address (host);
+  gboolean verify = SSL_CTX_get_verify_mode (context) != SSL_VERIFY_NONE;
 
-  blocking_tls_clear_errors ();
-  context = context_new (verify, ca_file, error);
-  if (context == NULL)
-    return NULL;
-  tls = SSL_new (context);
-  SSL_CTX_free (context);
-  bio = socket_bio_new (fd);
   SSL_set_bio (tls, bio, bio);
   SSL_set_connect_state (tls);
   /* RFC 6066 section 3: a name, never an address. */
@@ -196,7 +198,6 @@ blocking_tls_new (int fd, const gchar *host, gboolean verify, const gchar *ca_fi
     X509_VERIFY_PARAM_set1_ip_asc (SSL_get0_param (tls), host);
   else if (verify)
     SSL_set1_host (tls, host);
-  SSL_set_verify (tls, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
   return tls;
 }
 

@@ -1,6 +1,6 @@
-/* OpenSSL as the blocking streams use it: one context a client's connection, one for all of a
- * server's, and a socket that never raises SIGPIPE. Failures leave as GErrors of WEIR_ERROR_TLS
- * that name OpenSSL's reason.
+/* OpenSSL as the blocking streams use it: one context for all connections
+ * of a relay or a server, and a socket that never raises SIGPIPE. Failures leave as GErrors of
+ * WEIR_ERROR_TLS that name OpenSSL's reason.
  */
 #pragma once
 
@@ -17,10 +17,15 @@ typedef enum
   BLOCKING_TLS_FAILED
 } BlockingTlsStep;
 
-/* Not yet connected; see blocking_stream_start_tls(). `fd` stays the caller's and must outlive it.
- * Freed by SSL_free(). */
-SSL *blocking_tls_new (int fd, const gchar *host, gboolean verify, const gchar *ca_file,
-                       GError **error);
+/* What clients are made with. `verify`: the server's certificate must come from one of
+ * `authorities` (PEM; NULL: the system's) and be the host's. `certificate` NULL: we have none;
+ * `key` NULL: it stands in `certificate`. The caller frees with SSL_CTX_free(). */
+SSL_CTX *blocking_tls_client_context_new (gboolean verify, const gchar *authorities,
+                                          const gchar *certificate, const gchar *key,
+                                          GError **error);
+/* Not yet connected; see blocking_stream_start_tls(). `fd` and the context stay the caller's, and
+ * `fd` must outlive it. Freed by SSL_free(). */
+SSL *blocking_tls_new (int fd, const gchar *host, SSL_CTX *context);
 /* The same as server, with the context's certificate, which stays the caller's. */
 SSL *blocking_tls_new_server (int fd, SSL_CTX *context);
 /* `key` NULL: it stands in `certificate`. Both PEM. The caller frees with SSL_CTX_free(). */

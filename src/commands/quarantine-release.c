@@ -8,18 +8,130 @@
 
 #include <mailweir/smtp.h>
 
+#include "base/network.h"
 #include "delivery/maildir.h"
+#include "message/mend.h"
+
+/* How a route's servers are spoken to: one of both. */
+typedef struct
+{
+  WeirRelay *relay;
+  GError *error;
+} Sender;
 
 typedef struct
 {
   QuarantineEntry *entry;
   const Config *config;
+  GHashTable *senders;
   GByteArray *message; /* with CRLF */
   GPtrArray *left;     /* of BasePath, borrowed: who has not got it */
   QuarantineRelease outcome;
 } Release;
 
+/* ---- How routes are spoken to ---- */
+
+static void
+sender_free (gpointer data)
+{
+  Sender *sender = data;
+
+  weir_relay_free (sender->relay);
+  g_clear_error (&sender->error);
+  g_free (sender);
+}
+
+/* A password may go to this host in plaintext, as the gateway's own does. */
+static gboolean
+is_local (const ConfigRoute *route)
+{
+  gboolean local = TRUE;
+
+  for (guint i = 0; i < route->n_destinations; i++)
+    {
+      const gchar *host = route->destinations[i].host;
+      g_autofree gchar *text
+          = host == NULL ? NULL : g_strdup_printf (strchr (host, ':') ? "[%s]:1" : "%s:1", host);
+      BaseEndpoint endpoint;
+
+      local = local && text != NULL && base_endpoint_parse (text, &endpoint, NULL)
+              && base_endpoint_is_loopback (&endpoint);
+    }
+  return local;
+}
+
+static WeirRelay *
+relay_new (const Config *config, const ConfigRoute *route, const gchar *password)
+{
+  static const WeirTls policies[] = { [CONFIG_UPSTREAM_TLS_OFF] = WEIR_TLS_OFF,
+                                      [CONFIG_UPSTREAM_TLS_OPPORTUNISTIC] = WEIR_TLS_OPPORTUNISTIC,
+                                      [CONFIG_UPSTREAM_TLS_REQUIRED] = WEIR_TLS_REQUIRED,
+                                      [CONFIG_UPSTREAM_TLS_VERIFIED] = WEIR_TLS_VERIFIED };
+  static const guint headers[]
+      = { [CONFIG_PROXY_OFF] = 0, [CONFIG_PROXY_V1] = 1, [CONFIG_PROXY_V2] = 2 };
+  WeirRelaySettings settings = { .size = sizeof settings,
+                                 .hostname = config->hostname,
+                                 .tls = policies[route->tls],
+                                 .authorities = route->tls_ca,
+                                 .certificate = route->tls_certificate,
+                                 .key = route->tls_key,
+                                 .tls_name = route->tls_name,
+                                 .user = password != NULL ? route->user : NULL,
+                                 .password = password,
+                                 .auth_in_plaintext = route->login_without_tls || is_local (route),
+                                 .port = route->destinations[0].port,
+                                 .proxy = headers[route->proxy],
+                                 .timeout = (guint) MIN (route->reply, G_MAXUINT),
+                                 .connect_timeout = (guint) MIN (route->connect, G_MAXUINT),
+                                 .final_timeout = (guint) MIN (route->final_reply, G_MAXUINT) };
+
+  return weir_relay_new (&settings);
+}
+
+static Sender *
+sender_new (const Config *config, const ConfigRoute *route, ConfigSources *secrets)
+{
+  Sender *sender = g_new0 (Sender, 1);
+  gchar *password = config_route_password (route, secrets, &sender->error);
+
+  if (sender->error == NULL)
+    sender->relay = relay_new (config, route, password);
+  if (password != NULL)
+    explicit_bzero (password, strlen (password));
+  g_free (password);
+  return sender;
+}
+
+GHashTable *
+quarantine_senders_new (const Config *config, ConfigSources *secrets)
+{
+  GHashTable *senders = g_hash_table_new_full (NULL, NULL, NULL, sender_free);
+
+  for (guint i = 0; i < config->routes->len; i++)
+    {
+      ConfigRoute *route = g_ptr_array_index (config->routes, i);
+
+      g_hash_table_insert (senders, route, sender_new (config, route, secrets));
+    }
+  return senders;
+}
+
 /* ---- The message, as it came ---- */
+
+/* Takes over what it is given. */
+static GByteArray *
+mend (GByteArray *message)
+{
+  g_autoptr (MessageHeaders) headers = message_headers_scan (message->data, message->len, TRUE);
+  g_autoptr (MessageEdits) mends = message_mend (headers);
+  MessageSource source = message_source_from_memory (message->data, message->len);
+  GBytes *mended = mends == NULL ? NULL : message_edits_apply (mends, &source, NULL);
+
+  if (mended == NULL)
+    return message;
+  g_byte_array_unref (message);
+  return g_bytes_unref_to_array (mended);
+}
 
 static GByteArray *
 read_message (const QuarantineEntry *entry, GError **error)
@@ -41,7 +153,7 @@ read_message (const QuarantineEntry *entry, GError **error)
       g_byte_array_append (message, (const guint8 *) "\r\n", 2);
       at += line + 1;
     }
-  return message;
+  return mend (message);
 }
 
 /* ---- Fates ---- */
@@ -115,20 +227,11 @@ make_mail (const Release *release, const GPtrArray *recipients, GError **error)
   return g_steal_pointer (&mail);
 }
 
-static WeirRelay *
-make_relay (const Config *config, const ConfigRoute *route)
+/* Where "mx:" connects to is the relay's. */
+static const gchar *
+url_of (const ConfigDestination *destination)
 {
-  static const WeirTls policies[] = { [CONFIG_UPSTREAM_TLS_OFF] = WEIR_TLS_OFF,
-                                      [CONFIG_UPSTREAM_TLS_OPPORTUNISTIC] = WEIR_TLS_OPPORTUNISTIC,
-                                      [CONFIG_UPSTREAM_TLS_REQUIRED] = WEIR_TLS_REQUIRED,
-                                      [CONFIG_UPSTREAM_TLS_VERIFIED] = WEIR_TLS_VERIFIED };
-  WeirRelaySettings settings = { .size = sizeof settings,
-                                 .hostname = config->hostname,
-                                 .tls = policies[route->tls],
-                                 .authorities = route->tls_ca,
-                                 .timeout = (guint) MIN (route->reply, G_MAXUINT) };
-
-  return weir_relay_new (&settings);
+  return destination->kind == CONFIG_DESTINATION_MX ? "mx:" : destination->text;
 }
 
 static gboolean
@@ -159,22 +262,24 @@ static void
 send_by_smtp (Release *release, const ConfigRoute *route, const GPtrArray *recipients)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (WeirRelay) relay = make_relay (release->config, route);
-  g_autoptr (WeirMail) mail = make_mail (release, recipients, &error);
+  const Sender *sender = g_hash_table_lookup (release->senders, route);
+  g_autoptr (WeirMail) mail
+      = sender->error != NULL ? NULL : make_mail (release, recipients, &error);
   g_autoptr (WeirRelayResult) result = NULL;
 
   for (guint i = 0; mail != NULL && i < route->n_destinations; i++)
     {
       g_clear_pointer (&result, weir_relay_result_free);
       g_clear_error (&error);
-      result = weir_relay_to_url (relay, mail, route->destinations[i].text, &error);
+      result = weir_relay_to_url (sender->relay, mail, url_of (&route->destinations[i]), &error);
       if (result != NULL && was_reached (result))
         break;
     }
   if (result != NULL)
     take_fates (release, recipients, result);
   else
-    settle_all (release, recipients, WEIR_OUTCOME_DEFERRED, error->message);
+    settle_all (release, recipients, WEIR_OUTCOME_DEFERRED,
+                (sender->error != NULL ? sender->error : error)->message);
 }
 
 /* ---- To a Maildir ---- */
@@ -273,9 +378,11 @@ send_to_all (Release *release, const ConfigListener *listener, GError **error)
 }
 
 QuarantineRelease
-quarantine_release (QuarantineEntry *entry, const Config *config, GError **error)
+quarantine_release (QuarantineEntry *entry, const Config *config, GHashTable *senders,
+                    GError **error)
 {
-  Release release = { .entry = entry, .config = config, .left = g_ptr_array_new () };
+  Release release
+      = { .entry = entry, .config = config, .senders = senders, .left = g_ptr_array_new () };
   gint fd = quarantine_entry_lock (entry, error);
   const gchar *name = quarantine_entry_text (entry, "listener");
   const ConfigListener *listener = find_listener (config, name);

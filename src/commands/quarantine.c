@@ -28,7 +28,8 @@ typedef struct
 {
   const Options *options;
   const Config *config;
-  GPtrArray *entries; /* of QuarantineEntry */
+  GPtrArray *entries;  /* of QuarantineEntry */
+  GHashTable *senders; /* of quarantine_senders_new(), for release; NULL */
 } Quarantine;
 
 /* ---- Which ones ---- */
@@ -242,9 +243,10 @@ release (const Quarantine *quarantine)
       QuarantineEntry *entry = find (quarantine, *id);
       g_autoptr (GError) error = NULL;
 
-      status = worse (
-          status,
-          entry == NULL ? 1 : statuses[quarantine_release (entry, quarantine->config, &error)]);
+      status = worse (status, entry == NULL
+                                  ? 1
+                                  : statuses[quarantine_release (entry, quarantine->config,
+                                                                 quarantine->senders, &error)]);
       if (error != NULL)
         status = worse (status, report (error));
     }
@@ -336,10 +338,14 @@ run (const Subcommand *subcommand, const Options *options)
   g_autoptr (Config) config = config_load (sources, file, errors);
   Quarantine quarantine = { .options = options, .config = config };
   g_autoptr (GPtrArray) entries = NULL;
+  g_autoptr (GHashTable) senders = NULL;
   g_autoptr (GError) error = NULL;
 
   if (config != NULL && config->quarantine == NULL)
     config_errors_add (errors, &config->tree->place, "the configuration has no \"quarantine\"");
+  /* Before root is given up: keys and passwords may be root's alone. */
+  if (config != NULL && subcommand->run == release)
+    quarantine.senders = senders = quarantine_senders_new (config, sources);
   if (config == NULL || config->quarantine == NULL || !become_owner (config, errors))
     {
       g_autofree gchar *text = config_errors_to_string (errors);

@@ -6,6 +6,20 @@
 #include <string.h>
 
 #include "blocking/client.h"
+#include "blocking/tls.h"
+
+/* Lives until the test ends. */
+static SSL_CTX *
+context_for (const FakeServer *server, BlockingTlsPolicy tls)
+{
+  g_autoptr (GError) error = NULL;
+  SSL_CTX *context = blocking_tls_client_context_new (tls == BLOCKING_TLS_POLICY_VERIFIED,
+                                                      server->ca_file, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  g_test_queue_destroy ((GDestroyNotify) SSL_CTX_free, context);
+  return context;
+}
 
 static BlockingOptions
 options_for (const FakeServer *server, BlockingTlsPolicy tls)
@@ -14,7 +28,7 @@ options_for (const FakeServer *server, BlockingTlsPolicy tls)
                             .port = server->port,
                             .implicit_tls = (server->flags & FAKE_SERVER_IMPLICIT) != 0,
                             .tls = tls,
-                            .ca_file = server->ca_file,
+                            .context = context_for (server, tls),
                             .hello = "client.example",
                             .timeout = 10000 };
 }
@@ -100,7 +114,7 @@ test_certificate (void)
   BlockingOptions options = options_for (server, BLOCKING_TLS_POLICY_VERIFIED);
 
   /* An authority that we do not know: that of another server. */
-  options.ca_file = other->ca_file;
+  options.context = context_for (other, BLOCKING_TLS_POLICY_VERIFIED);
   fail_to_connect (server, &options, WEIR_ERROR_TLS, "certificate");
   /* A name that leads to the server, and is not in its certificate. */
   options = options_for (other, BLOCKING_TLS_POLICY_VERIFIED);

@@ -19,6 +19,7 @@ typedef struct
   KitProcess *mailweir;
   KitServer *server; /* NULL: a Maildir */
   guint port, up;
+  const gchar *route; /* options of the route instead of no TLS; NULL */
   gchar *quarantine, *config;
 } Fixture;
 
@@ -37,24 +38,31 @@ start (Fixture *fixture, const gchar *to)
   text = g_strdup_printf (
       "hostname = \"gate.test\"\nmodule-directory = \"%s\"\nquarantine = \"%s\"\n"
       "listener \"in\" { bind = [\"127.0.0.1:%u\"] filters = [\"no-exe\"] routes = [\"up\"] }\n"
-      "route \"up\" { to = [%s] tls = \"off\" connect = 2s }\n"
+      "route \"up\" { to = [%s] %s connect = 2s }\n"
       "filter \"no-exe\" { module = \"attachments\" deny = [\"exe\"] action = \"quarantine\" }\n",
-      modules, fixture->quarantine, fixture->port, to);
+      modules, fixture->quarantine, fixture->port, to,
+      fixture->route != NULL ? fixture->route : "tls = \"off\"");
   kit_write (fixture->config, text);
   fixture->mailweir = kit_mailweir_named ("mailweir", text);
 }
 
 /* The server is asked about recipients while the message comes in, too. */
 static void
-start_smtp (Fixture *fixture)
+start_offering (Fixture *fixture, const gchar *offers, const KitStep *steps)
 {
   g_autofree gchar *to = NULL;
 
   fixture->port = kit_port ();
   fixture->up = kit_port ();
-  fixture->server = kit_server (fixture->up, "PIPELINING\n8BITMIME\nDSN\n", NULL);
+  fixture->server = kit_server (fixture->up, offers, steps);
   to = g_strdup_printf ("\"smtp://127.0.0.1:%u\"", fixture->up);
   start (fixture, to);
+}
+
+static void
+start_smtp (Fixture *fixture)
+{
+  start_offering (fixture, "PIPELINING\n8BITMIME\nDSN\n", NULL);
 }
 
 static void
@@ -320,6 +328,101 @@ test_release_without_server (void)
   stop (&fixture);
 }
 
+/* The server lets the gateway in by its user, and by what its file says. */
+static void
+test_release_with_login (void)
+{
+  static const KitStep steps[] = { { "AUTH PLAIN AGdhdGUAc2VjcmV0", KIT_ANSWER, "235 2.7.0 in\n" },
+                                   { "AUTH", KIT_ANSWER, "535 5.7.8 no\n" },
+                                   { NULL, KIT_ANSWER, NULL } };
+  Fixture fixture = { 0 };
+  g_autofree gchar *file = kit_path ("release-password");
+  g_autofree gchar *route
+      = g_strdup_printf ("tls = \"off\" user = \"gate\" password-file = \"%s\"", file);
+  g_autofree gchar *id = NULL, *said = NULL, *gone = NULL;
+
+  kit_write (file, "secret\n");
+  fixture.route = route;
+  start_offering (&fixture, "PIPELINING\n8BITMIME\nDSN\nAUTH PLAIN\n", steps);
+  id = set_aside (&fixture, "one@client.test");
+  kit_server_forget (fixture.server);
+  kit_write (file, "wrong\n");
+  said = quarantine_id (&fixture, EX_TEMPFAIL, "release", id);
+  assert_has (said, "<b@up.test> deferred: ");
+  g_assert_cmpuint (kit_server_count (fixture.server, "MAIL"), ==, 0);
+  g_assert_cmpint (g_remove (file), ==, 0);
+  gone = quarantine_id (&fixture, EX_TEMPFAIL, "release", id);
+  assert_has (gone, "release-password");
+  kit_write (file, "secret\n");
+  g_free (quarantine_id (&fixture, 0, "release", id));
+  assert_heard (&fixture, AS_SENT);
+  stop (&fixture);
+}
+
+/* A Postfix that wants a PROXY header and a client certificate, and has another name. */
+static void
+test_release_with_certificate (void)
+{
+  Fixture fixture = { .port = kit_port (), .up = kit_port () };
+  const gchar *reason;
+  g_autofree gchar *settings
+      = g_strdup_printf ("smtpd_tls_security_level = encrypt\nsmtpd_tls_req_ccert = yes\n"
+                         "smtpd_tls_cert_file = %1$s/up.pem\nsmtpd_tls_key_file = %1$s/up.key\n"
+                         "smtpd_tls_CAfile = %1$s/ca.pem\n",
+                         kit_folder ());
+  g_autofree gchar *to = g_strdup_printf ("\"smtp://127.0.0.1:%u\"", fixture.up);
+  g_autofree gchar *route = g_strdup_printf (
+      "tls = \"verified\" tls-name = \"up.test\" tls-ca = \"%1$s/ca.pem\"\n"
+      "proxy = \"v2\" tls-certificate = \"%1$s/gate.pem\" tls-key = \"%1$s/gate.key\"",
+      kit_folder ());
+  g_autofree gchar *id = NULL, *said = NULL, *folder = NULL;
+
+  kit_certificate ("up", "up.test");
+  kit_certificate ("gate", "gate.test");
+  KitPostfix *postfix = kit_postfix ("release", fixture.up, settings,
+                                     "-o smtpd_upstream_proxy_protocol=haproxy", &reason);
+  if (postfix == NULL)
+    {
+      g_test_skip (reason);
+      return;
+    }
+  fixture.route = route;
+  start (&fixture, to);
+  folder = kit_postfix_folder (postfix, "b");
+  id = set_aside (&fixture, "client.test");
+  said = quarantine_id (&fixture, 0, "release", id);
+  assert_has (said, "<b@up.test> delivered: 127.0.0.1:");
+  kit_wait_messages (folder, 1);
+  stop (&fixture);
+  kit_postfix_stop (postfix);
+}
+
+/* What the gateway would have mended on its way. */
+static void
+test_release_mends (void)
+{
+  Fixture fixture = { 0 };
+  KitClient *client;
+  g_autofree gchar *listed = NULL, *id = NULL;
+
+  start_smtp (&fixture);
+  client = kit_connect (fixture.port);
+  g_free (kit_greet (client));
+  kit_command (client, "MAIL FROM:<one@client.test>", "250");
+  kit_command (client, "RCPT TO:<b@up.test>", "250");
+  kit_command (client, "DATA", "354");
+  kit_say (client, "Content-Type : application/octet-stream; name=evil.exe\nno field\nA: b\n.\n");
+  kit_expect (client, "250");
+  kit_close (client);
+  listed = quarantine (&fixture, 0, "list");
+  id = g_strndup (listed, strcspn (listed, " "));
+  kit_server_forget (fixture.server);
+  g_free (quarantine_id (&fixture, 0, "release", id));
+  assert_heard (&fixture, "Content-Type: application/octet-stream; name=evil.exe\r\n\r\n"
+                          "no field\r\nA: b\r\n");
+  stop (&fixture);
+}
+
 static void
 test_release_to_maildir (void)
 {
@@ -417,6 +520,9 @@ main (int argc, char **argv)
   g_test_add_func ("/e2e/quarantine/release-in-part", test_release_in_part);
   g_test_add_func ("/e2e/quarantine/release-at-once", test_release_at_once);
   g_test_add_func ("/e2e/quarantine/escapes", test_escapes);
+  g_test_add_func ("/e2e/quarantine/release-with-login", test_release_with_login);
+  g_test_add_func ("/e2e/quarantine/release-with-certificate", test_release_with_certificate);
+  g_test_add_func ("/e2e/quarantine/release-mends", test_release_mends);
   g_test_add_func ("/e2e/quarantine/release-without-server", test_release_without_server);
   g_test_add_func ("/e2e/quarantine/release-to-maildir", test_release_to_maildir);
   g_test_add_func ("/e2e/quarantine/delete", test_delete);
