@@ -148,7 +148,9 @@ contents_inspect (Inspection *inspection, const Entity *entity, DecodeEncodings 
 
   if (!inspection->limits->archives || length == 0)
     return;
-  head = decode_bytes (encoding, bytes, length, CONTENTS_HEAD);
+  /* No encoding makes more of what is shorter. */
+  head = decode_bytes (encoding, bytes, length,
+                       length < CONTENTS_HEAD ? CONTENTS_NEAR_HEAD : CONTENTS_HEAD);
   ole2 = ole2_is (head->data, head->len);
   tnef = tnef_is (head->data, head->len);
   archive = contents_is_archive (head->data, head->len) || is_called_archive (entity);

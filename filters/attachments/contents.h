@@ -16,4 +16,5 @@ gboolean contents_is_document_name (const char *name);
 gboolean contents_is_image_name (const char *name);
 /* Whether octets begin like an archive. `length` as much as is there, up to CONTENTS_HEAD. */
 gboolean contents_is_archive (const guint8 *head, gsize length);
-#define CONTENTS_HEAD 32774 /* octets: as far as the mark of ISO 9660 and UDF */
+#define CONTENTS_NEAR_HEAD 512 /* octets: as far as all marks but those of CD images */
+#define CONTENTS_HEAD 32774    /* octets: as far as the mark of ISO 9660 and UDF */

@@ -61,6 +61,26 @@ base64_digit (guint8 c)
   return base64_digits[c] - 1;
 }
 
+/* Whole groups of four digits, up to the first octet that is none. How many groups. */
+static gsize
+decode_groups (const guint8 *bytes, gsize length, guint8 *out, gsize room)
+{
+  gsize count = MIN (length / 4, room / 3), done = 0;
+
+  for (; done < count; done++, bytes += 4, out += 3)
+    {
+      gint a = base64_digit (bytes[0]), b = base64_digit (bytes[1]), c = base64_digit (bytes[2]),
+           d = base64_digit (bytes[3]);
+
+      if ((a | b | c | d) < 0)
+        break;
+      out[0] = (guint8) (a << 2 | b >> 4);
+      out[1] = (guint8) (b << 4 | c >> 2);
+      out[2] = (guint8) (c << 6 | d);
+    }
+  return done;
+}
+
 gsize
 decode_base64_step (DecodeBase64 *state, const guint8 *bytes, gsize length, guint8 *out, gsize room,
                     gsize *used)
@@ -71,8 +91,15 @@ decode_base64_step (DecodeBase64 *state, const guint8 *bytes, gsize length, guin
 
   for (; at < length && written < room; at++)
     {
-      gint digit = base64_digit (bytes[at]);
+      gsize groups
+          = bits == 0 ? decode_groups (bytes + at, length - at, out + written, room - written) : 0;
+      gint digit;
 
+      at += 4 * groups;
+      written += 3 * groups;
+      if (at == length || written == room)
+        break;
+      digit = base64_digit (bytes[at]);
       if (digit < 0)
         {
           if (bytes[at] == '=' && !state->joined)
@@ -120,23 +147,29 @@ decode_quoted_printable (GByteArray *out, const guint8 *bytes, gsize length, gsi
 {
   for (gsize i = 0; i < length && out->len < most;)
     {
-      guint8 octet = bytes[i];
-      gsize used = 1;
+      gsize some = MIN (length - i, most - out->len);
+      const guint8 *sign = memchr (bytes + i, '=', some);
+      guint8 octet = '=';
 
-      if (octet == '=' && i + 2 < length && g_ascii_isxdigit (bytes[i + 1])
-          && g_ascii_isxdigit (bytes[i + 2]))
+      some = sign == NULL ? some : (gsize) (sign - bytes) - i;
+      g_byte_array_append (out, bytes + i, (guint) some);
+      i += some;
+      if (sign == NULL)
+        continue;
+      some = soft_break (bytes + i, length - i);
+      if (i + 2 < length && g_ascii_isxdigit (bytes[i + 1]) && g_ascii_isxdigit (bytes[i + 2]))
         {
           octet = (guint8) (g_ascii_xdigit_value (bytes[i + 1]) * 16
                             + g_ascii_xdigit_value (bytes[i + 2]));
-          used = 3;
+          i += 2;
         }
-      else if (octet == '=' && soft_break (bytes + i, length - i) > 0)
+      else if (some > 0)
         {
-          i += soft_break (bytes + i, length - i);
+          i += some;
           continue;
         }
       g_byte_array_append (out, &octet, 1);
-      i += used;
+      i++;
     }
 }
 
