@@ -7,6 +7,7 @@
 #include "text.h"
 
 #define PLAIN G_MAXUINT
+#define FEW_NAMES 8
 #define MAX_NUMBER 100000000 /* higher ones count as this one */
 
 typedef struct
@@ -20,7 +21,7 @@ typedef struct
 {
   TextWork *work;
   GPtrArray *names;
-  GHashTable *known;
+  GHashTable *known; /* set of them; NULL: there are at most FEW_NAMES */
   GArray *pieces;    /* of Piece */
   GPtrArray *whole;  /* borrowed; NULL: not wanted */
   gboolean fragment; /* a piece of several is being read */
@@ -34,17 +35,44 @@ clear_piece (gpointer data)
 
 /* ---- One text, several readings ---- */
 
+static gboolean
+is_known (Readings *readings, const char *name)
+{
+  if (readings->known != NULL)
+    return g_hash_table_contains (readings->known, name);
+  for (guint i = 0; i < readings->names->len; i++)
+    if (strcmp (g_ptr_array_index (readings->names, i), name) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* A table only where there are many: most fields have one reading. */
+static void
+make_known (Readings *readings, char *name)
+{
+  guint before = readings->names->len;
+
+  g_ptr_array_add (readings->names, name);
+  if (readings->known == NULL && before == FEW_NAMES)
+    {
+      readings->known = g_hash_table_new (g_str_hash, g_str_equal);
+      for (guint i = 0; i < before; i++)
+        g_hash_table_add (readings->known, g_ptr_array_index (readings->names, i));
+    }
+  if (readings->known != NULL)
+    g_hash_table_add (readings->known, name);
+}
+
 static void
 add (Readings *readings, const char *name)
 {
   if (name != NULL && readings->whole != NULL && !readings->fragment
       && !g_ptr_array_find_with_equal_func (readings->whole, name, g_str_equal, NULL))
     g_ptr_array_add (readings->whole, g_strdup (name));
-  if (name == NULL || *name == '\0' || g_hash_table_contains (readings->known, name)
+  if (name == NULL || *name == '\0' || is_known (readings, name)
       || !text_spend (readings->work, strlen (name)))
     return;
-  g_ptr_array_add (readings->names, g_strdup (name));
-  g_hash_table_add (readings->known, g_ptr_array_index (readings->names, readings->names->len - 1));
+  make_known (readings, g_strdup (name));
 }
 
 static void
@@ -393,7 +421,7 @@ join_pieces (Readings *readings)
 static GPtrArray *
 finish (Readings *readings)
 {
-  g_hash_table_unref (readings->known);
+  g_clear_pointer (&readings->known, g_hash_table_unref);
   g_array_unref (readings->pieces);
   return readings->names;
 }
@@ -403,7 +431,6 @@ begin (TextWork *work)
 {
   Readings readings = { .work = work,
                         .names = g_ptr_array_new_with_free_func (g_free),
-                        .known = g_hash_table_new (g_str_hash, g_str_equal),
                         .pieces = g_array_new (FALSE, FALSE, sizeof (Piece)) };
 
   g_array_set_clear_func (readings.pieces, clear_piece);
@@ -415,6 +442,17 @@ copy_pieces (const Readings *readings, GPtrArray *to)
 {
   for (guint i = 0; i < readings->pieces->len; i++)
     g_ptr_array_add (to, g_strdup (g_array_index (readings->pieces, Piece, i).value));
+}
+
+gboolean
+names_holds (const char *text, const char *word)
+{
+  gsize length = strlen (word);
+
+  for (; *text != '\0'; text++)
+    if ((*text | 0x20) == *word && g_ascii_strncasecmp (text, word, length) == 0)
+      return TRUE;
+  return FALSE;
 }
 
 GPtrArray *

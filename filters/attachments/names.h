@@ -7,6 +7,8 @@
 
 #define NAMES_MAX_PIECES 200 /* parameters of one name in one field; real mail has under ten */
 
+/* Whether a word of small letters stands in a text, anywhere, in upper or lower case. */
+gboolean names_holds (const char *text, const char *word);
 /* Readings of the parameter `key` of a field's value (see text_copy()), as octets without NUL,
  * without doubles, in no order but that the first is a plausible one to show. Caller frees with
  * g_ptr_array_unref(). The values of its single parameters are appended to `pieces` (owned strings;

@@ -7,6 +7,7 @@
 #include "text.h"
 
 #define MAX_NAME 1024 /* octets at each end of a name that are compared */
+#define MAX_TYPE 200  /* octets of a type */
 
 static char *
 fold_extension (const char *extension)
@@ -107,21 +108,32 @@ list_of (const GPtrArray *extensions)
 static const char *
 match_suffix (List extensions, const char *name)
 {
+  gsize length = strlen (name);
+
   for (gsize i = 0; i < extensions.count; i++)
-    if (g_str_has_suffix (name, extensions.items[i]))
-      return extensions.items[i] + 1;
+    {
+      gsize size = strlen (extensions.items[i]);
+
+      if (size <= length && memcmp (name + length - size, extensions.items[i], size) == 0)
+        return extensions.items[i] + 1;
+    }
   return NULL;
 }
 
-static void
+/* FALSE: there were none. */
+static gboolean
 remove_spaces (char *text)
 {
-  char *to = text;
+  char *to = strchr (text, ' ');
 
-  for (; *text != '\0'; text++)
+  if (to == NULL)
+    return FALSE;
+
+  for (text = to; *text != '\0'; text++)
     if (*text != ' ')
       *to++ = *text;
   *to = '\0';
+  return TRUE;
 }
 
 /* One file name without a path. */
@@ -135,9 +147,8 @@ match_segment (List extensions, const char *segment, gsize length)
   while (end > 0 && strchr (" ./\\\"'`<>()[]{},;", name[end - 1]) != NULL)
     name[--end] = '\0';
   found = match_suffix (extensions, name);
-  if (found != NULL)
+  if (found != NULL || !remove_spaces (name))
     return found;
-  remove_spaces (name);
   return match_suffix (extensions, name);
 }
 
@@ -259,10 +270,11 @@ rules_match_type (const Rules *rules, const char *type)
 char *
 rules_type_of (const char *value, gsize length)
 {
-  GString *type = g_string_new (NULL);
+  char type[MAX_TYPE];
+  gsize used = 0;
   guint depth = 0;
 
-  for (gsize i = 0; i < length && type->len < 200; i++)
+  for (gsize i = 0; i < length && used < sizeof type; i++)
     {
       char c = value[i];
 
@@ -273,7 +285,7 @@ rules_type_of (const char *value, gsize length)
       else if (depth == 0 && (c == ';' || c == ','))
         break;
       else if (depth == 0 && (guchar) c > ' ' && c != '"' && (guchar) c < 0x7f)
-        g_string_append_c (type, g_ascii_tolower (c));
+        type[used++] = c >= 'A' && c <= 'Z' ? (char) (c | 0x20) : c;
     }
-  return g_string_free (type, FALSE);
+  return g_strndup (type, used);
 }

@@ -20,6 +20,12 @@ typedef struct
   Parameter parameters[STRICT_MAX_PARAMETERS];
 } Strict;
 
+static gboolean
+is_space (char c)
+{
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void
 worsen (Strict *strict, StrictKind kind)
 {
@@ -36,7 +42,7 @@ skip_space (Strict *strict)
     {
       char c = *strict->at;
 
-      if (c == '\0' || (depth == 0 && c != '(' && strchr (" \t\r\n", c) == NULL))
+      if (c == '\0' || (depth == 0 && c != '(' && !is_space (c)))
         break;
       if (c == '(')
         {
@@ -55,7 +61,28 @@ skip_space (Strict *strict)
 static gboolean
 is_token (char c)
 {
-  return (guchar) c > ' ' && c != 0x7f && strchr ("()<>@,;:\\\"/[]?=", c) == NULL;
+  switch (c)
+    {
+    case '(':
+    case ')':
+    case '<':
+    case '>':
+    case '@':
+    case ',':
+    case ';':
+    case ':':
+    case '\\':
+    case '"':
+    case '/':
+    case '[':
+    case ']':
+    case '?':
+    case '=':
+    case 0x7f:
+      return FALSE;
+    default:
+      return (guchar) c > ' ';
+    }
 }
 
 static gsize
@@ -63,7 +90,7 @@ read_token (Strict *strict, const char *more)
 {
   const char *start = strict->at;
 
-  while (*strict->at != '\0' && (is_token (*strict->at) || strchr (more, *strict->at) != NULL))
+  while (is_token (*strict->at) || (*strict->at != '\0' && strchr (more, *strict->at) != NULL))
     strict->at++;
   return (gsize) (strict->at - start);
 }

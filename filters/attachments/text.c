@@ -42,7 +42,6 @@ void
 text_work_init (TextWork *work, guint64 budget)
 {
   *work = (TextWork){ .budget = budget };
-  work->charsets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, close_converter);
 }
 
 void
@@ -73,6 +72,8 @@ find_converter (TextWork *work, char *charset)
   gpointer known;
   GIConv converter;
 
+  if (work->charsets == NULL)
+    work->charsets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, close_converter);
   if (g_hash_table_lookup_extended (work->charsets, name, NULL, &known))
     return known;
   if (g_hash_table_size (work->charsets) >= MAX_CHARSETS)
@@ -269,8 +270,30 @@ is_unseen (gunichar c)
     }
 }
 
-char *
-text_fold (const char *text)
+/* What most names are. NULL: it is not ASCII alone. */
+static char *
+fold_ascii (const char *text)
+{
+  g_autofree char *folded = g_malloc (strlen (text) + 1);
+  char *to = folded;
+
+  for (; *text != '\0'; text++)
+    {
+      guchar c = (guchar) *text;
+
+      if (c >= 0x80)
+        return NULL;
+      if (g_ascii_isspace ((char) c))
+        *to++ = ' ';
+      else if (!g_ascii_iscntrl ((char) c))
+        *to++ = c >= 'A' && c <= 'Z' ? (char) (c | 0x20) : (char) c;
+    }
+  *to = '\0';
+  return g_steal_pointer (&folded);
+}
+
+static char *
+fold_unicode (const char *text)
 {
   g_autofree char *utf8 = text_to_utf8 (NULL, text, strlen (text), NULL);
   g_autofree char *composed = g_utf8_normalize (utf8, -1, G_NORMALIZE_NFKC);
@@ -287,6 +310,14 @@ text_fold (const char *text)
         g_string_append_unichar (out, c);
     }
   return g_string_free (out, FALSE);
+}
+
+char *
+text_fold (const char *text)
+{
+  char *folded = fold_ascii (text);
+
+  return folded != NULL ? folded : fold_unicode (text);
 }
 
 char *

@@ -12,7 +12,7 @@ typedef struct
 {
   guint64 budget;
   gboolean exhausted;   /* something was left out: the readings are not all */
-  GHashTable *charsets; /* name → converter; opening one is dear */
+  GHashTable *charsets; /* name → converter, opening which is dear; NULL: none yet */
 } TextWork;
 
 void text_work_init (TextWork *work, guint64 budget);
