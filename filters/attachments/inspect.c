@@ -17,6 +17,48 @@
 #define BUDGET_BASE (16 * 1024 * 1024)
 #define TEXT_BUDGET_BASE (8 * 1024 * 1024)
 
+/* A field as it is found again in raw bytes. */
+typedef struct
+{
+  guint which;
+  const char *value; /* without white space around it; of the call */
+  gsize length;
+  guint count; /* how often it is still to be met */
+} Seen;
+
+static guint
+hash_seen (gconstpointer data)
+{
+  const Seen *seen = data;
+  guint hash = seen->which;
+
+  for (gsize i = 0; i < seen->length; i++)
+    hash = hash * 33 + (guchar) seen->value[i];
+  return hash;
+}
+
+static gboolean
+equal_seen (gconstpointer a, gconstpointer b)
+{
+  const Seen *left = a, *right = b;
+
+  return left->which == right->which && left->length == right->length
+         && memcmp (left->value, right->value, left->length) == 0;
+}
+
+static Seen
+make_seen (guint which, const char *value, gsize length)
+{
+  while (length > 0 && g_ascii_isspace (value[length - 1]))
+    length--;
+  while (length > 0 && g_ascii_isspace (*value))
+    {
+      value++;
+      length--;
+    }
+  return (Seen){ which, value, length, 0 };
+}
+
 static void
 finding_free (gpointer data)
 {
@@ -40,7 +82,7 @@ inspect_init (Inspection *inspection, const Rules *rules, const Limits *limits, 
                               .detections = MAX_DETECTIONS,
                               .part = WEIR_NO_ENTITY };
   text_work_init (&inspection->text, size + TEXT_BUDGET_BASE);
-  inspection->visible = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  inspection->visible = g_hash_table_new_full (hash_seen, equal_seen, g_free, NULL);
   inspection->findings = g_ptr_array_new_with_free_func (finding_free);
   inspection->names = g_ptr_array_new_with_free_func (g_free);
 }
@@ -281,9 +323,9 @@ check_parameters (Inspection *inspection, Entity *entity, const char *value, gsi
   g_autofree char *text = text_copy (value, length);
   g_autoptr (GPtrArray) pieces = g_ptr_array_new_with_free_func (g_free);
   guint before = inspection->findings->len;
-  gboolean too_many = FALSE;
+  gboolean too_many = FALSE, named = names_holds (text, "name");
 
-  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (keys) && named; i++)
     {
       g_autoptr (GPtrArray) whole = rules_has_allowed_names (inspection->rules)
                                         ? g_ptr_array_new_with_free_func (g_free)
@@ -318,28 +360,25 @@ take_type (Inspection *inspection, Entity *entity, const char *value, gsize leng
     inspect_find (inspection, CONDITION_DENIED, entity->name, "type %s", rule);
 }
 
-/* The field as it is found again in raw bytes. */
-static char *
-field_key (const char *name, const char *value, gsize length)
-{
-  g_autofree char *copy = text_copy (value, length);
-
-  return g_strconcat (name, ":", g_strstrip (copy), NULL);
-}
-
 /* A known field is counted; any other is visible if it is one of those, each of which is met once.
  */
 static gboolean
-is_visible (Inspection *inspection, const char *name, const char *value, gsize length,
-            gboolean known)
+is_visible (Inspection *inspection, guint which, const char *value, gsize length, gboolean known)
 {
-  g_autofree char *key = field_key (name, value, length);
-  guint count = GPOINTER_TO_UINT (g_hash_table_lookup (inspection->visible, key));
+  Seen key = make_seen (which, value, length);
+  Seen *seen = g_hash_table_lookup (inspection->visible, &key);
 
-  if (!known && count == 0)
+  if (known && seen == NULL)
+    {
+      seen = g_memdup2 (&key, sizeof key);
+      g_hash_table_add (inspection->visible, seen);
+    }
+  if (known)
+    seen->count++;
+  else if (seen == NULL || seen->count == 0)
     return FALSE;
-  g_hash_table_insert (inspection->visible, g_steal_pointer (&key),
-                       GUINT_TO_POINTER (known ? count + 1 : count - 1));
+  else
+    seen->count--;
   return TRUE;
 }
 
@@ -367,7 +406,7 @@ inspect_field (Inspection *inspection, Entity *entity, const char *name, gsize n
     which++;
   if (which == G_N_ELEMENTS (names) || inspection->exhausted || !inspect_spend (inspection, length))
     return;
-  check = !is_visible (inspection, names[which], value, length, known) || known;
+  check = !is_visible (inspection, which, value, length, known) || known;
   entity->hidden |= check && !known;
   if (which == 2)
     {

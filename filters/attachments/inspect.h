@@ -42,7 +42,7 @@ typedef struct
   TextWork text;       /* reading names has a budget of its own: it costs more an octet */
   gboolean exhausted;  /* told once */
   gboolean digest;     /* there is a multipart/digest: a part without a type is a message */
-  GHashTable *visible; /* fields that belong to known parts → how often they are still to be met */
+  GHashTable *visible; /* fields that belong to known parts, and how often they are to be met */
   GPtrArray *findings; /* of Finding, owned */
   GPtrArray *names;    /* what was seen, fit for a log; owned strings */
   guint part;          /* to whom findings belong now */

@@ -210,6 +210,22 @@ test_archive_zip_headers (void)
     }
 }
 
+/* A field of a known part stands behind the message twice more: neither is that part's. */
+void
+test_archive_hidden_twice (void)
+{
+  static const char field[] = "Content-Type: image/x; name=\"n.dat\"\r\n\r\n";
+  g_autoptr (GByteArray) zip = make_one (MAKE_ZIP_STORED, "evil.exe", "MZ", 2);
+  g_autoptr (GString) message
+      = g_string_new ("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n");
+  g_autoptr (WeirTestResult) result = NULL;
+
+  g_string_append_printf (message, "%sx\r\n--b--\r\n%sx\r\n%s", field, field, field);
+  g_string_append_len (message, (const char *) zip->data, zip->len);
+  result = run_bytes (DENY, message->str, message->len);
+  assert_reason (result, "extension exe of a file in it", "hidden twice");
+}
+
 /* An archive that does not say so, in its name or in its encoding. */
 void
 test_archive_disguised (void)

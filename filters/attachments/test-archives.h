@@ -52,6 +52,7 @@ void test_archive_nested (void);
 void test_archive_encrypted (void);
 void test_archive_broken (void);
 void test_archive_zip_headers (void);
+void test_archive_hidden_twice (void);
 void test_archive_disguised (void);
 void test_archive_foreign_names (void);
 void test_archive_name_in_note (void);

@@ -527,6 +527,7 @@ add_archive_tests (void)
   g_test_add_func ("/attachments/archive/encrypted", test_archive_encrypted);
   g_test_add_func ("/attachments/archive/broken", test_archive_broken);
   g_test_add_func ("/attachments/archive/zip-headers", test_archive_zip_headers);
+  g_test_add_func ("/attachments/archive/hidden-twice", test_archive_hidden_twice);
   g_test_add_func ("/attachments/archive/disguised", test_archive_disguised);
   g_test_add_func ("/attachments/archive/foreign-names", test_archive_foreign_names);
   g_test_add_func ("/attachments/archive/name-in-note", test_archive_name_in_note);
