@@ -99,8 +99,9 @@ check_inline_name (Inspection *inspection, const char *name, gsize length)
 static void
 scan_text (Inspection *inspection, const guint8 *bytes, gsize length)
 {
+  const guint8 *start = bytes;
   const guint8 *end = bytes + length;
-  gboolean binhex = length > 0 && memmem (bytes, length, "BinHex", 6) != NULL;
+  gint binhex = -1; /* whether the word stands anywhere; not looked for yet */
 
   while (bytes < end)
     {
@@ -112,8 +113,13 @@ scan_text (Inspection *inspection, const guint8 *bytes, gsize length)
         check_uu (inspection, bytes, line, (gsize) (end - bytes));
       else if (line > 0 && bytes[0] == '=' && decode_yenc_begin (bytes, line, &name, &name_length))
         check_inline_name (inspection, (const char *) bytes + name, name_length);
-      else if (binhex && decode_binhex_name (bytes, (gsize) (end - bytes), hexed))
-        check_inline_name (inspection, hexed, strlen (hexed));
+      else if (bytes[0] == ':')
+        {
+          if (binhex < 0)
+            binhex = memmem (start, length, "BinHex", 6) != NULL;
+          if (binhex > 0 && decode_binhex_name (bytes, (gsize) (end - bytes), hexed))
+            check_inline_name (inspection, hexed, strlen (hexed));
+        }
       bytes = next == NULL ? end : next + 1;
     }
 }

@@ -6,6 +6,7 @@
 #include "inspect.h"
 
 #define LOOSE_MAX_DEPTH 16 /* of encodings inside encodings */
+#define PIECE 128          /* octets that are searched for a line end at a time */
 
 /* The octets of the line at `bytes` without its line break (CRLF, LF or CR), and in `next` with it.
  */
@@ -14,8 +15,16 @@ line_length (const guint8 *bytes, gsize length, gsize *next)
 {
   gsize line = 0;
 
-  while (line < length && bytes[line] != '\n' && bytes[line] != '\r')
-    line++;
+  for (gboolean found = FALSE; line < length && !found;)
+    {
+      gsize some = MIN (length - line, PIECE);
+      const guint8 *feed = memchr (bytes + line, '\n', some);
+      gsize before = feed == NULL ? some : (gsize) (feed - bytes) - line;
+      const guint8 *carriage = memchr (bytes + line, '\r', before);
+
+      found = feed != NULL || carriage != NULL;
+      line += carriage == NULL ? before : (gsize) (carriage - bytes) - line;
+    }
   *next = line;
   if (*next < length && bytes[*next] == '\r')
     (*next)++;
@@ -31,7 +40,8 @@ content_name (const guint8 *line, gsize length)
   const guint8 *colon;
   gsize end;
 
-  if (length < 12 || g_ascii_strncasecmp ((const char *) line, "content-", 8) != 0)
+  if (length < 12 || (*line | 0x20) != 'c'
+      || g_ascii_strncasecmp ((const char *) line, "content-", 8) != 0)
     return 0;
   colon = memchr (line, ':', MIN (length, 64));
   if (colon == NULL)

@@ -6,7 +6,7 @@
 #include "compare.h"
 #include "mime/guard.h"
 
-#define RANDOM_MESSAGES 6000
+#define RANDOM_MESSAGES 2000
 #define GMIME_BUFFER 4096 /* where GMime's reading begins anew in the middle of lines */
 
 static gboolean
