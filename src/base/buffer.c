@@ -5,7 +5,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #define SMALLEST 256
 
@@ -27,12 +26,10 @@ move_to_front (BaseBuffer *buffer)
 }
 
 guint8 *
-base_buffer_reserve (BaseBuffer *buffer, gsize length)
+base_buffer_grow (BaseBuffer *buffer, gsize length)
 {
   gsize held = base_buffer_length (buffer);
 
-  if (buffer->data != NULL && buffer->size - buffer->end >= length)
-    return buffer->data + buffer->end;
   g_assert (length <= G_MAXSSIZE - held);
   /* Moving is worth it only when at least half of the block is free: else a consumer of a few bytes
    * at a time pays a memmove for each append. */
@@ -51,28 +48,6 @@ base_buffer_reserve (BaseBuffer *buffer, gsize length)
   g_free (buffer->data);
   *buffer = (BaseBuffer){ data, 0, held, size };
   return data + held;
-}
-
-void
-base_buffer_commit (BaseBuffer *buffer, gsize length)
-{
-  g_assert (length <= buffer->size - buffer->end);
-  buffer->end += length;
-}
-
-void
-base_buffer_append (BaseBuffer *buffer, gconstpointer bytes, gsize length)
-{
-  if (length == 0)
-    return;
-  memcpy (base_buffer_reserve (buffer, length), bytes, length);
-  buffer->end += length;
-}
-
-void
-base_buffer_append_string (BaseBuffer *buffer, const gchar *string)
-{
-  base_buffer_append (buffer, string, strlen (string));
 }
 
 void
@@ -124,11 +99,4 @@ base_buffer_consume (BaseBuffer *buffer, gsize length)
   buffer->start += length;
   if (buffer->start == buffer->end)
     base_buffer_clear (buffer);
-}
-
-void
-base_buffer_reset (BaseBuffer *buffer)
-{
-  buffer->start = 0;
-  buffer->end = 0;
 }

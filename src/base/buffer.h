@@ -4,6 +4,7 @@
 
 #include <glib.h>
 #include <stdarg.h>
+#include <string.h>
 
 typedef struct
 {
@@ -12,6 +13,8 @@ typedef struct
   gsize end;    /* behind the last byte */
   gsize size;   /* allocated */
 } BaseBuffer;
+
+#define BASE_BUFFER_KEPT 1024 /* bytes that an empty buffer may own, where its user says so */
 
 #define BASE_BUFFER_INIT                                                                           \
   {                                                                                                \
@@ -35,19 +38,66 @@ base_buffer_bytes (const BaseBuffer *buffer)
   return buffer->data == NULL ? NULL : buffer->data + buffer->start;
 }
 
-void base_buffer_append (BaseBuffer *buffer, gconstpointer bytes, gsize length);
-void base_buffer_append_string (BaseBuffer *buffer, const gchar *string);
+/* Makes room where there is none: base_buffer_reserve()'s rare half. */
+guint8 *base_buffer_grow (BaseBuffer *buffer, gsize length);
+
+/* Room for `length` more bytes behind the end; base_buffer_commit() says how many were written. */
+static inline guint8 *
+base_buffer_reserve (BaseBuffer *buffer, gsize length)
+{
+  if (G_LIKELY (buffer->data != NULL && buffer->size - buffer->end >= length))
+    return buffer->data + buffer->end;
+  return base_buffer_grow (buffer, length);
+}
+
+static inline void
+base_buffer_commit (BaseBuffer *buffer, gsize length)
+{
+  g_assert (length <= buffer->size - buffer->end);
+  buffer->end += length;
+}
+
+static inline void
+base_buffer_append (BaseBuffer *buffer, gconstpointer bytes, gsize length)
+{
+  if (length == 0)
+    return;
+  memcpy (base_buffer_reserve (buffer, length), bytes, length);
+  buffer->end += length;
+}
+
+static inline void
+base_buffer_append_string (BaseBuffer *buffer, const gchar *string)
+{
+  base_buffer_append (buffer, string, strlen (string));
+}
+
 /* In decimal, with zeros in front up to `digits` (at most 20). */
 void base_buffer_append_number (BaseBuffer *buffer, guint64 number, guint digits);
 void base_buffer_append_printf (BaseBuffer *buffer, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
 void base_buffer_append_vprintf (BaseBuffer *buffer, const gchar *format, va_list arguments)
     G_GNUC_PRINTF (2, 0);
 
-/* Room for `length` more bytes behind the end; base_buffer_commit() says how many were written. */
-guint8 *base_buffer_reserve (BaseBuffer *buffer, gsize length);
-void base_buffer_commit (BaseBuffer *buffer, gsize length);
-
 /* Drops `length` bytes from the start; memory is freed when nothing is left. */
 void base_buffer_consume (BaseBuffer *buffer, gsize length);
 /* Drops all bytes but keeps the memory for the next use. */
-void base_buffer_reset (BaseBuffer *buffer);
+static inline void
+base_buffer_reset (BaseBuffer *buffer)
+{
+  buffer->start = 0;
+  buffer->end = 0;
+}
+
+/* As base_buffer_consume(), but an emptied buffer keeps memory of up to BASE_BUFFER_KEPT bytes for
+ * the next use. */
+static inline void
+base_buffer_skip (BaseBuffer *buffer, gsize length)
+{
+  if (length < base_buffer_length (buffer) || buffer->size > BASE_BUFFER_KEPT)
+    {
+      base_buffer_consume (buffer, length);
+      return;
+    }
+  g_assert (length == base_buffer_length (buffer));
+  base_buffer_reset (buffer);
+}

@@ -1,62 +1,61 @@
 /* Bytes on their way to a descriptor. Copied bytes stand in one buffer, in order; the list of
- * segments, which says where borrowed bytes go between them, exists only while something is
+ * segments, which says where borrowed bytes go between them, has entries only while something is
  * borrowed. It can not fail. */
 #include "base/output.h"
 
-#include <string.h>
-
 #define COPY_BELOW 512 /* a copy of so few bytes costs less than an iovec entry of its own */
+
+static guint
+n_segments (const BaseOutput *output)
+{
+  return output->segments == NULL
+             ? 0
+             : (guint) (base_buffer_length (output->segments) / sizeof (BaseOutputSegment));
+}
 
 static BaseOutputSegment *
 segment_at (const BaseOutput *output, guint index)
 {
-  return &g_array_index (output->segments, BaseOutputSegment, index);
+  return (BaseOutputSegment *) (gpointer) base_buffer_bytes (output->segments) + index;
 }
 
 static void
-drop_segments (BaseOutput *output)
+add_segment (BaseOutput *output, gsize length, gconstpointer borrowed)
 {
-  if (output->segments != NULL)
-    g_array_free (g_steal_pointer (&output->segments), TRUE);
+  const BaseOutputSegment segment = { length, borrowed };
+
+  base_buffer_append (output->segments, &segment, sizeof segment);
 }
 
 void
 base_output_clear (BaseOutput *output)
 {
   base_buffer_clear (&output->owned);
-  drop_segments (output);
+  if (output->segments != NULL)
+    base_buffer_clear (output->segments);
+  g_clear_pointer (&output->segments, g_free);
   output->length = 0;
 }
 
-/* Tells the segments, if there are any, that `length` bytes went behind the end of the owned ones.
- */
-static void
-note_owned (BaseOutput *output, gsize length)
+void
+base_output_trim (BaseOutput *output)
 {
-  output->length += length;
-  if (output->segments == NULL || length == 0)
+  if (output->length == 0 && (output->owned.data != NULL || output->segments != NULL))
+    base_output_clear (output);
+}
+
+void
+base_output_note_owned (BaseOutput *output, gsize length)
+{
+  guint count = n_segments (output);
+
+  if (count == 0 || length == 0)
     return;
-  BaseOutputSegment *last = segment_at (output, output->segments->len - 1);
+  BaseOutputSegment *last = segment_at (output, count - 1);
   if (last->borrowed == NULL)
-    {
-      last->length += length;
-      return;
-    }
-  BaseOutputSegment segment = { length, NULL };
-  g_array_append_val (output->segments, segment);
-}
-
-void
-base_output_append (BaseOutput *output, gconstpointer bytes, gsize length)
-{
-  base_buffer_append (&output->owned, bytes, length);
-  note_owned (output, length);
-}
-
-void
-base_output_append_string (BaseOutput *output, const gchar *string)
-{
-  base_output_append (output, string, strlen (string));
+    last->length += length;
+  else
+    add_segment (output, length, NULL);
 }
 
 void
@@ -68,7 +67,9 @@ base_output_append_printf (BaseOutput *output, const gchar *format, ...)
   va_start (arguments, format);
   base_buffer_append_vprintf (&output->owned, format, arguments);
   va_end (arguments);
-  note_owned (output, base_buffer_length (&output->owned) - before);
+  gsize length = base_buffer_length (&output->owned) - before;
+  output->length += length;
+  base_output_note_owned (output, length);
 }
 
 void
@@ -80,41 +81,34 @@ base_output_borrow (BaseOutput *output, gconstpointer bytes, gsize length)
       return;
     }
   if (output->segments == NULL)
-    {
-      output->segments = g_array_new (FALSE, FALSE, sizeof (BaseOutputSegment));
-      BaseOutputSegment owned = { output->length, NULL };
-      if (owned.length > 0)
-        g_array_append_val (output->segments, owned);
-    }
+    output->segments = g_new0 (BaseBuffer, 1);
+  if (n_segments (output) == 0 && output->length > 0)
+    add_segment (output, output->length, NULL);
   output->length += length;
   /* Runs that are neighbours in memory, as the lines of one read are, travel as one. */
-  if (output->segments->len > 0)
-    {
-      BaseOutputSegment *last = segment_at (output, output->segments->len - 1);
-      if (last->borrowed != NULL && last->borrowed + last->length == bytes)
-        {
-          last->length += length;
-          return;
-        }
-    }
-  BaseOutputSegment segment = { length, bytes };
-  g_array_append_val (output->segments, segment);
+  guint count = n_segments (output);
+  BaseOutputSegment *last = count > 0 ? segment_at (output, count - 1) : NULL;
+  if (last != NULL && last->borrowed != NULL && last->borrowed + last->length == bytes)
+    last->length += length;
+  else
+    add_segment (output, length, bytes);
 }
 
 guint
 base_output_iovec (const BaseOutput *output, struct iovec *vector, guint max)
 {
   guint8 *owned = base_buffer_bytes (&output->owned);
+  guint segments = n_segments (output);
   guint count = 0;
 
   if (max == 0 || output->length == 0)
     return 0;
-  if (output->segments == NULL)
+  if (segments == 0)
     {
       vector[0] = (struct iovec){ owned, output->length };
       return 1;
     }
-  for (; count < max && count < output->segments->len; count++)
+  for (; count < max && count < segments; count++)
     {
       const BaseOutputSegment *segment = segment_at (output, count);
       vector[count].iov_len = segment->length;
@@ -139,7 +133,7 @@ consume_segment (BaseOutput *output, BaseOutputSegment *segment, gsize length)
   if (segment->borrowed != NULL)
     segment->borrowed += taken;
   else
-    base_buffer_consume (&output->owned, taken);
+    base_buffer_skip (&output->owned, taken);
   return length - taken;
 }
 
@@ -148,9 +142,9 @@ base_output_consume (BaseOutput *output, gsize length)
 {
   g_assert (length <= output->length);
   output->length -= length;
-  if (output->segments == NULL)
+  if (n_segments (output) == 0)
     {
-      base_buffer_consume (&output->owned, length);
+      base_buffer_skip (&output->owned, length);
       return;
     }
   guint gone = 0;
@@ -160,10 +154,7 @@ base_output_consume (BaseOutput *output, gsize length)
       if (segment_at (output, gone)->length == 0)
         gone++;
     }
-  if (gone == output->segments->len)
-    drop_segments (output);
-  else if (gone > 0)
-    g_array_remove_range (output->segments, 0, gone);
+  base_buffer_skip (output->segments, gone * sizeof (BaseOutputSegment));
 }
 
 void
@@ -171,11 +162,12 @@ base_output_settle (BaseOutput *output)
 {
   BaseBuffer settled = BASE_BUFFER_INIT;
   const guint8 *owned = base_buffer_bytes (&output->owned);
+  guint count = n_segments (output);
 
-  if (output->segments == NULL)
+  if (count == 0)
     return;
   base_buffer_reserve (&settled, output->length);
-  for (guint i = 0; i < output->segments->len; i++)
+  for (guint i = 0; i < count; i++)
     {
       const BaseOutputSegment *segment = segment_at (output, i);
       base_buffer_append (&settled, segment->borrowed != NULL ? segment->borrowed : owned,
@@ -184,6 +176,6 @@ base_output_settle (BaseOutput *output)
         owned += segment->length;
     }
   base_buffer_clear (&output->owned);
-  drop_segments (output);
+  base_buffer_skip (output->segments, base_buffer_length (output->segments));
   output->owned = settled;
 }

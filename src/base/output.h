@@ -2,8 +2,7 @@
  *
  * A protocol machine appends; whoever owns the descriptor takes an iovec, writes, and consumes what
  * was written. Borrowed bytes must stay unchanged until they are consumed or base_output_settle()
- * has copied the rest: the reader of a socket calls it before it reuses its receive buffer. An
- * empty output owns no memory. */
+ * has copied the rest: the reader of a socket calls it before it reuses its receive buffer. */
 #pragma once
 
 #include <glib.h>
@@ -20,8 +19,9 @@ typedef struct
 typedef struct
 {
   BaseBuffer owned;
-  GArray *segments; /* of BaseOutputSegment; NULL while everything is owned */
-  gsize length;     /* all bytes that wait */
+  BaseBuffer *segments; /* of BaseOutputSegment; none while everything is owned. NULL: nothing was
+                           borrowed yet */
+  gsize length;         /* all bytes that wait */
 } BaseOutput;
 
 #define BASE_OUTPUT_INIT                                                                           \
@@ -31,9 +31,44 @@ typedef struct
 
 void base_output_clear (BaseOutput *output);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BaseOutput, base_output_clear)
+/* An output that has been emptied may keep some memory for what comes next (BASE_BUFFER_KEPT): it
+ * gives that back here, if it is still empty. */
+void base_output_trim (BaseOutput *output);
 
-void base_output_append (BaseOutput *output, gconstpointer bytes, gsize length);
-void base_output_append_string (BaseOutput *output, const gchar *string);
+/* Tells the segments that `length` bytes went behind the end of the owned ones. */
+void base_output_note_owned (BaseOutput *output, gsize length);
+
+/* Room for `length` more bytes; base_output_commit() says how many were written. */
+static inline guint8 *
+base_output_reserve (BaseOutput *output, gsize length)
+{
+  return base_buffer_reserve (&output->owned, length);
+}
+
+static inline void
+base_output_commit (BaseOutput *output, gsize length)
+{
+  base_buffer_commit (&output->owned, length);
+  output->length += length;
+  if (output->segments != NULL)
+    base_output_note_owned (output, length);
+}
+
+static inline void
+base_output_append (BaseOutput *output, gconstpointer bytes, gsize length)
+{
+  if (length == 0)
+    return;
+  memcpy (base_output_reserve (output, length), bytes, length);
+  base_output_commit (output, length);
+}
+
+static inline void
+base_output_append_string (BaseOutput *output, const gchar *string)
+{
+  base_output_append (output, string, strlen (string));
+}
+
 void base_output_append_printf (BaseOutput *output, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
 /* `bytes` is not copied; see the contract above. Short runs (under 512 bytes) may be copied all the
  * same. */

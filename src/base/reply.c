@@ -7,16 +7,30 @@
 
 #define PREFIX_LENGTH (BASE_REPLY_ENHANCED_LENGTH + 8) /* "250 2.1.0 " */
 
-BaseReply *
-base_reply_new (guint code, guint class, guint subject, guint detail, const gchar *text)
+/* The text stands behind the struct, in the same block, until another one is put in its place. */
+static BaseReply *
+new_with_room (guint code, guint class, guint subject, guint detail, gsize length)
 {
-  BaseReply *reply = g_new0 (BaseReply, 1);
+  BaseReply *reply = g_malloc (sizeof *reply + length + 1);
 
   reply->code = (guint16) code;
   reply->enhanced[0] = (guint16) class;
   reply->enhanced[1] = (guint16) subject;
   reply->enhanced[2] = (guint16) detail;
-  reply->text = g_strdup (text);
+  reply->text = (gchar *) (reply + 1);
+  return reply;
+}
+
+BaseReply *
+base_reply_new (guint code, guint class, guint subject, guint detail, const gchar *text)
+{
+  gsize length = text == NULL ? 0 : strlen (text);
+  BaseReply *reply = new_with_room (code, class, subject, detail, length);
+
+  if (text == NULL)
+    reply->text = NULL;
+  else
+    memcpy (reply->text, text, length + 1);
   return reply;
 }
 
@@ -32,10 +46,28 @@ base_reply_printf (guint code, guint class, guint subject, guint detail, const g
 }
 
 BaseReply *
+base_reply_join (guint code, guint class, guint subject, guint detail, const gchar *before,
+                 const gchar *text, const gchar *behind)
+{
+  gsize length = strlen (before) + strlen (text) + strlen (behind);
+  BaseReply *reply = new_with_room (code, class, subject, detail, length);
+
+  stpcpy (stpcpy (stpcpy (reply->text, before), text), behind);
+  return reply;
+}
+
+BaseReply *
 base_reply_copy (const BaseReply *reply)
 {
   return base_reply_new (reply->code, reply->enhanced[0], reply->enhanced[1], reply->enhanced[2],
                          reply->text);
+}
+
+static void
+free_text (BaseReply *reply)
+{
+  if (reply->text != (gchar *) (reply + 1))
+    g_free (reply->text);
 }
 
 void
@@ -43,7 +75,7 @@ base_reply_free (BaseReply *reply)
 {
   if (reply == NULL)
     return;
-  g_free (reply->text);
+  free_text (reply);
   g_free (reply);
 }
 
@@ -52,7 +84,7 @@ base_reply_add_line (BaseReply *reply, const gchar *line)
 {
   gchar *text = reply->text == NULL ? g_strdup (line) : g_strconcat (reply->text, "\n", line, NULL);
 
-  g_free (reply->text);
+  free_text (reply);
   reply->text = text;
 }
 
@@ -95,23 +127,13 @@ base_reply_is_valid (const BaseReply *reply)
   return reply->text == NULL || text_is_valid (reply->text);
 }
 
-/* Appends text for the wire; a TAB may stay (RFC 5321 section 4.2), other control characters become
+/* Text for the wire; a TAB may stay (RFC 5321 section 4.2), other control characters become
  * spaces. */
 static void
-write_text (BaseOutput *output, const gchar *text, gsize length)
+put_text (guint8 *at, const gchar *text, gsize length)
 {
-  while (length > 0)
-    {
-      gsize run = 0;
-      while (run < length && !is_control ((guchar) text[run]))
-        run++;
-      base_output_append (output, text, run);
-      if (run < length)
-        base_output_append (output, " ", 1);
-      run += run < length;
-      text += run;
-      length -= run;
-    }
+  for (gsize i = 0; i < length; i++)
+    at[i] = is_control ((guchar) text[i]) ? ' ' : (guint8) text[i];
 }
 
 /* Whether the lines carry the enhanced code: RFC 2034 section 4 has it in 2xx, 4xx and 5xx replies
@@ -173,10 +195,13 @@ base_reply_write (const BaseReply *reply, gboolean enhanced, BaseOutput *output)
   while (TRUE)
     {
       const gchar *end = strchrnul (line, '\n');
+      gsize text = (gsize) (end - line);
+      guint8 *at = base_output_reserve (output, length + text + 2);
       prefix[3] = *end == '\n' ? '-' : ' ';
-      base_output_append (output, prefix, length);
-      write_text (output, line, (gsize) (end - line));
-      base_output_append (output, "\r\n", 2);
+      memcpy (at, prefix, length);
+      put_text (at + length, line, text);
+      memcpy (at + length + text, "\r\n", 2);
+      base_output_commit (output, length + text + 2);
       if (*end == '\0')
         return;
       line = end + 1;

@@ -16,7 +16,8 @@ typedef struct
 {
   guint16 code;        /* 200 to 599 */
   guint16 enhanced[3]; /* class, subject, detail; class 0: none */
-  gchar *text;         /* lines separated by '\n'; NULL is one empty line */
+  gchar *text;         /* lines separated by '\n'; NULL is one empty line; the reply's own, and
+                          changed by base_reply_add_line() alone */
 } BaseReply;
 
 /* A constant reply, to be passed as `const BaseReply *` and never freed: BASE_REPLY (250, 2, 0, 0,
@@ -27,6 +28,9 @@ typedef struct
 BaseReply *base_reply_new (guint code, guint class, guint subject, guint detail, const gchar *text);
 BaseReply *base_reply_printf (guint code, guint class, guint subject, guint detail,
                               const gchar *format, ...) G_GNUC_PRINTF (5, 6);
+/* The text is the three put together. */
+BaseReply *base_reply_join (guint code, guint class, guint subject, guint detail,
+                            const gchar *before, const gchar *text, const gchar *behind);
 BaseReply *base_reply_copy (const BaseReply *reply);
 void base_reply_free (BaseReply *reply); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BaseReply, base_reply_free)

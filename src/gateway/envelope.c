@@ -83,7 +83,7 @@ static void
 after_mail (GatewaySession *session, const ChainOutcome *outcome)
 {
   g_autoptr (BaseReply) ok
-      = base_reply_printf (250, 2, 1, 0, "Sender <%s> ok", session->tx->sender->address);
+      = base_reply_join (250, 2, 1, 0, "Sender <", session->tx->sender->address, "> ok");
   transaction_set_aside (session, outcome);
   if (outcome->kind == CHAIN_REFUSE || outcome->kind == CHAIN_CLOSE)
     {
@@ -182,7 +182,7 @@ accept_by_ourselves (GatewaySession *session)
       if (!recipient->asked || recipient->reply != NULL)
         continue;
       g_autoptr (BaseReply) ok
-          = base_reply_printf (250, 2, 1, 5, "Recipient <%s> ok", recipient->path->address);
+          = base_reply_join (250, 2, 1, 5, "Recipient <", recipient->path->address, "> ok");
       settle_recipient (recipient, ok);
     }
   envelope_answer_pending (session);

@@ -35,18 +35,19 @@ static void
 push_path (SmtpClient *client, SmtpClientCommand command, const gchar *verb, const BasePath *path,
            guint tag)
 {
-  g_autoptr (GString) line = g_string_new (verb);
+  BaseBuffer *line = smtp_client_begin_line (client);
 
-  g_string_append (line, path->address);
-  g_string_append_c (line, '>');
+  base_buffer_append_string (line, verb);
+  base_buffer_append_string (line, path->address);
+  base_buffer_append (line, ">", 1);
   for (gchar **p = path->parameters; p != NULL && *p != NULL; p++)
     if (is_offered (client, *p))
       {
-        g_string_append_c (line, ' ');
-        g_string_append (line, *p);
+        base_buffer_append (line, " ", 1);
+        base_buffer_append_string (line, *p);
       }
-  g_string_append (line, "\r\n");
-  smtp_client_push (client, command, tag, line->str);
+  base_buffer_append (line, "\r\n", 2);
+  smtp_client_push_line (client, command, tag);
 }
 
 void

@@ -60,9 +60,10 @@ struct _SmtpClient
   BaseBuffer open;    /* of SmtpClientEntry: written, not answered */
   BaseBuffer waiting; /* of SmtpClientEntry: not written */
   BaseBuffer lines;   /* the command lines of `waiting` */
+  gsize line_start;   /* in `lines`: of the one that is being made */
   BaseOutput output;
-  BaseReply *reply;   /* of the event that was told last */
-  BaseReply *failure; /* to be told, or told */
+  const BaseReply *reply; /* the reader's: of the event that was told last; NULL: none */
+  BaseReply *failure;     /* to be told, or told */
   SmtpClientEvent event;
 };
 
@@ -77,11 +78,13 @@ const SmtpClientEntry *smtp_client_oldest (const SmtpClient *client);
 void smtp_client_pop (SmtpClient *client);
 /* Adds to the open commands what is written, or needs no writing (the greeting). */
 void smtp_client_push_open (SmtpClient *client, SmtpClientCommand command, guint tag);
-/* Queues a command of the host's; `line` with its CRLF. Writes it if it may be written. */
+/* Queues a command of the host's, which writes it if it may be written: a line with its CRLF is
+ * appended to what _begin_line returns, then pushed. */
+BaseBuffer *smtp_client_begin_line (SmtpClient *client);
+void smtp_client_push_line (SmtpClient *client, SmtpClientCommand command, guint tag);
+/* Both. */
 void smtp_client_push (SmtpClient *client, SmtpClientCommand command, guint tag, const gchar *line);
 gboolean smtp_client_may_write (const SmtpClient *client);
-/* FALSE: it has control characters before the CRLF at its end. */
-gboolean smtp_client_line_is_clean (const gchar *line, gsize length);
 /* Writes what may be written now. */
 void smtp_client_flush (SmtpClient *client);
 

@@ -32,7 +32,7 @@ smtp_client_oldest (const SmtpClient *client)
 void
 smtp_client_pop (SmtpClient *client)
 {
-  base_buffer_consume (&client->open, sizeof (SmtpClientEntry));
+  base_buffer_skip (&client->open, sizeof (SmtpClientEntry));
 }
 
 void
@@ -77,30 +77,43 @@ smtp_client_flush (SmtpClient *client)
 
       base_output_append (&client->output, base_buffer_bytes (&client->lines), entry.length);
       smtp_client_push_open (client, entry.command, entry.tag);
-      base_buffer_consume (&client->lines, entry.length);
-      base_buffer_consume (&client->waiting, sizeof entry);
+      base_buffer_skip (&client->lines, entry.length);
+      base_buffer_skip (&client->waiting, sizeof entry);
     }
 }
 
 /* Everything before the CRLF at its end: a line break inside would be a second command. */
-gboolean
-smtp_client_line_is_clean (const gchar *line, gsize length)
+static gboolean
+line_is_clean (const gchar *line, gsize length)
 {
+  gboolean clean = TRUE;
+
   for (gsize i = 0; i + 2 < length; i++)
-    if ((guchar) line[i] < 0x20 || line[i] == 0x7f)
-      return FALSE;
-  return TRUE;
+    clean &= ((guchar) line[i] >= 0x20) & (line[i] != 0x7f);
+  return clean;
+}
+
+BaseBuffer *
+smtp_client_begin_line (SmtpClient *client)
+{
+  client->line_start = base_buffer_length (&client->lines);
+  return &client->lines;
 }
 
 void
-smtp_client_push (SmtpClient *client, SmtpClientCommand command, guint tag, const gchar *line)
+smtp_client_push_line (SmtpClient *client, SmtpClientCommand command, guint tag)
 {
-  SmtpClientEntry entry = { command, tag, strlen (line) };
+  const gchar *line = (const gchar *) base_buffer_bytes (&client->lines) + client->line_start;
+  gsize length = base_buffer_length (&client->lines) - client->line_start;
+  gboolean clean = line_is_clean (line, length);
+  const SmtpClientEntry entry = { command, tag, (guint32) length };
 
+  if (client->failure != NULL || !clean)
+    client->lines.end -= length;
   if (client->failure != NULL)
     return;
   g_return_if_fail (client->state >= SMTP_CLIENT_OPEN);
-  if (!smtp_client_line_is_clean (line, entry.length))
+  if (!clean)
     {
       BaseReply *reply = base_reply_printf (451, 4, 3, 0, "%s with control characters in it",
                                             smtp_client_command_name (command));
@@ -108,9 +121,15 @@ smtp_client_push (SmtpClient *client, SmtpClientCommand command, guint tag, cons
       return;
     }
   base_buffer_append (&client->waiting, &entry, sizeof entry);
-  base_buffer_append (&client->lines, line, entry.length);
   /* Bytes that are there before the command cannot be its answer; the command stays unwritten, and
    * they become a fault. */
   if (smtp_client_has_open (client) || !smtp_reply_reader_has_unread (&client->reader))
     smtp_client_flush (client);
+}
+
+void
+smtp_client_push (SmtpClient *client, SmtpClientCommand command, guint tag, const gchar *line)
+{
+  base_buffer_append_string (smtp_client_begin_line (client), line);
+  smtp_client_push_line (client, command, tag);
 }

@@ -10,8 +10,7 @@ void
 smtp_reply_reader_clear (SmtpReplyReader *reader)
 {
   base_buffer_clear (&reader->kept);
-  if (reader->text != NULL)
-    g_string_free (reader->text, TRUE);
+  base_buffer_clear (&reader->text);
   memset (reader, 0, sizeof *reader);
 }
 
@@ -45,25 +44,26 @@ is_control (gchar c)
 }
 
 static void
-append_clean (GString *text, const gchar *bytes, gsize length)
+append_clean (BaseBuffer *text, const gchar *bytes, gsize length)
 {
-  gsize start = text->len;
+  guint8 *at = base_buffer_reserve (text, length);
 
-  g_string_append_len (text, bytes, length);
-  for (gsize i = start; i < text->len; i++)
-    if (is_control (text->str[i]))
-      text->str[i] = '?';
+  for (gsize i = 0; i < length; i++)
+    at[i] = is_control (bytes[i]) ? '?' : (guint8) bytes[i];
+  base_buffer_commit (text, length);
 }
 
 static SmtpReplyStatus
 line_fault (gchar **fault, const gchar *what, const gchar *line, gsize length)
 {
-  GString *text = g_string_new (what);
+  BaseBuffer text = BASE_BUFFER_INIT;
 
-  g_string_append (text, ": \"");
-  append_clean (text, line, MIN (length, LONGEST_QUOTE));
-  g_string_append (text, length > LONGEST_QUOTE ? "…\"" : "\"");
-  *fault = g_string_free (text, FALSE);
+  base_buffer_append_string (&text, what);
+  base_buffer_append_string (&text, ": \"");
+  append_clean (&text, line, MIN (length, LONGEST_QUOTE));
+  base_buffer_append_string (&text, length > LONGEST_QUOTE ? "…\"" : "\"");
+  base_buffer_append (&text, "", 1);
+  *fault = (gchar *) text.data;
   return SMTP_REPLY_FAULT;
 }
 
@@ -90,12 +90,13 @@ take_enhanced (SmtpReplyReader *reader, const gchar *text, gsize length)
 {
   guint16 enhanced[3] = { 0, 0, 0 };
   gsize used = base_reply_parse_enhanced (text, length, enhanced);
+  BaseReply *reply = &reader->reply;
 
-  if (used == 0 || enhanced[0] != reader->code / 100)
+  if (used == 0 || enhanced[0] != reply->code / 100)
     return 0;
   if (reader->lines == 1)
-    memcpy (reader->enhanced, enhanced, sizeof enhanced);
-  return memcmp (reader->enhanced, enhanced, sizeof enhanced) == 0 ? used : 0;
+    memcpy (reply->enhanced, enhanced, sizeof enhanced);
+  return memcmp (reply->enhanced, enhanced, sizeof enhanced) == 0 ? used : 0;
 }
 
 static SmtpReplyStatus
@@ -103,7 +104,7 @@ check_line (SmtpReplyReader *reader, const gchar *line, gsize length, guint16 co
 {
   if (code == 0)
     return line_fault (fault, "malformed reply", line, length);
-  if (reader->code != 0 && code != reader->code)
+  if (reader->lines > 0 && code != reader->reply.code)
     return line_fault (fault, "the code changed within a reply", line, length);
   if (reader->lines == BASE_REPLY_MAX_LINES)
     return line_fault (fault, "a reply of too many lines", line, length);
@@ -112,19 +113,24 @@ check_line (SmtpReplyReader *reader, const gchar *line, gsize length, guint16 co
   return SMTP_REPLY_MORE;
 }
 
-static BaseReply *
+/* What is left of the reply before goes; the text of a long one with its memory. */
+static void
+begin_reply (SmtpReplyReader *reader, guint16 code)
+{
+  base_buffer_skip (&reader->text, base_buffer_length (&reader->text));
+  reader->reply = (BaseReply){ .code = code };
+}
+
+static const BaseReply *
 finish_reply (SmtpReplyReader *reader)
 {
-  const gchar *text = reader->text->len > 0 ? reader->text->str : NULL;
-  BaseReply *reply = base_reply_new (reader->code, reader->enhanced[0], reader->enhanced[1],
-                                     reader->enhanced[2], text);
+  gboolean empty = base_buffer_length (&reader->text) == 0;
 
-  g_string_free (g_steal_pointer (&reader->text), TRUE);
-  memset (reader->enhanced, 0, sizeof reader->enhanced);
+  base_buffer_append (&reader->text, "", 1);
+  reader->reply.text = empty ? NULL : (gchar *) base_buffer_bytes (&reader->text);
   reader->octets = 0;
-  reader->code = 0;
   reader->lines = 0;
-  return reply;
+  return &reader->reply;
 }
 
 static gsize
@@ -137,7 +143,7 @@ longest_line (const SmtpReplyReader *reader, const gchar *line, gsize length)
 
 /* One line with its line end. */
 static SmtpReplyStatus
-read_line (SmtpReplyReader *reader, const gchar *line, gsize length, BaseReply **reply,
+read_line (SmtpReplyReader *reader, const gchar *line, gsize length, const BaseReply **reply,
            gchar **fault)
 {
   guint16 code;
@@ -152,16 +158,14 @@ read_line (SmtpReplyReader *reader, const gchar *line, gsize length, BaseReply *
   if (check_line (reader, line, length, code, fault) == SMTP_REPLY_FAULT)
     return SMTP_REPLY_FAULT;
 
-  reader->code = code;
-  reader->lines++;
-  if (reader->text == NULL)
-    reader->text = g_string_sized_new (length);
+  if (reader->lines++ == 0)
+    begin_reply (reader, code);
   else
-    g_string_append_c (reader->text, '\n');
+    base_buffer_append (&reader->text, "\n", 1);
   if (length > 4)
     {
       gsize used = take_enhanced (reader, line + 4, length - 4);
-      append_clean (reader->text, line + 4 + used, length - 4 - used);
+      append_clean (&reader->text, line + 4 + used, length - 4 - used);
     }
   if (length > 3 && line[3] == '-')
     return SMTP_REPLY_MORE;
@@ -182,7 +186,7 @@ check_partial (const SmtpReplyReader *reader, const guint8 *bytes, gsize length,
 }
 
 static SmtpReplyStatus
-read_fed_line (SmtpReplyReader *reader, BaseReply **reply, gchar **fault)
+read_fed_line (SmtpReplyReader *reader, const BaseReply **reply, gchar **fault)
 {
   const guint8 *line = reader->fed;
   const guint8 *end = reader->fed_length > 0 ? memchr (line, '\n', reader->fed_length) : NULL;
@@ -215,7 +219,7 @@ keep_to_line_end (SmtpReplyReader *reader)
 
 /* The line's first bytes were kept; its end may be kept as well, or be found in what was fed. */
 static SmtpReplyStatus
-read_kept_line (SmtpReplyReader *reader, BaseReply **reply, gchar **fault)
+read_kept_line (SmtpReplyReader *reader, const BaseReply **reply, gchar **fault)
 {
   const guint8 *kept = base_buffer_bytes (&reader->kept);
   gsize length = base_buffer_length (&reader->kept);
@@ -237,7 +241,7 @@ read_kept_line (SmtpReplyReader *reader, BaseReply **reply, gchar **fault)
 }
 
 SmtpReplyStatus
-smtp_reply_reader_next (SmtpReplyReader *reader, BaseReply **reply, gchar **fault)
+smtp_reply_reader_next (SmtpReplyReader *reader, const BaseReply **reply, gchar **fault)
 {
   SmtpReplyStatus status = SMTP_REPLY_MORE;
 

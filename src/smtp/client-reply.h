@@ -26,12 +26,11 @@ typedef struct
   BaseBuffer kept;   /* copied by _settle: bytes that came before those of `fed` */
   const guint8 *fed; /* borrowed */
   gsize fed_length;
-  GString *text;        /* of the reply that is being read; NULL between replies */
+  BaseBuffer text;      /* of the reply that is being read, or was handed out last */
   gsize octets;         /* of the reply that is being read */
-  guint16 code;         /* of the reply that is being read; 0 between replies */
-  guint16 lines;        /* of the reply that is being read */
-  guint16 enhanced[3];  /* of its first line */
+  guint16 lines;        /* of the reply that is being read; 0 between replies */
   gboolean is_auth : 1; /* set by the owner: AUTH is open, so a 334 is a challenge */
+  BaseReply reply;      /* that is being read, or was handed out last */
 } SmtpReplyReader;
 
 /* All zeros is an empty reader. Frees what it holds; it may be used again as an empty one. */
@@ -41,10 +40,12 @@ void smtp_reply_reader_clear (SmtpReplyReader *reader);
 void smtp_reply_reader_feed (SmtpReplyReader *reader, const guint8 *bytes, gsize length);
 void smtp_reply_reader_settle (SmtpReplyReader *reader);
 
-/* Takes the next whole reply. COMPLETE: `*reply` is the caller's; its text holds no control
- * character but TAB (each became a '?'), octets over 127 as they came. FAULT: `*fault` is a text
- * without control characters; the caller frees it. */
-SmtpReplyStatus smtp_reply_reader_next (SmtpReplyReader *reader, BaseReply **reply, gchar **fault);
+/* Takes the next whole reply. COMPLETE: `*reply` is the reader's, until the next call or _clear;
+ * its text holds no control character but TAB (each became a '?'), octets over 127 as they came.
+ * FAULT:
+ * `*fault` is a text without control characters; the caller frees it. */
+SmtpReplyStatus smtp_reply_reader_next (SmtpReplyReader *reader, const BaseReply **reply,
+                                        gchar **fault);
 
 /* Whether a byte is there that belongs to no reply handed out yet. */
 gboolean smtp_reply_reader_has_unread (const SmtpReplyReader *reader);

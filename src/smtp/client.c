@@ -68,7 +68,6 @@ smtp_client_free (SmtpClient *client)
   base_buffer_clear (&client->waiting);
   base_buffer_clear (&client->lines);
   base_output_clear (&client->output);
-  base_reply_free (client->reply);
   base_reply_free (client->failure);
   smtp_client_forget_login (client);
   smtp_client_forget_offers (client);
@@ -287,12 +286,12 @@ smtp_client_feed (SmtpClient *client, const guint8 *bytes, gsize length)
 const SmtpClientEvent *
 smtp_client_next (SmtpClient *client)
 {
-  g_clear_pointer (&client->reply, base_reply_free);
+  client->reply = NULL;
   while (client->failure == NULL && !is_tls_injected (client) && read_reply (client))
     {
       if (dispatch (client))
         return &client->event;
-      g_clear_pointer (&client->reply, base_reply_free);
+      client->reply = NULL;
     }
   if (client->failure == NULL)
     return NULL;

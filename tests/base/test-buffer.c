@@ -64,6 +64,23 @@ test_reset_keeps_memory (void)
   g_assert_cmpmem (base_buffer_bytes (&buffer), base_buffer_length (&buffer), "xy", 2);
 }
 
+static void
+test_skip_keeps_little (void)
+{
+  g_auto (BaseBuffer) buffer = BASE_BUFFER_INIT;
+  g_autofree gchar *text = g_strnfill (BASE_BUFFER_KEPT + 1, 'x');
+
+  base_buffer_append (&buffer, text, BASE_BUFFER_KEPT);
+  base_buffer_skip (&buffer, 1);
+  g_assert_cmpuint (base_buffer_length (&buffer), ==, BASE_BUFFER_KEPT - 1);
+  base_buffer_skip (&buffer, BASE_BUFFER_KEPT - 1);
+  g_assert_cmpuint (base_buffer_length (&buffer), ==, 0);
+  g_assert_cmpuint (buffer.size, ==, BASE_BUFFER_KEPT);
+  base_buffer_append (&buffer, text, BASE_BUFFER_KEPT + 1);
+  base_buffer_skip (&buffer, BASE_BUFFER_KEPT + 1);
+  g_assert_null (buffer.data);
+}
+
 /* A consumer of single bytes behind a producer of single bytes must not pay a copy of everything
  * for each. */
 static void
@@ -122,6 +139,7 @@ main (int argc, char **argv)
   g_test_add_func ("/base/buffer/append-consume", test_append_consume);
   g_test_add_func ("/base/buffer/long-printf", test_long_printf);
   g_test_add_func ("/base/buffer/reset", test_reset_keeps_memory);
+  g_test_add_func ("/base/buffer/skip", test_skip_keeps_little);
   g_test_add_func ("/base/buffer/growth", test_growth_is_bounded);
   g_test_add_func ("/base/buffer/random", test_random);
   return g_test_run ();

@@ -26,7 +26,7 @@ read_all (const gchar *bytes, gsize length, guint split, gboolean is_auth)
       smtp_reply_reader_feed (&reader, copy, piece);
       do
         {
-          g_autoptr (BaseReply) reply = NULL;
+          const BaseReply *reply = NULL;
 
           status = smtp_reply_reader_next (&reader, &reply, &fault);
           if (status != SMTP_REPLY_COMPLETE)

@@ -50,7 +50,7 @@ answered (SmtpServer *server, const BaseReply *reply)
 static BaseReply *
 usual (const SmtpServerEvent *event, const gchar *hostname)
 {
-  return base_reply_printf (250, 2, 1, 0, "Sender <%s> ok", event->path->address);
+  return base_reply_join (250, 2, 1, 0, "Sender <", event->path->address, "> ok");
 }
 
 const SmtpCommand smtp_command_mail = {

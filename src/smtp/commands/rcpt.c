@@ -39,7 +39,7 @@ answered (SmtpServer *server, const BaseReply *reply)
 static BaseReply *
 usual (const SmtpServerEvent *event, const gchar *hostname)
 {
-  return base_reply_printf (250, 2, 1, 5, "Recipient <%s> ok", event->path->address);
+  return base_reply_join (250, 2, 1, 5, "Recipient <", event->path->address, "> ok");
 }
 
 const SmtpCommand smtp_command_rcpt = {
