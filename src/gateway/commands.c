@@ -296,7 +296,7 @@ on_data (GatewaySession *session, const SmtpServerEvent *event)
 static void
 on_chunk (GatewaySession *session, const SmtpServerEvent *event)
 {
-  data_chunk (session, event->bytes, event->length);
+  data_chunk (session, event->bytes, event->length, event->dots);
 }
 
 static void

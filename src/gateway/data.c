@@ -8,6 +8,7 @@
 #include "message/signatures.h"
 
 #define SEND_PIECE (64 * 1024)
+#define HEAD_PIECE (16 * 1024) /* of a stored message that is read back to be judged */
 
 /* ---- DATA, BDAT ---- */
 
@@ -122,7 +123,15 @@ index_headers (const guint8 *bytes, gsize length, gboolean more)
 }
 
 static BaseReply *
-judge_headers (GatewaySession *session, const guint8 *bytes, gsize length, gboolean more)
+judge_hops (GatewaySession *session, guint received)
+{
+  if (received <= session->listener->config->hops)
+    return NULL;
+  return base_reply_printf (554, 5, 4, 6, "Too many hops: %u Received fields", received);
+}
+
+static BaseReply *
+judge_closely (GatewaySession *session, const guint8 *bytes, gsize length, gboolean more)
 {
   const MessageHeaderLimits any = { G_MAXUINT64, G_MAXUINT64, G_MAXUINT, G_MAXUINT64, G_MAXUINT };
   g_autoptr (MessageHeaders) headers = index_headers (bytes, length, more);
@@ -134,11 +143,21 @@ judge_headers (GatewaySession *session, const guint8 *bytes, gsize length, gbool
           = field == G_MAXUINT ? g_strdup ("header") : message_headers_name (headers, field);
       return base_reply_printf (550, 5, 6, 0, "NUL octet in header field %.60s", name);
     }
-  gint64 hops = message_headers_count_of (headers, "Received");
-  if (hops > session->listener->config->hops)
-    return base_reply_printf (554, 5, 4, 6, "Too many hops: %" G_GINT64_FORMAT " Received fields",
-                              hops);
-  return mend (session, headers);
+  BaseReply *refusal = judge_hops (session, message_headers_count_of (headers, "Received"));
+  return refusal != NULL ? refusal : mend (session, headers);
+}
+
+/* `tally` is of the header block, which ends at `end`. Without a NUL, closed by a blank line and
+ * with names that end at their colons, there is nothing in it to mend: no index is needed. */
+static BaseReply *
+judge_headers (GatewaySession *session, const guint8 *bytes, gsize length, gboolean more, gsize end,
+               const MessageHeadersTally *tally)
+{
+  if (!tally->closed || tally->spaced > 0 || memchr (bytes, '\0', end) != NULL)
+    return judge_closely (session, bytes, length, more);
+  session->tx->is_signed = tally->signatures > 0;
+  g_clear_pointer (&session->tx->edits, message_edits_unref);
+  return judge_hops (session, tally->received);
 }
 
 /* The chain's edits, and which signatures they and ours break. */
@@ -226,8 +245,9 @@ headers_complete (GatewaySession *session, gsize end, gboolean more)
 {
   GatewayTransaction *tx = session->tx;
   tx->head_end = end;
-  g_autoptr (BaseReply) refusal = judge_headers (session, base_buffer_bytes (&tx->head),
-                                                 base_buffer_length (&tx->head), more);
+  g_autoptr (BaseReply) refusal
+      = judge_headers (session, base_buffer_bytes (&tx->head), base_buffer_length (&tx->head), more,
+                       end, &tx->head_tally);
   if (refusal != NULL)
     transaction_fail (session, refusal);
   else
@@ -255,27 +275,40 @@ collect_headers (GatewaySession *session, const guint8 *bytes, gsize length)
   GatewayTransaction *tx = session->tx;
   base_buffer_append (&tx->head, bytes, length);
   gsize stored = base_buffer_length (&tx->head);
-  gsize end = message_headers_find_end (base_buffer_bytes (&tx->head), stored, &tx->head_scanned);
+  gsize end = message_headers_tally (base_buffer_bytes (&tx->head), stored, &tx->head_tally);
   if (end != G_MAXSIZE)
     headers_complete (session, end, TRUE);
   else if (stored > session->listener->config->limit_header_block)
     head_too_long (session);
 }
 
-/* 354 came: our trace field, the header as edited, and what came with it, in one write. */
+static void
+send_received (GatewaySession *session)
+{
+  const gchar *received = session->tx->received;
+  upstream_body (session, (const guint8 *) received, strlen (received), TRUE);
+}
+
+/* 354 came: our trace field, the header as edited, and what came with it, in one write. What nobody
+ * has edited was judged as it came. */
 static void
 begin_stream (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
   const guint8 *piece;
-  gsize length;
+  gsize length, written = 0;
   tx->phase = TX_STREAMING;
-  tx->writer = message_writer_new (tx->received, tx->edits, head_source (tx));
-  while ((piece = message_writer_next (tx->writer, G_MAXSIZE, &length)) != NULL)
-    upstream_body (session, piece, length);
+  send_received (session);
+  if (tx->edits != NULL)
+    {
+      written = tx->head_end;
+      tx->writer = message_writer_new (NULL, tx->edits, head_source (tx));
+      while ((piece = message_writer_next (tx->writer, G_MAXSIZE, &length)) != NULL)
+        upstream_body (session, piece, length, TRUE);
+    }
   gsize stored = base_buffer_length (&tx->head);
-  if (stored > tx->head_end)
-    upstream_body (session, base_buffer_bytes (&tx->head) + tx->head_end, stored - tx->head_end);
+  if (stored > written)
+    upstream_body (session, base_buffer_bytes (&tx->head) + written, stored - written, tx->dots);
   if (tx->complete)
     upstream_end (session);
 }
@@ -287,7 +320,7 @@ stream (GatewaySession *session, const guint8 *bytes, gsize length)
 {
   gboolean lasts = session->input != NULL && bytes >= session->input
                    && bytes < session->input + session->input_length;
-  upstream_body (session, bytes, length);
+  upstream_body (session, bytes, length, session->tx->dots);
   if (!lasts)
     base_output_settle (smtp_client_output (session->upstream->client));
 }
@@ -305,29 +338,53 @@ spool (GatewaySession *session, const guint8 *bytes, gsize length)
   transaction_fail (session, BASE_REPLY (452, 4, 3, 1, "Out of storage, try again later"));
 }
 
+/* The start of the spool, at most `most` octets, as far as the header block goes. NULL: it can not
+ * be read. Caller frees. */
+static guint8 *
+read_head (GatewaySession *session, gsize most, gsize *length)
+{
+  GatewayTransaction *tx = session->tx;
+  g_autofree guint8 *copy = NULL;
+  g_autoptr (GError) error = NULL;
+  gsize scanned = 0;
+  *length = 0;
+  while (*length < most && message_headers_find_end (copy, *length, &scanned) == G_MAXSIZE)
+    {
+      gsize wanted = MIN (most, MAX (HEAD_PIECE, 2 * *length));
+      copy = g_realloc (copy, wanted);
+      gssize got
+          = message_spool_read (tx->spool, *length, copy + *length, wanted - *length, &error);
+      if (got <= 0)
+        {
+          base_log (BASE_LOG_ERROR, "id=%s spool: %s", tx->id,
+                    error != NULL ? error->message : "it is cut short");
+          return NULL;
+        }
+      *length += (gsize) got;
+    }
+  return g_steal_pointer (&copy);
+}
+
 /* As far as a header block may go: what is behind counts as the body. */
 static BaseReply *
 judge_spool (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
+  MessageHeadersTally tally = { 0 };
   const guint8 *bytes = message_spool_inline (tx->spool);
   gsize length
       = MIN (message_spool_size (tx->spool), session->listener->config->limit_header_block);
   g_autofree guint8 *copy = NULL;
-  g_autoptr (GError) error = NULL;
   if (bytes == NULL && length > 0)
     {
-      copy = g_malloc (length);
-      gssize got = message_spool_read (tx->spool, 0, copy, length, &error);
-      if (got < 0)
-        {
-          base_log (BASE_LOG_ERROR, "id=%s spool: %s", tx->id, error->message);
-          return base_reply_new (451, 4, 3, 0, "The message can not be read back now");
-        }
+      copy = read_head (session, length, &length);
+      if (copy == NULL)
+        return base_reply_new (451, 4, 3, 0, "The message can not be read back now");
       bytes = copy;
-      length = got;
     }
-  return judge_headers (session, bytes, length, length < message_spool_size (tx->spool));
+  gsize end = message_headers_tally (bytes, length, &tally);
+  return judge_headers (session, bytes, length, length < message_spool_size (tx->spool), end,
+                        &tally);
 }
 
 static void
@@ -399,7 +456,7 @@ data_send (GatewaySession *session)
       const guint8 *piece = message_writer_next (tx->writer, SEND_PIECE, &length);
       if (piece != NULL)
         {
-          upstream_body (session, piece, length);
+          upstream_body (session, piece, length, tx->dots || tx->edits != NULL);
           /* the writer uses its buffer again for the next piece */
           if (message_spool_inline (tx->spool) == NULL)
             base_output_settle (smtp_client_output (session->upstream->client));
@@ -430,15 +487,16 @@ data_upstream_ready (GatewaySession *session)
   else if (tx->phase == TX_HANDOVER)
     {
       tx->phase = TX_SENDING;
-      tx->writer
-          = message_writer_new (tx->received, tx->edits, message_source_from_spool (tx->spool));
+      send_received (session);
+      tx->writer = message_writer_new (NULL, tx->edits, message_source_from_spool (tx->spool));
       data_send (session);
     }
 }
 
 void
-data_chunk (GatewaySession *session, guint8 *bytes, gsize length)
+data_chunk (GatewaySession *session, guint8 *bytes, gsize length, gboolean dots)
 {
+  session->tx->dots = dots;
   switch (session->tx->phase)
     {
     case TX_HEADERS:

@@ -124,7 +124,7 @@ typedef struct
 
   /* content */
   BaseBuffer head; /* cut-through: header block, and body bytes that came with it */
-  gsize head_scanned;
+  MessageHeadersTally head_tally;
   gsize head_end; /* where the body starts in `head` */
   MessageSpool *spool;
   MessageEdits *edits; /* what the header needs, and the filters'; NULL: none */
@@ -133,6 +133,7 @@ typedef struct
   gboolean is_signed;       /* it has a DKIM-Signature field */
   gchar *broken_signatures; /* by the filters' edits: for the log; NULL: none */
   gboolean chunked;         /* it comes by BDAT */
+  gboolean dots;            /* a line of what came so far may begin with a dot */
   guint64 size;             /* as received */
   gboolean complete;        /* the client's final dot has come */
   gint64 deadline;          /* from the final dot to ours; 0: not running */
@@ -315,8 +316,8 @@ void upstream_pull (GatewaySession *session);
 gboolean upstream_has_room (const GatewaySession *session);
 void upstream_reset (GatewaySession *session); /* RSET, then back to the pool */
 void upstream_drop (GatewaySession *session);  /* hang up: never a complete message */
-/* Bytes of the message; the output may borrow them. */
-void upstream_body (GatewaySession *session, const guint8 *bytes, gsize length);
+/* Bytes of the message; the output may borrow them. `dots`: a line in them may begin with a dot. */
+void upstream_body (GatewaySession *session, const guint8 *bytes, gsize length, gboolean dots);
 /* Our final dot, or BDAT LAST. FALSE: the client has left, or the upstream takes no chunk now: it
  * stays back. */
 gboolean upstream_end (GatewaySession *session);
@@ -325,7 +326,8 @@ void upstream_timed_out (GatewaySession *session);
 /* data.c */
 /* DATA, or the first BDAT (`chunked`). */
 void data_begin (GatewaySession *session, gboolean chunked);
-void data_chunk (GatewaySession *session, guint8 *bytes, gsize length);
+/* `dots`: so far a line of the message may begin with one. */
+void data_chunk (GatewaySession *session, guint8 *bytes, gsize length, gboolean dots);
 /* `answers`: as many does the client wait for. */
 void data_end (GatewaySession *session, SmtpFault fault, guint64 size, guint answers);
 void data_upstream_ready (GatewaySession *session); /* 354 */

@@ -347,7 +347,7 @@ upstream_want_data (GatewaySession *session)
 }
 
 void
-upstream_body (GatewaySession *session, const guint8 *bytes, gsize length)
+upstream_body (GatewaySession *session, const guint8 *bytes, gsize length, gboolean dots)
 {
   gsize before = upstream_backlog (session->upstream);
   if (session->tx->up_chunked)
@@ -355,7 +355,10 @@ upstream_body (GatewaySession *session, const guint8 *bytes, gsize length)
       upstream_add_chunk (session, bytes, length);
       return;
     }
-  smtp_client_body (session->upstream->client, bytes, length);
+  if (dots)
+    smtp_client_body (session->upstream->client, bytes, length);
+  else
+    smtp_client_body_undotted (session->upstream->client, bytes, length);
   session->up_appended += upstream_backlog (session->upstream) - before;
 }
 

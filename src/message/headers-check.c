@@ -8,27 +8,31 @@
 
 /* Fields whose values are read by a recursive address parser: a group in a group in a group takes
  * stack. */
-static const gchar *const address_fields[] = {
-  "from",
-  "to",
-  "cc",
-  "bcc",
-  "reply-to",
-  "sender",
-  "resent-from",
-  "resent-to",
-  "resent-cc",
-  "resent-bcc",
-  "resent-sender",
-  "resent-reply-to",
-  "return-path",
-  "errors-to",
-  "apparently-to",
-  "mail-followup-to",
-  "mail-reply-to",
-  "disposition-notification-to",
-  "delivered-to",
-  "return-receipt-to",
+static const struct
+{
+  const gchar *name;
+  gsize length;
+} address_fields[] = {
+  { "from", 4 },
+  { "to", 2 },
+  { "cc", 2 },
+  { "bcc", 3 },
+  { "reply-to", 8 },
+  { "sender", 6 },
+  { "resent-from", 11 },
+  { "resent-to", 9 },
+  { "resent-cc", 9 },
+  { "resent-bcc", 10 },
+  { "resent-sender", 13 },
+  { "resent-reply-to", 15 },
+  { "return-path", 11 },
+  { "errors-to", 9 },
+  { "apparently-to", 13 },
+  { "mail-followup-to", 16 },
+  { "mail-reply-to", 13 },
+  { "disposition-notification-to", 27 },
+  { "delivered-to", 12 },
+  { "return-receipt-to", 17 },
 };
 
 static gboolean
@@ -37,8 +41,8 @@ is_address_field (const MessageHeaders *headers, const MessageField *field)
   const gchar *name = (const gchar *) headers->bytes + field->start;
 
   for (guint i = 0; i < G_N_ELEMENTS (address_fields); i++)
-    if (strlen (address_fields[i]) == field->name_length
-        && g_ascii_strncasecmp (name, address_fields[i], field->name_length) == 0)
+    if (address_fields[i].length == field->name_length
+        && g_ascii_strncasecmp (name, address_fields[i].name, field->name_length) == 0)
       return TRUE;
   return FALSE;
 }

@@ -25,11 +25,7 @@ is_blank (guint8 c)
 }
 
 /* Printable ASCII (RFC 5322 section 2.2; RFC 6532 leaves names as they were). */
-static gboolean
-is_name_octet (guint8 c)
-{
-  return c > ' ' && c < 0x7f && c != ':';
-}
+static const guint8 name_octets[256] = { ['!' ... '9'] = TRUE, [';' ... '~'] = TRUE };
 
 /* What the line at the start of `bytes` is, from as few of its bytes as decide it. `*name`: the
  * length of a field's name, and
@@ -49,7 +45,8 @@ classify (const guint8 *bytes, gsize length, gboolean complete, gsize *name, gsi
     return bytes[1] == '\n' ? LINE_BLANK : LINE_OTHER;
   if (is_blank (bytes[0]))
     return LINE_CONTINUATION;
-  while (at < length && at <= MESSAGE_MAX_FIELD_NAME && is_name_octet (bytes[at]))
+  gsize most = MIN (length, MESSAGE_MAX_FIELD_NAME + 1);
+  while (at < most && name_octets[bytes[at]])
     at++;
   *name = at;
   if (at == 0 || at > MESSAGE_MAX_FIELD_NAME)
@@ -71,12 +68,24 @@ line_end (const guint8 *bytes, gsize length, gsize at)
   return lf == NULL ? G_MAXSIZE : (gsize) (lf - bytes) + 1;
 }
 
-gsize
-message_headers_find_end (const guint8 *bytes, gsize length, gsize *scanned)
+static void
+count_field (const guint8 *field, gsize name, gsize colon, MessageHeadersTally *tally)
 {
-  while (*scanned < length)
+  const gchar *text = (const gchar *) field;
+
+  if (name == strlen ("Received"))
+    tally->received += g_ascii_strncasecmp (text, "Received", name) == 0;
+  if (name == strlen ("DKIM-Signature"))
+    tally->signatures += g_ascii_strncasecmp (text, "DKIM-Signature", name) == 0;
+  tally->spaced += colon > name;
+}
+
+gsize
+message_headers_tally (const guint8 *bytes, gsize length, MessageHeadersTally *tally)
+{
+  while (tally->scanned < length)
     {
-      gsize at = *scanned;
+      gsize at = tally->scanned;
       gsize name;
       gsize colon;
       /* In the middle of a line that was decided before, only its end is looked for. */
@@ -85,15 +94,28 @@ message_headers_find_end (const guint8 *bytes, gsize length, gsize *scanned)
           LineKind kind = classify (bytes + at, length - at, FALSE, &name, &colon);
           if (kind == LINE_UNDECIDED)
             return G_MAXSIZE;
+          tally->closed = kind == LINE_BLANK;
           if (kind == LINE_BLANK)
             return at + (bytes[at] == '\r' ? 2 : 1);
           if (kind == LINE_OTHER || (kind == LINE_CONTINUATION && at == 0))
             return at;
+          if (kind == LINE_FIELD)
+            count_field (bytes + at, name, colon, tally);
         }
       gsize end = line_end (bytes, length, at);
-      *scanned = MIN (end, length);
+      tally->scanned = MIN (end, length);
     }
   return G_MAXSIZE;
+}
+
+gsize
+message_headers_find_end (const guint8 *bytes, gsize length, gsize *scanned)
+{
+  MessageHeadersTally tally = { .scanned = *scanned };
+  gsize end = message_headers_tally (bytes, length, &tally);
+
+  *scanned = tally.scanned;
+  return end;
 }
 
 static void

@@ -51,6 +51,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MessageHeaders, message_headers_free)
  * line that is no field), or G_MAXSIZE while it is not there. */
 gsize message_headers_find_end (const guint8 *bytes, gsize length, gsize *scanned);
 
+typedef struct
+{
+  gsize scanned;
+  guint received;   /* fields with the name Received */
+  guint signatures; /* DKIM-Signature */
+  guint spaced;     /* white space stands before the colon */
+  gboolean closed;  /* the block has ended, with a blank line */
+} MessageHeadersTally;
+
+/* The same, counting on the way what is asked of each message; start with zeros. */
+gsize message_headers_tally (const guint8 *bytes, gsize length, MessageHeadersTally *tally);
+
 guint message_headers_count (const MessageHeaders *headers);
 const MessageField *message_headers_nth (const MessageHeaders *headers, guint index);
 /* The index of the `nth` (from 0) field with this name, any case; G_MAXUINT when there is none. */

@@ -5,11 +5,13 @@
 
 #include <string.h>
 
+#include "base/wide.h"
+
 #define BLOCK 1024
 
 /* Skips whole blocks without a dot behind an LF. Without a branch in it, the loop runs on vectors:
  * prose, where memchr stops at each full stop, costs no more than twice what base64 does. */
-static const guint8 *
+static BASE_WIDE const guint8 *
 skip_blocks (const guint8 *from, const guint8 *end)
 {
   while (end - from > BLOCK)
@@ -77,6 +79,16 @@ smtp_client_body (SmtpClient *client, const guint8 *bytes, gsize length)
       dot = find_line_dot (dot + 1, end, '.');
     }
   base_output_borrow (&client->output, from, end - from);
+  remember_tail (client, bytes, length);
+}
+
+void
+smtp_client_body_undotted (SmtpClient *client, const guint8 *bytes, gsize length)
+{
+  if (client->failure != NULL || length == 0)
+    return;
+  g_return_if_fail (client->state == SMTP_CLIENT_IN_DATA);
+  base_output_borrow (&client->output, bytes, length);
   remember_tail (client, bytes, length);
 }
 

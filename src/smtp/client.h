@@ -130,6 +130,9 @@ void smtp_client_data (SmtpClient *client, guint tag);
 /* After 354 only: message bytes, CRLF lines, not dot-stuffed; stuffing is done here (RFC 5321
  * section 4.5.2), behind every LF. What needs none is borrowed by the output. */
 void smtp_client_body (SmtpClient *client, const guint8 *bytes, gsize length);
+/* The same for bytes in which, behind those that went before, no line begins with a dot: they are
+ * not searched. */
+void smtp_client_body_undotted (SmtpClient *client, const guint8 *bytes, gsize length);
 /* The final dot; adds a missing last CRLF. */
 void smtp_client_end (SmtpClient *client, guint tag);
 void smtp_client_rset (SmtpClient *client, guint tag);

@@ -147,6 +147,7 @@ show (SmtpServer *server, const SmtpDataRun *run)
   server->event.type = SMTP_SERVER_CHUNK;
   server->event.bytes = run->bytes;
   server->event.length = run->length;
+  server->event.dots = server->data.dots;
   return &server->event;
 }
 

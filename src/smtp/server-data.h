@@ -42,7 +42,8 @@ typedef struct
   SmtpDataState state;
   SmtpFault fault;   /* the first one */
   guint8 newline[2]; /* where the CR LF that is due is given out from */
-  guint8 due; /* a boolean: a CR LF stands to be given out that found no room where it belongs */
+  guint8 due;  /* a boolean: a CR LF stands to be given out that found no room where it belongs */
+  guint8 dots; /* a boolean: so far a line of content may begin with a dot; FALSE: none does */
 } SmtpData;
 
 typedef enum

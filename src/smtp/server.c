@@ -313,6 +313,7 @@ next_data (SmtpServer *server)
       server->event.type = SMTP_SERVER_CHUNK;
       server->event.bytes = run.bytes;
       server->event.length = run.length;
+      server->event.dots = server->data.dots;
       return &server->event;
     case SMTP_DATA_END:
       break;

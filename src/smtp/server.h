@@ -113,6 +113,7 @@ typedef struct
   {
     guint answers; /* END: how many it wants; 1, but with LMTP */
     gboolean lmtp; /* HELP: LMTP is spoken */
+    gboolean dots; /* CHUNK: so far a line of the message may begin with a dot; FALSE: none does */
   };
   const gchar *argument; /* see the type; NUL-terminated */
   union

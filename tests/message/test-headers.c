@@ -81,10 +81,12 @@ test_incremental (void)
       g_autoptr (MessageHeaders) whole = message_headers_scan (bytes, length, TRUE);
       gsize scanned = 0;
       gsize found = G_MAXSIZE;
+      MessageHeadersTally tally = { 0 };
       for (gsize have = 0; have <= length && found == G_MAXSIZE; have++)
         {
           g_autofree guint8 *copy = g_memdup2 (bytes, MAX (have, 1));
           found = message_headers_find_end (copy, have, &scanned);
+          g_assert_cmpuint (message_headers_tally (copy, have, &tally), ==, found);
           g_autoptr (MessageHeaders) part = message_headers_scan (copy, have, FALSE);
           g_assert_cmpint (part != NULL, ==, found != G_MAXSIZE);
         }
@@ -92,6 +94,28 @@ test_incremental (void)
         g_assert_cmpuint (found, ==, message_headers_body (whole));
       else
         g_assert_cmpuint (message_headers_body (whole) + 13, >=, length);
+    }
+}
+
+/* Counted once each, however the block was cut. */
+static void
+test_tally (void)
+{
+  const gchar text[] = "Received: 1\r\n\tReceived: no\r\nRECEIVED : 2\r\nReceivedX: no\r\n"
+                       "DKIM-Signature: d\r\nReceived:3\r\n\r\nReceived: no\r\n";
+
+  for (gsize step = 1; step < sizeof text; step++)
+    {
+      MessageHeadersTally tally = { 0 };
+      gsize end = G_MAXSIZE;
+      for (gsize have = step; end == G_MAXSIZE; have += step)
+        {
+          have = MIN (have, strlen (text));
+          end = message_headers_tally ((const guint8 *) text, have, &tally);
+        }
+      g_assert_cmpuint (end, ==, strstr (text, "\r\n\r\n") + 4 - text);
+      g_assert_cmpuint (tally.received, ==, 3);
+      g_assert_cmpuint (tally.signatures, ==, 1);
     }
 }
 
@@ -199,6 +223,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/message/headers/odd-mail", test_odd_mail);
   g_test_add_func ("/message/headers/incremental", test_incremental);
+  g_test_add_func ("/message/headers/tally", test_tally);
   g_test_add_func ("/message/headers/find", test_find);
   g_test_add_func ("/message/headers/raw", test_raw);
   g_test_add_func ("/message/headers/limits", test_limits);

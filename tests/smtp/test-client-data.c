@@ -49,6 +49,12 @@ stuff_naively (const guint8 *data, gsize length)
   return bytes;
 }
 
+static gboolean
+is_undotted (const guint8 *data, gsize length)
+{
+  return length > 0 && data[0] != '.' && memmem (data, length, "\n.", 2) == NULL;
+}
+
 /* Pieces of at most `most` octets; some of the output is taken in between. */
 static void
 check_stuffing (const guint8 *data, gsize length, GRand *random, guint most)
@@ -62,7 +68,10 @@ check_stuffing (const guint8 *data, gsize length, GRand *random, guint most)
       gsize piece = g_rand_int_range (random, 1, most + 1);
 
       piece = MIN (piece, length - at);
-      smtp_client_body (client, data + at, piece);
+      if (is_undotted (data, length))
+        smtp_client_body_undotted (client, data + at, piece);
+      else
+        smtp_client_body (client, data + at, piece);
       if (g_rand_boolean (random))
         client_driver_take_output (client, bytes);
       at += piece;

@@ -32,7 +32,11 @@ answer_all (SmtpServer *server, GByteArray *content)
       if (event->type == SMTP_SERVER_EHLO)
         smtp_server_answer_ehlo (server, "host", offered, NULL);
       else if (event->type == SMTP_SERVER_CHUNK && content != NULL)
-        g_byte_array_append (content, event->bytes, (guint) event->length);
+        {
+          g_byte_array_append (content, event->bytes, (guint) event->length);
+          for (guint i = 0; i < content->len && !event->dots; i++)
+            g_assert_true (content->data[i] != '.' || (i > 0 && content->data[i - 1] != '\n'));
+        }
       else if (event->type != SMTP_SERVER_CHUNK)
         smtp_server_answer (server, reply);
     }

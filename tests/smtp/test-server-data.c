@@ -120,6 +120,14 @@ server_in_data (const SmtpServerLimits *limits)
   return server;
 }
 
+/* Whoever writes the content does not look for dots once it is told that there are none. */
+static void
+check_dots (const GByteArray *content, guint from, gboolean told)
+{
+  for (guint i = from; i < content->len && !told; i++)
+    g_assert_true (content->data[i] != '.' || (i > 0 && content->data[i - 1] != '\n'));
+}
+
 /* Pulls what can be pulled; TRUE at END. */
 static gboolean
 pull (SmtpServer *server, const SmtpServerLimits *limits, Outcome *outcome)
@@ -137,6 +145,7 @@ pull (SmtpServer *server, const SmtpServerLimits *limits, Outcome *outcome)
       g_assert_cmpint (event->type, ==, SMTP_SERVER_CHUNK);
       check_chunk (event, limits->newlines);
       g_byte_array_append (outcome->content, event->bytes, (guint) event->length);
+      check_dots (outcome->content, outcome->content->len - (guint) event->length, event->dots);
     }
   return FALSE;
 }
