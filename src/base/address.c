@@ -35,13 +35,21 @@ is_bad_octet (guchar c)
   return c < 0x20 || c == 0x7f;
 }
 
+/* What ends or changes nothing in a local part, quoted or not. */
+static const guint8 plain_octets[256]
+    = { ['!'] = TRUE,         ['#' ... ';'] = TRUE, ['='] = TRUE,          ['?'] = TRUE,
+        ['A' ... '['] = TRUE, [']' ... '~'] = TRUE, [0x80 ... 0xff] = TRUE };
+
 /* How far the path at the start of `text` goes, brackets not counted. Quoted strings hide '>' and
  * spaces. G_MAXSIZE: the closing bracket or quote is missing. */
 static gsize
 find_end (const gchar *text, gsize length, gboolean bracketed)
 {
+  const gchar *end = memchr (text, bracketed ? '>' : ' ', length);
   gboolean quoted = FALSE;
 
+  if (end != NULL && memchr (text, '"', (gsize) (end - text)) == NULL)
+    return (gsize) (end - text);
   for (gsize i = 0; i < length; i++)
     {
       if (quoted && text[i] == '\\')
@@ -100,6 +108,8 @@ local_length (const gchar *text, gsize length)
 
   for (; i < length && (quoted || text[i] != '@'); i++)
     {
+      if (plain_octets[(guchar) text[i]])
+        continue;
       if (text[i] == '"')
         quoted = !quoted;
       else if (text[i] == '\\' && (!quoted || ++i == length))
@@ -113,10 +123,11 @@ local_length (const gchar *text, gsize length)
 static gboolean
 has_high_octet (const gchar *text, gsize length)
 {
+  guchar all = 0;
+
   for (gsize i = 0; i < length; i++)
-    if ((guchar) text[i] > 127)
-      return TRUE;
-  return FALSE;
+    all |= (guchar) text[i];
+  return all > 127;
 }
 
 static gboolean

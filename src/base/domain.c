@@ -15,11 +15,11 @@ is_literal (const gchar *domain, gsize length)
   return TRUE;
 }
 
-static gboolean
-is_valid_octet (guchar c, const gchar *refused)
-{
-  return c > 127 || (g_ascii_isgraph (c) && strchr (refused, c) == NULL);
-}
+/* Graphic, without "<>()[]\",;@\\"; and those over 127. */
+static const guint8 valid_octets[256]
+    = { ['!'] = TRUE,         ['#' ... '\''] = TRUE, ['*' ... '+'] = TRUE,
+        ['-' ... ':'] = TRUE, ['='] = TRUE,          ['?'] = TRUE,
+        ['A' ... 'Z'] = TRUE, ['^' ... '~'] = TRUE,  [0x80 ... 0xff] = TRUE };
 
 gboolean
 base_domain_is_valid (const gchar *domain, gsize length)
@@ -28,10 +28,14 @@ base_domain_is_valid (const gchar *domain, gsize length)
     return FALSE;
   if (is_literal (domain, length))
     return TRUE;
+  guint8 all = 0;
   for (gsize i = 0; i < length; i++)
-    if (!is_valid_octet ((guchar) domain[i], "<>()[]\",;@\\"))
-      return FALSE;
-  return g_utf8_validate_len (domain, length, NULL);
+    {
+      if (!valid_octets[(guint8) domain[i]])
+        return FALSE;
+      all |= (guint8) domain[i];
+    }
+  return all < 128 || g_utf8_validate_len (domain, length, NULL);
 }
 
 gboolean

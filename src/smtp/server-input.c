@@ -74,9 +74,11 @@ static void
 join_line (SmtpServer *server)
 {
   gsize held = base_buffer_length (&server->held);
-  gsize most = longest_line (server);
 
-  if (held == 0 || held >= most || server->window_length == 0 || server->dropping
+  if (held == 0)
+    return;
+  gsize most = longest_line (server);
+  if (held >= most || server->window_length == 0 || server->dropping
       || memchr (base_buffer_bytes (&server->held), '\n', held) != NULL)
     return;
   gsize part = MIN (server->window_length, most - held);
@@ -118,9 +120,14 @@ smtp_input_take_line (SmtpServer *server, SmtpLine *line)
 
   join_line (server);
   guint8 *bytes = smtp_input_bytes (server, &length);
-  gsize most = longest_line (server);
+  gsize most = server->limits->line_length;
   const guint8 *end
       = length == 0 || server->dropping ? NULL : memchr (bytes, '\n', MIN (length, most));
+  if (end == NULL && length >= most)
+    {
+      most = longest_line (server);
+      end = server->dropping ? NULL : memchr (bytes, '\n', MIN (length, most));
+    }
   if (end == NULL)
     {
       gboolean dropped = server->dropping || (length > 0 && length >= most);

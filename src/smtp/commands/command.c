@@ -37,8 +37,8 @@ const SmtpCommand *
 smtp_command_find (const gchar *verb, gsize length)
 {
   for (const SmtpCommand *const *row = smtp_commands; *row != NULL; row++)
-    if ((*row)->verb != NULL && strlen ((*row)->verb) == length
-        && g_ascii_strncasecmp ((*row)->verb, verb, length) == 0)
+    if ((*row)->verb != NULL && length > 0 && (*row)->verb[0] == g_ascii_toupper (verb[0])
+        && strlen ((*row)->verb) == length && g_ascii_strncasecmp ((*row)->verb, verb, length) == 0)
       return *row;
   return NULL;
 }
