@@ -134,6 +134,12 @@ client_is_slow (const GatewaySession *session)
   return smtp_server_output (session->server)->length >= OUTPUT_ROOM;
 }
 
+gboolean
+gateway_session_is_held_back (const GatewaySession *session)
+{
+  return client_is_slow (session) || !upstream_has_room (session);
+}
+
 /* Whether the client's next event may be acted on. What waits for an answer is held back by the
  * machine itself. */
 static gboolean

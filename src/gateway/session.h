@@ -101,6 +101,8 @@ const gchar *gateway_session_id (const GatewaySession *session);
 /* FALSE: the client's bytes should wait in the kernel (an upstream or a worker is slower). The
  * socket's end must still be noticed. */
 gboolean gateway_session_wants_input (const GatewaySession *session);
+/* An output is so full that the session waits until it is written: pump it then. */
+gboolean gateway_session_is_held_back (const GatewaySession *session);
 gboolean gateway_session_wants_tls (const GatewaySession *session);
 /* Nothing more will come: write the server's output, close, free. */
 gboolean gateway_session_is_over (const GatewaySession *session);

@@ -4,7 +4,6 @@
 #include "net/client.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -123,7 +122,7 @@ client_gone (NetClient *client)
   gateway_session_client_gone (client->session);
 }
 
-/* TRUE: something was written and nothing is left, so the session may have more to say. */
+/* TRUE: the session may go on: what held it back is written, or nobody is there. */
 static gboolean
 flush_client (NetClient *client)
 {
@@ -135,7 +134,7 @@ flush_client (NetClient *client)
   if (client->gone)
     {
       base_output_clear (output);
-      return TRUE;
+      return client->held_back;
     }
   status = net_stream_flush (&client->stream, output, gateway_session_is_over (client->session));
   if (status < 0 && status != -EAGAIN)
@@ -145,7 +144,7 @@ flush_client (NetClient *client)
       return TRUE;
     }
   base_output_settle (output);
-  return status == 0;
+  return status == 0 && client->held_back;
 }
 
 static NetUpstream *
@@ -154,12 +153,14 @@ upstream_of (NetClient *client)
   return (NetUpstream *) gateway_session_upstream (client->session);
 }
 
+/* As flush_client(). */
 static gboolean
 flush_upstream (NetClient *client)
 {
   NetUpstream *upstream = upstream_of (client);
+  NetFlush flushed = upstream == NULL ? NET_FLUSH_LATER : net_upstream_flush (upstream);
 
-  return upstream != NULL && net_upstream_flush (upstream);
+  return flushed == NET_FLUSH_BROKEN || (flushed == NET_FLUSH_DONE && client->held_back);
 }
 
 /* The upstream first: what it gets may stand in the receive buffer, and its answer is what
@@ -170,10 +171,13 @@ write_and_pump (NetClient *client)
   client->unfinished = TRUE;
   for (guint i = 0; i < ROUNDS && client->unfinished; i++)
     {
+      client->held_back |= gateway_session_is_held_back (client->session);
       gboolean moved = flush_upstream (client);
       client->unfinished = flush_client (client) || moved;
-      if (client->unfinished)
-        gateway_session_pump (client->session);
+      if (!client->unfinished)
+        return;
+      client->held_back = FALSE;
+      gateway_session_pump (client->session);
     }
 }
 
@@ -225,47 +229,6 @@ read_input (NetClient *client)
   settle_outputs (client);
   gateway_session_settle (client->session);
   after (client);
-}
-
-static gboolean
-contains_quit (const guint8 *bytes, gsize length)
-{
-  static const gchar quit[] = "QUIT\r\n";
-  gboolean line_begins = TRUE;
-
-  for (gsize i = 0; i + sizeof quit - 1 <= length; i++)
-    {
-      if (line_begins
-          && g_ascii_strncasecmp ((const gchar *) bytes + i, quit, sizeof quit - 1) == 0)
-        return TRUE;
-      line_begins = bytes[i] == '\n';
-    }
-  return FALSE;
-}
-
-gboolean
-net_client_is_gone (NetClient *client)
-{
-  guint8 bytes[PEEK];
-  gsize length = sizeof bytes;
-
-  if (client->eof || client->state == NET_CLIENT_HANDSHAKE)
-    return client->gone;
-  switch (net_stream_peek (&client->stream, bytes, &length))
-    {
-    case NET_STREAM_OPEN:
-      return FALSE;
-    case NET_STREAM_RESET:
-      return TRUE;
-    case NET_STREAM_ENDED:
-      break;
-    }
-  /* Behind what was looked at may stand a QUIT, as when a client has written a large chunk, QUIT,
-   * and ended its half. We come to it, or to the end, by reading. */
-  if (net_stream_has_more (&client->stream, length))
-    return FALSE;
-  return !contains_quit (bytes, length)
-         && !smtp_server_backlog_has_quit (gateway_session_server (client->session));
 }
 
 /* The client's socket moved while its bytes are not wanted. */
@@ -361,8 +324,9 @@ wanted_events (NetClient *client)
 
   if (client->eof)
     return mask;
+  /* Together, so that it shows at once when an end stands behind the bytes. */
   if (gateway_session_wants_input (client->session))
-    return mask | NET_READABLE;
+    return mask | NET_READABLE | NET_DISCONNECT;
   return client->leaving ? mask : mask | NET_DISCONNECT;
 }
 
@@ -387,6 +351,8 @@ after (NetClient *client)
       start_handshake (client);
       return;
     }
+  if (!smtp_server_in_transaction (gateway_session_server (client->session)))
+    base_output_trim (smtp_server_output (gateway_session_server (client->session)));
   net_timer_set (&client->timer, gateway_session_timeout (client->session));
   net_watch_set (&client->watch, wanted_events (client));
 }
@@ -406,6 +372,7 @@ flush_rest (NetClient *client)
 static void
 session_event (NetClient *client, int events)
 {
+  client->ended |= (events & NET_DISCONNECT) != 0;
   if ((events & NET_READABLE) != 0 && !client->eof && gateway_session_wants_input (client->session))
     read_input (client);
   else if ((events & NET_DISCONNECT) != 0 && !client->eof)

@@ -49,6 +49,8 @@ struct _NetClient
   guint leaving : 1;    /* it has closed its side behind a QUIT that is not read yet */
   guint gone : 1;       /* the session knows that nobody listens */
   guint unfinished : 1; /* it had its rounds of this turn, and may have more to say */
+  guint ended : 1;      /* it has closed its side, perhaps behind bytes that are not read yet */
+  guint held_back : 1;  /* the session waits until an output has room */
   guint flowing : 1;    /* the last read filled what it was given: data flows, read more at once */
 };
 
@@ -84,7 +86,7 @@ void net_client_settle_wait (NetClient *client);
 void net_client_give_up_waiting (NetClient *client);
 /* The descriptor of the upstream on lease says something. A NetLeaseFunc. */
 void net_client_on_upstream (NetUpstream *upstream, int events);
-/* Looks at the socket: reset, or closed without a complete QUIT. */
+/* client-gone.c: reset, or closed without a complete QUIT, as the socket or the loop tells. */
 gboolean net_client_is_gone (NetClient *client);
 
 /* client-proxy.c: waits for the header; what the socket and the timer say then. */

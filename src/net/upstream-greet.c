@@ -94,7 +94,7 @@ log_in (NetUpstream *upstream)
   else if (!smtp_client_login (upstream->base.client, route->user, upstream->host->password, 0))
     why = "the server offers no AUTH that we know";
   if (why == NULL)
-    return net_upstream_flush (upstream);
+    return net_upstream_flush (upstream) != NET_FLUSH_LATER;
   net_upstream_fail_address (upstream, login_failed (upstream, why));
   return FALSE;
 }
@@ -154,7 +154,7 @@ follow_event (NetUpstream *upstream)
       break; /* the machine answers them itself */
     }
   smtp_client_settle (client);
-  return net_upstream_flush (upstream);
+  return net_upstream_flush (upstream) != NET_FLUSH_LATER;
 }
 
 /* Until READY the machine speaks by itself; this follows its events. */

@@ -260,7 +260,8 @@ read_aside (NetUpstream *upstream)
 void
 net_upstream_read_early (NetUpstream *upstream)
 {
-  (void) read_aside (upstream);
+  if (upstream->stream.ssl != NULL || !net_watch_was_quiet (&upstream->watch, NET_READABLE))
+    (void) read_aside (upstream);
 }
 
 /* What the server said before it hung up still counts: a 421 or 552 explains why. */
@@ -271,23 +272,23 @@ read_last_words (NetUpstream *upstream)
   smtp_client_eof (upstream->base.client);
 }
 
-gboolean
+NetFlush
 net_upstream_flush (NetUpstream *upstream)
 {
   BaseOutput *output = smtp_client_output (upstream->base.client);
   gint status;
 
   if (output->length == 0)
-    return FALSE;
+    return NET_FLUSH_LATER;
   status = net_stream_flush (&upstream->stream, output, FALSE);
   if (status < 0 && status != -EAGAIN)
     {
       base_output_clear (output);
       read_last_words (upstream);
-      return TRUE;
+      return NET_FLUSH_BROKEN;
     }
   base_output_settle (output);
-  return status == 0;
+  return status == 0 ? NET_FLUSH_DONE : NET_FLUSH_LATER;
 }
 
 void

@@ -82,10 +82,18 @@ void net_upstream_close (NetUpstream *upstream);
 /* Reads once into the loop's buffer and feeds the machine (or its end); the caller pulls events,
  * then calls smtp_client_settle(). FALSE: nothing was there. */
 gboolean net_upstream_receive (NetUpstream *upstream);
-/* Reads once what the server may have said already, before our final dot goes out. */
+/* Reads once what the server may have said already, before our final dot goes out; where the loop
+ * does not know that it was silent when this turn began. */
 void net_upstream_read_early (NetUpstream *upstream);
-/* Writes what stands in the machine's output. TRUE: all of it is out, and there was some. A broken
- * connection shows in the machine. */
-gboolean net_upstream_flush (NetUpstream *upstream);
+
+typedef enum
+{
+  NET_FLUSH_LATER, /* there was nothing, or the socket is full */
+  NET_FLUSH_DONE,
+  NET_FLUSH_BROKEN /* it shows in the machine too */
+} NetFlush;
+
+/* Writes what stands in the machine's output. */
+NetFlush net_upstream_flush (NetUpstream *upstream);
 /* Asks to be told what the state of stream and output needs. */
 void net_upstream_watch (NetUpstream *upstream);

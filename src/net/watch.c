@@ -10,9 +10,7 @@
 gboolean
 net_poller_init (NetPoller *poller)
 {
-  poller->open = 0;
-  poller->ready = 0;
-  poller->now = g_get_monotonic_time ();
+  *poller = (NetPoller){ .now = g_get_monotonic_time () };
   poller->fd = epoll_create1 (EPOLL_CLOEXEC);
   return poller->fd >= 0;
 }
@@ -27,8 +25,9 @@ net_poller_finish (NetPoller *poller)
 static void
 tell (NetWatch *watch, guint32 events)
 {
-  guint32 wanted = events & (guint32) watch->mask;
+  guint32 wanted = events & watch->mask;
 
+  watch->pending = FALSE;
   if ((events & EPOLLERR) != 0)
     {
       /* It would be reported until somebody has read it. */
@@ -36,7 +35,7 @@ tell (NetWatch *watch, guint32 events)
       wanted = NET_READABLE | NET_WRITABLE | NET_DISCONNECT;
     }
   else if (wanted == 0)
-    wanted = (guint32) watch->mask; /* hung up: whatever is asked for can be had */
+    wanted = watch->mask; /* hung up: whatever is asked for can be had */
   if (wanted != 0)
     watch->func (watch, (int) wanted);
 }
@@ -46,6 +45,10 @@ net_poller_run (NetPoller *poller, gint timeout)
 {
   poller->ready = epoll_wait (poller->fd, poller->events, NET_POLLER_BATCH, timeout);
   poller->now = g_get_monotonic_time ();
+  poller->turn++;
+  poller->full = poller->ready < 0 || poller->ready == NET_POLLER_BATCH;
+  for (gint i = 0; i < poller->ready; i++)
+    ((NetWatch *) poller->events[i].data.ptr)->pending = TRUE;
   for (gint i = 0; i < poller->ready; i++)
     if (poller->events[i].data.ptr != NULL)
       tell (poller->events[i].data.ptr, poller->events[i].events);
@@ -67,13 +70,24 @@ net_watch_set (NetWatch *watch, int mask)
 
   if (mask == watch->mask || watch->poller == NULL)
     return;
-  watch->mask = mask;
+  if ((mask & ~watch->mask) != 0)
+    watch->since = watch->poller->turn;
+  watch->mask = (guint16) mask;
   if (epoll_ctl (watch->poller->fd, operation, watch->fd, &event) == 0)
     return;
   if (errno != ENOMEM && errno != ENOSPC)
     g_error ("descriptor %d cannot be watched: %s", watch->fd, g_strerror (errno));
   base_log (BASE_LOG_ERROR, "a connection cannot be watched: %s", g_strerror (errno));
   watch->mask = 0;
+}
+
+gboolean
+net_watch_was_quiet (const NetWatch *watch, int events)
+{
+  const NetPoller *poller = watch->poller;
+
+  return poller != NULL && (watch->mask & events) == events && watch->since != poller->turn
+         && !watch->pending && !poller->full;
 }
 
 void

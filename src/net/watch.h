@@ -26,6 +26,8 @@ typedef struct
   guint open; /* watches that are not closed */
   gint ready; /* events of this turn; those of watches that were closed since point nowhere */
   gint64 now; /* monotonic microseconds, when they were taken */
+  guint16 turn : 15; /* how often the kernel was asked */
+  gboolean full;     /* when the kernel was asked last, it may have had more to tell */
   struct epoll_event events[NET_POLLER_BATCH];
 } NetPoller;
 
@@ -38,7 +40,9 @@ struct _NetWatch
   NetPoller *poller;
   NetWatchFunc func;
   gint fd;
-  int mask; /* what is asked for now */
+  guint16 mask;        /* what is asked for now */
+  guint16 pending : 1; /* something is still to be told in this turn */
+  guint16 since : 15;  /* the turn in which something was asked for anew */
 };
 
 /* FALSE: no descriptor. */
@@ -52,6 +56,10 @@ void net_poller_run (NetPoller *poller, gint timeout);
 void net_watch_init (NetWatch *watch, NetPoller *poller, gint fd, NetWatchFunc func);
 /* Asking for what is asked for already costs nothing. Does nothing once closed. */
 void net_watch_set (NetWatch *watch, int mask);
+/* Whether the descriptor had none of `events` when the loop asked the kernel last, at the start of
+ * this turn, without another question to it. FALSE where that is not known: they are not asked for,
+ * are still to be told, or did not fit into what the kernel could tell at once. */
+gboolean net_watch_was_quiet (const NetWatch *watch, int events);
 /* Nothing is reported any more; watch and descriptor may go at once, even from inside `func`, and
  * the watch may begin anew, with any poller. */
 void net_watch_close (NetWatch *watch);

@@ -186,6 +186,59 @@ test_watch_masks (void)
   end_loop (loop);
 }
 
+typedef struct
+{
+  Ear ear;
+  Ear *other;
+  gboolean quiet;       /* of the other, when we were told */
+  gboolean quiet_to_us; /* of ourselves */
+} Asker;
+
+static void
+on_asker (NetWatch *watch, int events)
+{
+  Asker *asker = NET_OWNER (watch, Asker, ear.watch);
+
+  asker->ear.calls++;
+  asker->quiet = net_watch_was_quiet (&asker->other->watch, NET_READABLE);
+  asker->quiet_to_us = net_watch_was_quiet (watch, NET_READABLE);
+}
+
+/* Silence is known only of what was asked for before the kernel was asked, and once all that it
+ * told has been passed on. */
+static void
+test_watch_quiet (void)
+{
+  NetLoop *loop = net_loop_new (0);
+  Asker one = { 0 }, two = { 0 };
+
+  open_ear (&one.ear, loop);
+  open_ear (&two.ear, loop);
+  one.ear.watch.func = two.ear.watch.func = on_asker;
+  one.other = &two.ear;
+  two.other = &one.ear;
+  g_assert_false (net_watch_was_quiet (&one.ear.watch, NET_READABLE));
+  net_watch_set (&one.ear.watch, NET_READABLE);
+  g_assert_false (net_watch_was_quiet (&one.ear.watch, NET_READABLE));
+  net_loop_turn (loop, FALSE);
+  g_assert_true (net_watch_was_quiet (&one.ear.watch, NET_READABLE));
+  g_assert_false (net_watch_was_quiet (&one.ear.watch, NET_READABLE | NET_DISCONNECT));
+  net_watch_set (&two.ear.watch, NET_READABLE);
+  g_assert_cmpint (write (one.ear.peer, "x", 1), ==, 1);
+  net_loop_turn (loop, FALSE);
+  g_assert_cmpuint (one.ear.calls, ==, 1);
+  g_assert_true (one.quiet && one.quiet_to_us);
+  /* Both speak: whichever is told first, the other one has not been silent. */
+  g_assert_cmpint (write (two.ear.peer, "x", 1), ==, 1);
+  net_loop_turn (loop, FALSE);
+  g_assert_cmpuint (one.ear.calls + two.ear.calls, ==, 3);
+  g_assert_true (one.quiet != two.quiet);
+  close_ear (&one.ear);
+  g_assert_false (net_watch_was_quiet (&one.ear.watch, NET_READABLE));
+  close_ear (&two.ear);
+  end_loop (loop);
+}
+
 /* Whichever of the two is told first closes the other one: of events that were fetched together,
  * the second may not reach memory that is gone. */
 static void
@@ -274,6 +327,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/timers/in-order", test_timers_in_order);
   g_test_add_func ("/net/timers/from-inside", test_timers_from_inside);
   g_test_add_func ("/net/watch/masks", test_watch_masks);
+  g_test_add_func ("/net/watch/quiet", test_watch_quiet);
   g_test_add_func ("/net/watch/closed-by-another", test_watch_closed_by_another);
   g_test_add_func ("/net/watch/fault", test_watch_fault);
   g_test_add_func ("/net/loop/tasks", test_tasks);
