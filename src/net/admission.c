@@ -23,8 +23,8 @@ typedef struct
 struct _NetAdmission
 {
   GMutex mutex;
-  GHashTable *clients;   /* of Client, by its key */
-  GHashTable *listeners; /* listener index → connections */
+  GHashTable *clients; /* of Client, by its key */
+  GArray *listeners;   /* of gint, by the listener's index: its connections */
 };
 
 static guint
@@ -74,7 +74,7 @@ net_admission_new (void)
 
   g_mutex_init (&admission->mutex);
   admission->clients = g_hash_table_new_full (key_hash, key_equal, NULL, g_free);
-  admission->listeners = g_hash_table_new (NULL, NULL);
+  admission->listeners = g_array_new (FALSE, TRUE, sizeof (gint));
   return admission;
 }
 
@@ -84,7 +84,7 @@ net_admission_free (NetAdmission *admission)
   if (admission == NULL)
     return;
   g_hash_table_unref (admission->clients);
-  g_hash_table_unref (admission->listeners);
+  g_array_unref (admission->listeners);
   g_mutex_clear (&admission->mutex);
   g_free (admission);
 }
@@ -110,15 +110,13 @@ find_client (NetAdmission *admission, Key key)
   return client;
 }
 
-static gint
-listener_connections (NetAdmission *admission, const ConfigListener *listener, gint change)
+/* Valid until the next call. */
+static gint *
+connections_of (NetAdmission *admission, const ConfigListener *listener)
 {
-  gpointer key = GUINT_TO_POINTER (listener->index);
-  gint count = GPOINTER_TO_INT (g_hash_table_lookup (admission->listeners, key)) + change;
-
-  if (change != 0)
-    g_hash_table_insert (admission->listeners, key, GINT_TO_POINTER (count));
-  return count;
+  if (listener->index >= admission->listeners->len)
+    g_array_set_size (admission->listeners, listener->index + 1);
+  return &g_array_index (admission->listeners, gint, listener->index);
 }
 
 static gboolean
@@ -145,12 +143,13 @@ net_admission_enter (NetAdmission *admission, const ConfigListener *listener,
                      const BaseEndpoint *client)
 {
   NetAdmissionVerdict verdict = NET_ADMISSION_FINE;
+  gint *connections;
   Client *entry;
 
   g_mutex_lock (&admission->mutex);
+  connections = connections_of (admission, listener);
   entry = client == NULL ? NULL : find_client (admission, key_of (listener, client));
-  if (listener->connections > 0
-      && listener_connections (admission, listener, 0) >= listener->connections)
+  if (listener->connections > 0 && *connections >= listener->connections)
     verdict = NET_ADMISSION_CONNECTIONS;
   else if (entry != NULL && is_full (listener, entry))
     verdict = NET_ADMISSION_CONNECTIONS_PER_CLIENT;
@@ -158,7 +157,7 @@ net_admission_enter (NetAdmission *admission, const ConfigListener *listener,
     {
       if (entry != NULL)
         entry->connections++;
-      listener_connections (admission, listener, 1);
+      *connections += 1;
     }
   g_mutex_unlock (&admission->mutex);
   return verdict;
@@ -171,7 +170,7 @@ net_admission_leave (NetAdmission *admission, const ConfigListener *listener,
   g_mutex_lock (&admission->mutex);
   if (client != NULL)
     uncount (admission, listener, client);
-  listener_connections (admission, listener, -1);
+  *connections_of (admission, listener) -= 1;
   g_mutex_unlock (&admission->mutex);
 }
 

@@ -15,14 +15,13 @@ typedef struct
 } Posted;
 
 static void
-run_tasks (NetLoop *loop, GArray *tasks)
+run_tasks (NetLoop *loop, const GArray *tasks)
 {
   for (guint i = 0; i < tasks->len; i++)
     {
       const Posted *posted = &g_array_index (tasks, Posted, i);
       posted->task (loop, posted->data);
     }
-  g_array_unref (tasks);
 }
 
 static GArray *
@@ -41,6 +40,7 @@ run_posted (NetLoop *loop)
   loop->tasks = new_tasks ();
   g_mutex_unlock (&loop->mutex);
   run_tasks (loop, tasks);
+  g_array_unref (tasks);
 }
 
 static void
@@ -67,6 +67,7 @@ net_loop_new (guint index)
   g_mutex_init (&loop->mutex);
   loop->tasks = new_tasks ();
   loop->deferred = new_tasks ();
+  loop->spare = new_tasks ();
   loop->receive = g_malloc (NET_LOOP_RECEIVE);
   net_timers_init (&loop->timers);
   loop->bell = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -112,13 +113,14 @@ time_to_sleep (const NetLoop *loop)
 static void
 run_deferred (NetLoop *loop)
 {
-  GArray *tasks;
+  GArray *tasks = loop->deferred;
 
-  if (loop->deferred->len == 0)
+  if (tasks->len == 0)
     return;
-  tasks = g_steal_pointer (&loop->deferred);
-  loop->deferred = new_tasks ();
+  loop->deferred = loop->spare;
   run_tasks (loop, tasks);
+  g_array_set_size (tasks, 0);
+  loop->spare = tasks;
 }
 
 static gboolean
@@ -244,6 +246,7 @@ net_loop_free (NetLoop *loop)
   close (loop->bell);
   g_array_unref (loop->tasks);
   g_array_unref (loop->deferred);
+  g_array_unref (loop->spare);
   g_mutex_clear (&loop->mutex);
   g_free (loop->receive);
   g_free (loop);

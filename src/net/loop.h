@@ -51,6 +51,7 @@ struct _NetLoop
   gboolean draining, hurry;
 
   GArray *deferred; /* tasks for the end of this turn */
+  GArray *spare;    /* an empty one, for those that come while they run */
   NetWatch uv_watch;
 
   uv_thread_t thread;
