@@ -255,18 +255,42 @@ value_of (const char *field)
   return value;
 }
 
+/* Takes back the last star alone, so no pattern takes more than length times length steps. */
+static gboolean
+glob_matches (const char *glob, const char *text)
+{
+  const char *behind_star = NULL, *retry = NULL;
+
+  while (*text != '\0')
+    {
+      if (*glob == '*')
+        {
+          behind_star = ++glob;
+          retry = text;
+        }
+      else if (*glob == '?'
+               || (*glob != '\0' && g_ascii_tolower (*glob) == g_ascii_tolower (*text)))
+        {
+          glob++;
+          text++;
+        }
+      else if (behind_star != NULL)
+        {
+          glob = behind_star;
+          text = ++retry;
+        }
+      else
+        return FALSE;
+    }
+  return glob[strspn (glob, "*")] == '\0';
+}
+
 static gboolean
 matches (const char *const *globs, const char *name)
 {
-  g_autofree char *lower = g_ascii_strdown (name, -1);
-
   for (; *globs != NULL; globs++)
-    {
-      g_autofree char *glob = g_ascii_strdown (*globs, -1);
-
-      if (g_pattern_match_simple (glob, lower))
-        return TRUE;
-    }
+    if (glob_matches (*globs, name))
+      return TRUE;
   return FALSE;
 }
 
