@@ -12,30 +12,22 @@ struct _WorkerField
   guint origin; /* index of the original field; G_MAXUINT: a new one */
   gboolean changed;
   gboolean gone;
-  gchar *name;
-  gchar *raw;
-  gchar *value;
+  const gchar *name; /* the list's, as are the others; NULL: not asked for */
+  const gchar *raw;
+  const gchar *value;
 };
 
 struct _WorkerHeaders
 {
   MessageHeaders *original;
   const guint8 *bytes;
-  GPtrArray *fields; /* of WorkerField, borrowed */
-  GPtrArray *all;    /* of WorkerField, owned */
-  GPtrArray *old;    /* strings that were replaced */
+  GPtrArray *fields;      /* of WorkerField, borrowed */
+  WorkerField *originals; /* one block for all that were there */
+  GSList *added;          /* of WorkerField, owned */
+  GStringChunk *strings;  /* all that were ever asked for or set; NULL: none */
 };
 
-static void
-field_free (gpointer data)
-{
-  WorkerField *field = data;
-
-  g_free (field->name);
-  g_free (field->raw);
-  g_free (field->value);
-  g_free (field);
-}
+#define STRINGS 512 /* octets of a block of them */
 
 WorkerHeaders *
 worker_headers_new (const guint8 *bytes, gsize length)
@@ -46,16 +38,12 @@ worker_headers_new (const guint8 *bytes, gsize length)
   headers->original = message_headers_scan (bytes, length, TRUE);
   headers->bytes = bytes;
   count = message_headers_count (headers->original);
-  headers->fields = g_ptr_array_sized_new (count);
-  headers->all = g_ptr_array_new_full (count, field_free);
-  headers->old = g_ptr_array_new_with_free_func (g_free);
+  headers->fields = g_ptr_array_sized_new (count + 4);
+  headers->originals = g_new0 (WorkerField, count);
   for (guint i = 0; i < count; i++)
     {
-      WorkerField *field = g_new0 (WorkerField, 1);
-
-      field->origin = i;
-      g_ptr_array_add (headers->fields, field);
-      g_ptr_array_add (headers->all, field);
+      headers->originals[i].origin = i;
+      g_ptr_array_add (headers->fields, &headers->originals[i]);
     }
   return headers;
 }
@@ -67,9 +55,18 @@ worker_headers_free (WorkerHeaders *headers)
     return;
   message_headers_free (headers->original);
   g_ptr_array_unref (headers->fields);
-  g_ptr_array_unref (headers->all);
-  g_ptr_array_unref (headers->old);
+  g_free (headers->originals);
+  g_slist_free_full (headers->added, g_free);
+  g_clear_pointer (&headers->strings, g_string_chunk_free);
   g_free (headers);
+}
+
+static const gchar *
+keep (WorkerHeaders *headers, gconstpointer bytes, gsize length)
+{
+  if (headers->strings == NULL)
+    headers->strings = g_string_chunk_new (STRINGS);
+  return g_string_chunk_insert_len (headers->strings, bytes, (gssize) length);
 }
 
 gsize
@@ -108,15 +105,28 @@ const gchar *
 worker_headers_name (WorkerHeaders *headers, WorkerField *field)
 {
   if (field->name == NULL)
-    field->name = message_headers_name (headers->original, field->origin);
+    {
+      const MessageField *original = message_headers_nth (headers->original, field->origin);
+
+      field->name = keep (headers, headers->bytes + original->start, original->name_length);
+    }
   return field->name;
+}
+
+static const gchar *
+keep_text (WorkerHeaders *headers, gchar *text)
+{
+  const gchar *kept = keep (headers, text, strlen (text));
+
+  g_free (text);
+  return kept;
 }
 
 const gchar *
 worker_headers_raw (WorkerHeaders *headers, WorkerField *field)
 {
   if (field->raw == NULL)
-    field->raw = message_headers_raw_value (headers->original, field->origin);
+    field->raw = keep_text (headers, message_headers_raw_value (headers->original, field->origin));
   return field->raw;
 }
 
@@ -136,9 +146,10 @@ const gchar *
 worker_headers_value (WorkerHeaders *headers, WorkerField *field)
 {
   if (field->value == NULL)
-    field->value = field->changed || field->origin == G_MAXUINT
-                       ? unfold (field->raw)
-                       : message_headers_value (headers->original, field->origin);
+    field->value
+        = keep_text (headers, field->changed || field->origin == G_MAXUINT
+                                  ? unfold (field->raw)
+                                  : message_headers_value (headers->original, field->origin));
   return field->value;
 }
 
@@ -178,9 +189,9 @@ worker_headers_insert (WorkerHeaders *headers, guint index, const gchar *name, c
   WorkerField *field = g_new0 (WorkerField, 1);
 
   field->origin = G_MAXUINT;
-  field->name = g_strdup (name);
-  field->raw = g_strdup (raw);
-  g_ptr_array_add (headers->all, field);
+  field->name = keep (headers, name, strlen (name));
+  field->raw = keep (headers, raw, strlen (raw));
+  headers->added = g_slist_prepend (headers->added, field);
   g_ptr_array_insert (headers->fields, (gint) index, field);
 }
 
@@ -189,11 +200,8 @@ worker_headers_change (WorkerHeaders *headers, guint index, const gchar *raw)
 {
   WorkerField *field = g_ptr_array_index (headers->fields, index);
 
-  if (field->raw != NULL)
-    g_ptr_array_add (headers->old, g_steal_pointer (&field->raw));
-  if (field->value != NULL)
-    g_ptr_array_add (headers->old, g_steal_pointer (&field->value));
-  field->raw = g_strdup (raw);
+  field->raw = keep (headers, raw, strlen (raw));
+  field->value = NULL;
   field->changed = TRUE;
 }
 
@@ -297,11 +305,15 @@ worker_headers_finish (const WorkerHeaders *headers, MessageEdits *edits)
 
       if (field->origin == G_MAXUINT)
         {
-          g_string_append_printf (pending, "%s:%s\r\n", field->name, field->raw);
+          g_string_append (pending, field->name);
+          g_string_append_c (pending, ':');
+          g_string_append (pending, field->raw);
+          g_string_append_len (pending, "\r\n", 2);
           continue;
         }
       remove_until (headers, &cursor, field->origin, edits);
-      add (edits, message_headers_nth (headers->original, field->origin)->start, 0, pending);
+      if (pending->len > 0)
+        add (edits, message_headers_nth (headers->original, field->origin)->start, 0, pending);
       g_string_truncate (pending, 0);
       if (field->changed)
         change_value (headers, field, edits);
