@@ -2,8 +2,6 @@
  * comes after it is a function. */
 #include "gateway/private.h"
 
-#include <string.h>
-
 static const ChainOutcome nobody = { .kind = CHAIN_PASS };
 
 static void
@@ -118,10 +116,6 @@ submit (GatewaySession *session, GError **error)
       taken = FALSE;
     }
   chain_clear_request (request);
-  memset (&request->session, 0, sizeof request->session);
-  request->argument = NULL;
-  request->verb = NULL;
-  request->status = NULL;
   request->sender = NULL;
   request->recipients = NULL;
   return taken;

@@ -57,6 +57,8 @@ guint32 ipc_read_limited (IpcReader *reader, guint32 most, const gchar *fault);
 guint32 ipc_read_count (IpcReader *reader, guint32 most, gsize each);
 /* Owned by the caller; NULL where NULL was written, and after a fault. */
 gchar *ipc_read_string (IpcReader *reader, gsize most);
+/* The same in the packet itself, without a NUL behind it. */
+const gchar *ipc_read_text (IpcReader *reader, gsize most, gsize *length);
 GBytes *ipc_read_bytes (IpcReader *reader, gsize most);
 BasePath *ipc_read_path (IpcReader *reader);
 GPtrArray *ipc_read_paths (IpcReader *reader);

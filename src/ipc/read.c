@@ -143,20 +143,28 @@ read_block (IpcReader *reader, gsize most, const guint8 **bytes, gsize *length)
   return *bytes != NULL;
 }
 
-gchar *
-ipc_read_string (IpcReader *reader, gsize most)
+const gchar *
+ipc_read_text (IpcReader *reader, gsize most, gsize *length)
 {
   const guint8 *bytes = NULL;
-  gsize length = 0;
 
-  if (!read_block (reader, most, &bytes, &length))
+  if (!read_block (reader, most, &bytes, length))
     return NULL;
-  if (length > 0 && memchr (bytes, 0, length) != NULL)
+  if (*length > 0 && memchr (bytes, 0, *length) != NULL)
     {
       ipc_reader_fail (reader, "a NUL in a text");
       return NULL;
     }
-  return g_strndup ((const gchar *) bytes, length);
+  return (const gchar *) bytes;
+}
+
+gchar *
+ipc_read_string (IpcReader *reader, gsize most)
+{
+  gsize length = 0;
+  const gchar *text = ipc_read_text (reader, most, &length);
+
+  return text == NULL ? NULL : g_strndup (text, length);
 }
 
 GBytes *
@@ -168,16 +176,14 @@ ipc_read_bytes (IpcReader *reader, gsize most)
   return read_block (reader, most, &bytes, &length) ? g_bytes_new (bytes, length) : NULL;
 }
 
-BasePath *
-ipc_read_path (IpcReader *reader)
+static GPtrArray *
+read_parameters (IpcReader *reader)
 {
-  g_autofree gchar *address = ipc_read_string (reader, IPC_MAX_STRING);
+  guint32 count = ipc_read_count (reader, IPC_MAX_PARAMETERS, 4);
   g_autoptr (GPtrArray) parameters = NULL;
-  guint32 count = 0;
 
-  if (address == NULL)
+  if (count == 0)
     return NULL;
-  count = ipc_read_count (reader, IPC_MAX_PARAMETERS, 4);
   parameters = g_ptr_array_new_with_free_func (g_free);
   for (guint32 i = 0; i < count && reader->fault == NULL; i++)
     {
@@ -188,10 +194,23 @@ ipc_read_path (IpcReader *reader)
       else
         g_ptr_array_add (parameters, parameter);
     }
+  g_ptr_array_add (parameters, NULL);
+  return g_steal_pointer (&parameters);
+}
+
+BasePath *
+ipc_read_path (IpcReader *reader)
+{
+  g_autofree gchar *address = ipc_read_string (reader, IPC_MAX_STRING);
+  g_autoptr (GPtrArray) parameters = NULL;
+
+  if (address == NULL)
+    return NULL;
+  parameters = read_parameters (reader);
   if (reader->fault != NULL)
     return NULL;
-  g_ptr_array_add (parameters, NULL);
-  return base_path_new (address, count == 0 ? NULL : (const gchar *const *) parameters->pdata);
+  return base_path_new (address,
+                        parameters == NULL ? NULL : (const gchar *const *) parameters->pdata);
 }
 
 GPtrArray *

@@ -2,9 +2,13 @@
  * the place of the first fault, and every descriptor that came along is closed then. */
 #include "ipc/request.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "ipc/codec.h"
+
+#define USUAL_SIZE 1000 /* octets without the message */
+#define MAX_TEXTS 15 /* times IPC_MAX_STRING: the strings of a session, argument, verb, status */
 
 void
 ipc_note_free (IpcNote *note)
@@ -37,31 +41,14 @@ clear_filter_state (gpointer data)
   state->descriptor = -1;
 }
 
-static void
-clear_session (IpcSession *session)
-{
-  g_free (session->session_id);
-  g_free (session->message_id);
-  g_free (session->client_address);
-  g_free (session->client_name);
-  g_free (session->helo);
-  g_free (session->user);
-  g_free (session->mechanism);
-  g_free (session->tls_protocol);
-  g_free (session->tls_cipher);
-}
-
 void
 ipc_request_free (IpcRequest *request)
 {
   if (request == NULL)
     return;
-  clear_session (&request->session);
+  g_free (request->texts);
   base_path_free (request->sender);
   g_clear_pointer (&request->recipients, g_ptr_array_unref);
-  g_free (request->argument);
-  g_free (request->verb);
-  g_free (request->status);
   g_clear_pointer (&request->filters, g_array_unref);
   g_clear_pointer (&request->notes, g_ptr_array_unref);
   g_clear_pointer (&request->message, g_bytes_unref);
@@ -107,6 +94,8 @@ ipc_request_encode (const IpcRequest *request, BaseBuffer *out, GArray *descript
 {
   IpcWriter writer = { out, descriptors };
 
+  base_buffer_reserve (
+      out, USUAL_SIZE + (request->message != NULL ? g_bytes_get_size (request->message) : 0));
   ipc_write_u32 (&writer, request->serial);
   ipc_write_u8 (&writer, (guint8) request->hook);
   ipc_write_u32 (&writer, request->listener);
@@ -128,19 +117,42 @@ ipc_request_encode (const IpcRequest *request, BaseBuffer *out, GArray *descript
   ipc_write_descriptor (&writer, request->message_descriptor);
 }
 
-static void
-read_session (IpcReader *reader, IpcSession *session)
+/* Strings are copied behind each other, each with its NUL: fewer octets than the packet has for
+ * them, where each stands behind its length. */
+typedef struct
 {
-  session->session_id = ipc_read_string (reader, IPC_MAX_STRING);
-  session->message_id = ipc_read_string (reader, IPC_MAX_STRING);
-  session->client_address = ipc_read_string (reader, IPC_MAX_STRING);
-  session->client_port = ipc_read_limited (reader, G_MAXUINT16, "a port over 65535");
-  session->client_name = ipc_read_string (reader, IPC_MAX_STRING);
-  session->helo = ipc_read_string (reader, IPC_MAX_STRING);
-  session->user = ipc_read_string (reader, IPC_MAX_STRING);
-  session->mechanism = ipc_read_string (reader, IPC_MAX_STRING);
-  session->tls_protocol = ipc_read_string (reader, IPC_MAX_STRING);
-  session->tls_cipher = ipc_read_string (reader, IPC_MAX_STRING);
+  IpcReader *reader;
+  gchar *next;
+} Texts;
+
+static gchar *
+read_text (Texts *texts, gsize most)
+{
+  gsize length = 0;
+  const gchar *text = ipc_read_text (texts->reader, most, &length);
+  gchar *copy = texts->next;
+
+  if (text == NULL)
+    return NULL;
+  memcpy (copy, text, length);
+  copy[length] = '\0';
+  texts->next += length + 1;
+  return copy;
+}
+
+static void
+read_session (Texts *texts, IpcSession *session)
+{
+  session->session_id = read_text (texts, IPC_MAX_STRING);
+  session->message_id = read_text (texts, IPC_MAX_STRING);
+  session->client_address = read_text (texts, IPC_MAX_STRING);
+  session->client_port = ipc_read_limited (texts->reader, G_MAXUINT16, "a port over 65535");
+  session->client_name = read_text (texts, IPC_MAX_STRING);
+  session->helo = read_text (texts, IPC_MAX_STRING);
+  session->user = read_text (texts, IPC_MAX_STRING);
+  session->mechanism = read_text (texts, IPC_MAX_STRING);
+  session->tls_protocol = read_text (texts, IPC_MAX_STRING);
+  session->tls_cipher = read_text (texts, IPC_MAX_STRING);
 }
 
 static GArray *
@@ -196,6 +208,10 @@ check_message (IpcReader *reader, const IpcRequest *request)
 static void
 read_request (IpcReader *reader, IpcRequest *request)
 {
+  Texts texts = { reader, NULL };
+
+  request->texts = texts.next
+      = g_malloc (MIN (reader->length, (MAX_TEXTS + 1) * (gsize) IPC_MAX_STRING));
   request->serial = ipc_read_u32 (reader);
   request->hook = ipc_read_u8 (reader);
   if ((guint) request->hook >= IPC_N_HOOKS)
@@ -203,13 +219,13 @@ read_request (IpcReader *reader, IpcRequest *request)
   request->listener = ipc_read_u32 (reader);
   request->first = ipc_read_u32 (reader);
   request->timeout = ipc_read_u32 (reader);
-  read_session (reader, &request->session);
+  read_session (&texts, &request->session);
   request->sender = ipc_read_path (reader);
   request->recipients = ipc_read_paths (reader);
-  request->argument = ipc_read_string (reader, 4 * IPC_MAX_STRING);
-  request->verb = ipc_read_string (reader, IPC_MAX_STRING);
+  request->argument = read_text (&texts, 4 * IPC_MAX_STRING);
+  request->verb = read_text (&texts, IPC_MAX_STRING);
   request->code = ipc_read_limited (reader, 599, "a code over 599");
-  request->status = ipc_read_string (reader, IPC_MAX_STRING);
+  request->status = read_text (&texts, IPC_MAX_STRING);
   request->filters = read_filters (reader);
   request->notes = ipc_read_notes (reader);
   request->edits = ipc_read_edits (reader);

@@ -12,8 +12,7 @@
 #define IPC_MAX_NOTE 4096
 #define IPC_MAX_FILTERS 256
 
-/* The facts of a session that every request carries. Strings are borrowed when encoding and owned
- * by the request when decoded. */
+/* The facts of a session that every request carries. Strings are borrowed. */
 typedef struct
 {
   gchar *session_id;
@@ -52,8 +51,8 @@ typedef struct
   IpcSession session;
   BasePath *sender;      /* NULL before MAIL */
   GPtrArray *recipients; /* of BasePath; may be NULL */
-  gchar *argument;       /* of the hook: domain, address, line, reply text; NULL */
-  gchar *verb;           /* COMMAND */
+  gchar *argument;       /* of the hook: domain, address, line, reply text; NULL; borrowed */
+  gchar *verb;           /* COMMAND; borrowed */
   guint32 code;          /* MESSAGE_OVER */
   gchar *status;         /* MESSAGE_OVER: the log's word for what became of it; NULL */
   GArray *filters;       /* of IpcFilterState, as many as the chain has */
@@ -66,6 +65,7 @@ typedef struct
   guint64 message_size;
   MessageEdits *edits; /* NULL: none */
   gboolean unread;     /* over the limits and configured to pass: MIME is not offered */
+  gchar *texts;        /* owned: one block that has the strings of a decoded one; else NULL */
 } IpcRequest;
 
 void ipc_note_free (IpcNote *note);

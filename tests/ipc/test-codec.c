@@ -99,17 +99,17 @@ make_request (gint descriptor)
   request->listener = 1;
   request->first = 1;
   request->timeout = 120000;
-  request->session.session_id = g_strdup ("0123456789ABCDE");
-  request->session.message_id = g_strdup ("ABCDE0123456789");
-  request->session.client_address = g_strdup ("192.0.2.1");
+  request->session.session_id = (gchar *) "0123456789ABCDE";
+  request->session.message_id = (gchar *) "ABCDE0123456789";
+  request->session.client_address = (gchar *) "192.0.2.1";
   request->session.client_port = 65535;
-  request->session.client_name = g_strdup ("unknown");
-  request->session.user = g_strdup ("");
-  request->session.mechanism = g_strdup ("PLAIN");
+  request->session.client_name = (gchar *) "unknown";
+  request->session.user = (gchar *) "";
+  request->session.mechanism = (gchar *) "PLAIN";
   request->sender = base_path_new ("", NULL);
   request->recipients = make_paths ();
-  request->argument = g_strdup ("argument");
-  request->status = g_strdup ("sent");
+  request->argument = (gchar *) "argument";
+  request->status = (gchar *) "sent";
   request->filters = make_filters (descriptor);
   request->notes = make_notes (IPC_MAX_NOTES);
   request->message = g_bytes_new_static ("A: b\r\n\r\nbody\r\n", 14);
@@ -208,7 +208,7 @@ test_request_limits (void)
   refuse_request (request, "a count over its limit");
 
   request = make_request (-1);
-  request->session.helo = g_steal_pointer (&text);
+  request->session.helo = text;
   refuse_request (request, "a text or block over its limit");
 
   request = make_request (-1);

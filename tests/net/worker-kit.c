@@ -165,9 +165,9 @@ scene_ask_with (Scene *scene, guint32 serial, guint32 timeout, gint descriptor)
 
   request->serial = serial;
   request->timeout = timeout;
-  request->session.session_id = g_strdup ("S");
-  request->session.client_address = g_strdup ("192.0.2.1");
-  request->session.client_name = g_strdup ("unknown");
+  request->session.session_id = (gchar *) "S";
+  request->session.client_address = (gchar *) "192.0.2.1";
+  request->session.client_name = (gchar *) "unknown";
   request->filters = g_array_new (FALSE, TRUE, sizeof (IpcFilterState));
   g_array_append_val (request->filters, state);
   asked->scene = scene;

@@ -63,12 +63,12 @@ bench_request (Bench *bench, IpcHook hook, const gchar *message)
   ipc_request_free (bench->request);
   bench->request = request;
   request->serial = 5;
-  request->session.session_id = g_strdup ("ID");
-  request->session.client_address = g_strdup ("192.0.2.1");
+  request->session.session_id = (gchar *) "ID";
+  request->session.client_address = (gchar *) "192.0.2.1";
   request->session.client_port = 1234;
-  request->session.client_name = g_strdup ("client.example.org");
-  request->session.tls_protocol = g_strdup ("TLSv1.3");
-  request->session.tls_cipher = g_strdup ("CIPHER");
+  request->session.client_name = (gchar *) "client.example.org";
+  request->session.tls_protocol = (gchar *) "TLSv1.3";
+  request->session.tls_cipher = (gchar *) "CIPHER";
   request->sender = base_path_new ("s@example.org", parameters);
   request->recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);
   g_ptr_array_add (request->recipients, base_path_new ("r@example.org", NULL));

@@ -10,8 +10,8 @@ static IpcRecord *
 run_hook (Bench *bench, IpcHook hook, const gchar *argument)
 {
   bench_request (bench, hook, NULL);
-  bench->request->argument = g_strdup (argument);
-  bench->request->verb = g_strdup ("xstatus");
+  bench->request->argument = (gchar *) argument;
+  bench->request->verb = (gchar *) "xstatus";
   bench->request->code = 250;
   return bench_run (bench);
 }
@@ -357,9 +357,9 @@ test_who_in_every_hook (void)
       if (hook == IPC_HOOK_HEADER || hook == IPC_HOOK_BODY)
         continue; /* run inside of end_of_message */
       bench_request (&bench, hook, "A: b\r\n\r\nbody\r\n");
-      bench.request->verb = g_strdup ("xstatus");
-      bench.request->session.helo = g_strdup ("h");
-      bench.request->session.user = g_strdup ("jim");
+      bench.request->verb = (gchar *) "xstatus";
+      bench.request->session.helo = (gchar *) "h";
+      bench.request->session.user = (gchar *) "jim";
       record = bench_run (&bench);
       g_assert_false (record->failed);
       if (hook == IPC_HOOK_QUIT || hook == IPC_HOOK_COMMAND)
