@@ -26,8 +26,6 @@ worker_context_init (WeirContext *context)
   context->record = ipc_record_new ();
   context->record->serial = context->request->serial;
   context->record->filter = context->index;
-  context->of_the_call = g_ptr_array_new_with_free_func (g_free);
-  context->old_paths = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);
   context->state = g_malloc0 (MAX (room, 1));
   if (before != NULL && before->state != NULL)
     {
@@ -41,7 +39,7 @@ worker_context_init (WeirContext *context)
 void
 worker_context_end_call (WeirContext *context)
 {
-  g_ptr_array_set_size (context->of_the_call, 0);
+  g_clear_slist (&context->of_the_call, g_free);
   g_clear_pointer (&context->reply, base_reply_free);
   g_clear_pointer (&context->reason, g_free);
   context->field = NULL;
@@ -51,8 +49,7 @@ void
 worker_context_clear (WeirContext *context)
 {
   worker_context_end_call (context);
-  g_ptr_array_unref (context->of_the_call);
-  g_ptr_array_unref (context->old_paths);
+  g_clear_slist (&context->old_paths, (GDestroyNotify) base_path_free);
   g_clear_pointer (&context->record, ipc_record_free);
   g_free (context->state);
   g_free (context->failure);
@@ -193,14 +190,17 @@ finish_state (WeirContext *context)
 {
   const IpcFilterState *before = state_before (context);
   gsize size = context->filter->filter->state_size;
-  g_autofree guint8 *old = g_malloc0 (MAX (size, 1));
+  g_autofree guint8 *old = NULL;
   gsize length = 0;
   gconstpointer bytes
       = before == NULL || before->state == NULL ? NULL : g_bytes_get_data (before->state, &length);
 
+  if (size == 0)
+    return;
+  old = g_malloc0 (size);
   if (bytes != NULL)
     memcpy (old, bytes, MIN (length, size));
-  if (size > 0 && memcmp (old, context->state, size) != 0)
+  if (memcmp (old, context->state, size) != 0)
     context->record->state = g_bytes_new (context->state, size);
 }
 

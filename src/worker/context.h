@@ -25,14 +25,13 @@ struct _WeirContext
   GPtrArray *recipients;  /* of BasePath; NULL: none */
   GPtrArray *notes;       /* of IpcNote: what earlier filters set */
 
-  IpcRecord *record;      /* under way; owned until it is handed on */
-  gpointer state;         /* state_size bytes */
-  BaseReply *reply;       /* set by weir_reply() in this hook */
-  gchar *reason;          /* set by weir_quarantine() in this hook */
-  gchar *failure;         /* an edit that may not be, the first one; NULL: none */
-  GPtrArray *of_the_call; /* strings to free after the hook */
-  GPtrArray
-      *old_paths; /* of BasePath that were replaced: the filter may still hold their strings */
+  IpcRecord *record;   /* under way; owned until it is handed on */
+  gpointer state;      /* state_size bytes */
+  BaseReply *reply;    /* set by weir_reply() in this hook */
+  gchar *reason;       /* set by weir_quarantine() in this hook */
+  gchar *failure;      /* an edit that may not be, the first one; NULL: none */
+  GSList *of_the_call; /* strings to free after the hook */
+  GSList *old_paths;   /* of BasePath that were replaced: the filter may still hold their strings */
 
   WorkerHeaders *headers; /* NULL: not asked for */
   WorkerField *field;     /* the one at hand in `header` */

@@ -49,7 +49,8 @@ weir_set_sender (WeirContext *context, const char *address, const char *const *p
       || !check_path (address, parameters, BASE_PATH_NULL, error))
     return FALSE;
   if (context->record->sender != NULL)
-    g_ptr_array_add (context->old_paths, g_steal_pointer (&context->record->sender));
+    context->old_paths
+        = g_slist_prepend (context->old_paths, g_steal_pointer (&context->record->sender));
   context->record->sender = base_path_new (address, parameters);
   return TRUE;
 }
@@ -98,7 +99,8 @@ weir_remove_recipient (WeirContext *context, const char *address, GError **error
   list = own_recipients (context);
   for (guint i = list->len; i > 0; i--)
     if (g_ascii_strcasecmp (((BasePath *) g_ptr_array_index (list, i - 1))->address, address) == 0)
-      g_ptr_array_add (context->old_paths, g_ptr_array_steal_index (list, i - 1));
+      context->old_paths
+          = g_slist_prepend (context->old_paths, g_ptr_array_steal_index (list, i - 1));
   return TRUE;
 }
 

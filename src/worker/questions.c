@@ -246,7 +246,7 @@ weir_set_note (WeirContext *context, const char *name, const char *format, ...)
   va_end (arguments);
   if (note != NULL)
     {
-      g_ptr_array_add (context->of_the_call, g_steal_pointer (&note->value));
+      context->of_the_call = g_slist_prepend (context->of_the_call, g_steal_pointer (&note->value));
       note->value = value;
       return;
     }

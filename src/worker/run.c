@@ -31,9 +31,10 @@ typedef struct
   gint64 begun;           /* µs, monotonic */
   gint64 deadline;        /* of the whole request */
   gboolean unread;
-  BasePath *sender; /* as the filters so far have it */
-  GPtrArray *recipients;
-  GPtrArray *notes;
+  const BasePath *sender; /* as the filters so far have it */
+  BasePath *new_sender;   /* one of them has set it; NULL: none */
+  GPtrArray *recipients;  /* referenced; NULL: none */
+  GPtrArray *notes;       /* NULL: none */
 } Run;
 
 Worker *
@@ -149,36 +150,41 @@ take_over (Run *run, const IpcRecord *record)
     g_assert_not_reached ();
   if (record->sender != NULL)
     {
-      base_path_free (run->sender);
-      run->sender = base_path_copy (record->sender);
+      base_path_free (run->new_sender);
+      run->sender = run->new_sender = base_path_copy (record->sender);
     }
   if (record->recipients != NULL)
     {
-      g_ptr_array_set_size (run->recipients, 0);
-      for (guint i = 0; i < record->recipients->len; i++)
-        g_ptr_array_add (run->recipients,
-                         base_path_copy (g_ptr_array_index (record->recipients, i)));
+      g_clear_pointer (&run->recipients, g_ptr_array_unref);
+      run->recipients = g_ptr_array_ref (record->recipients);
     }
 }
 
 static void
-take_notes (GPtrArray *notes, const GPtrArray *more)
+take_note (GPtrArray *notes, const IpcNote *from)
 {
-  for (guint i = 0; more != NULL && i < more->len; i++)
-    {
-      const IpcNote *from = g_ptr_array_index (more, i);
-      IpcNote *note = g_new0 (IpcNote, 1);
+  IpcNote *note = g_new0 (IpcNote, 1);
 
-      note->name = g_strdup (from->name);
-      note->value = g_strdup (from->value);
-      for (guint j = 0; j < notes->len; j++)
-        if (strcmp (((IpcNote *) g_ptr_array_index (notes, j))->name, note->name) == 0)
-          {
-            g_ptr_array_remove_index (notes, j);
-            break;
-          }
-      g_ptr_array_add (notes, note);
-    }
+  note->name = g_strdup (from->name);
+  note->value = g_strdup (from->value);
+  for (guint i = 0; i < notes->len; i++)
+    if (strcmp (((IpcNote *) g_ptr_array_index (notes, i))->name, note->name) == 0)
+      {
+        g_ptr_array_remove_index (notes, i);
+        break;
+      }
+  g_ptr_array_add (notes, note);
+}
+
+static void
+take_notes (Run *run, const GPtrArray *more)
+{
+  if (more == NULL || more->len == 0)
+    return;
+  if (run->notes == NULL)
+    run->notes = g_ptr_array_new_with_free_func ((GDestroyNotify) ipc_note_free);
+  for (guint i = 0; i < more->len; i++)
+    take_note (run->notes, g_ptr_array_index (more, i));
 }
 
 static void
@@ -291,7 +297,7 @@ run_filter (Run *run, guint index)
   if (more && config->enforce)
     take_over (run, record);
   if (more)
-    take_notes (run->notes, record->notes);
+    take_notes (run, record->notes);
   hand_on (run, record);
   return more;
 }
@@ -416,15 +422,13 @@ worker_run_request (Worker *worker, const IpcRequest *request, WorkerRecordFunc 
   run.hooks = hooks_of_request (request->hook);
   run.deadline = run.begun + (gint64) request->timeout * 1000;
   run.unread = request->unread;
-  run.sender = request->sender == NULL ? NULL : base_path_copy (request->sender);
-  run.recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) base_path_free);
-  for (guint i = 0; request->recipients != NULL && i < request->recipients->len; i++)
-    g_ptr_array_add (run.recipients, base_path_copy (g_ptr_array_index (request->recipients, i)));
-  run.notes = g_ptr_array_new_with_free_func ((GDestroyNotify) ipc_note_free);
-  take_notes (run.notes, request->notes);
+  run.sender = request->sender;
+  if (request->recipients != NULL)
+    run.recipients = g_ptr_array_ref (request->recipients);
+  take_notes (&run, request->notes);
   run_chain (&run);
   worker_message_free (run.message);
-  base_path_free (run.sender);
-  g_ptr_array_unref (run.recipients);
-  g_ptr_array_unref (run.notes);
+  base_path_free (run.new_sender);
+  g_clear_pointer (&run.recipients, g_ptr_array_unref);
+  g_clear_pointer (&run.notes, g_ptr_array_unref);
 }
