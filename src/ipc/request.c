@@ -8,7 +8,7 @@
 #include "ipc/codec.h"
 
 #define USUAL_SIZE 1000 /* octets without the message */
-#define MAX_TEXTS 15 /* times IPC_MAX_STRING: the strings of a session, argument, verb, status */
+#define MAX_TEXTS 15    /* times IPC_MAX_STRING: the strings of a session, argument, verb, status */
 
 void
 ipc_note_free (IpcNote *note)

@@ -54,7 +54,7 @@ typedef struct
   gchar *argument;       /* of the hook: domain, address, line, reply text; NULL; borrowed */
   gchar *verb;           /* COMMAND; borrowed */
   guint32 code;          /* MESSAGE_OVER */
-  gchar *status;         /* MESSAGE_OVER: the log's word for what became of it; NULL */
+  gchar *status;         /* MESSAGE_OVER: the log's word for what became of it; NULL; borrowed */
   GArray *filters;       /* of IpcFilterState, as many as the chain has */
   GPtrArray *notes;      /* of IpcNote; may be NULL */
   /* The message: for HEADER … END_OF_MESSAGE. Either inline bytes or a read-only descriptor; the
