@@ -35,8 +35,8 @@ session_greet (GatewaySession *session, const ChainOutcome *outcome)
   if (outcome->kind == CHAIN_REFUSE || outcome->kind == CHAIN_CLOSE)
     return FALSE;
   g_autoptr (BaseReply) greeting
-      = base_reply_printf (220, 0, 0, 0, "%s %s Mailweir", session->listener->config->hostname,
-                           session->listener->limits.lmtp ? "LMTP" : "ESMTP");
+      = base_reply_join (220, 0, 0, 0, session->listener->config->hostname,
+                         session->listener->limits.lmtp ? " LMTP" : " ESMTP", " Mailweir");
   gboolean theirs = outcome->reply != NULL && outcome->reply->code == 220;
   session_answer (session, theirs ? outcome->reply : greeting);
   return TRUE;
@@ -239,8 +239,8 @@ on_added (GatewaySession *session, const SmtpServerEvent *event)
 static void
 after_quit (GatewaySession *session, const ChainOutcome *outcome)
 {
-  g_autoptr (BaseReply) bye = base_reply_printf (221, 2, 0, 0, "%s closing connection",
-                                                 session->listener->config->hostname);
+  g_autoptr (BaseReply) bye = base_reply_join (
+      221, 2, 0, 0, "", session->listener->config->hostname, " closing connection");
   gboolean theirs = outcome->kind != CHAIN_REFUSE && outcome->reply != NULL;
   smtp_server_answer_close (session->server, theirs ? outcome->reply : bye);
 }

@@ -13,20 +13,20 @@ GatewaySession *
 gateway_session_new (const GatewayListener *listener, const GatewayClient *client,
                      const GatewayHost *methods, gpointer host)
 {
-  GatewaySession *session = g_new0 (GatewaySession, 1);
-  session->listener = listener;
-  session->methods = methods;
-  session->host = host;
-  session->server = smtp_server_new (&listener->limits);
+  GatewaySession *session = g_new (GatewaySession, 1);
+  *session = (GatewaySession){ .listener = listener,
+                               .methods = methods,
+                               .host = host,
+                               .server = smtp_server_new (&listener->limits),
+                               .client = base_peer_from (&client->client),
+                               .our_end = base_peer_from (&client->server),
+                               .kind = client->kind,
+                               .trusted = identity_trust (listener, client),
+                               .client_name = g_strdup (client->client_name),
+                               .last_activity = methods->now (host) };
+  base_id_make (session->id);
   if (listener->chain.n_filters > 0)
     session->chain = chain_state_new (&listener->chain);
-  session->client = base_peer_from (&client->client);
-  session->our_end = base_peer_from (&client->server);
-  session->kind = client->kind;
-  session->trusted = identity_trust (listener, client);
-  session->client_name = g_strdup (client->client_name);
-  base_id_make (session->id);
-  session->last_activity = methods->now (host);
   if (client->tls_protocol != NULL)
     {
       session->tls_protocol = g_intern_string (client->tls_protocol);

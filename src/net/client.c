@@ -528,13 +528,13 @@ void
 net_client_accept (NetLoop *loop, const GatewayListener *listener, gint fd,
                    const BaseEndpoint *endpoint, gboolean proxied)
 {
-  NetClient *client = g_new0 (NetClient, 1);
+  NetClient *client = g_new (NetClient, 1);
 
-  client->loop = loop;
-  client->listener = listener;
-  client->peer = base_peer_from (endpoint);
-  client->counted = !proxied;
-  client->link.data = client;
+  *client = (NetClient){ .loop = loop,
+                         .listener = listener,
+                         .peer = base_peer_from (endpoint),
+                         .counted = !proxied,
+                         .link.data = client };
   net_stream_init (&client->stream, fd);
   net_timer_init (&client->timer, &loop->timers, on_timer);
   net_watch_init (&client->watch, &loop->poller, fd, on_watch);

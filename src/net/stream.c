@@ -153,22 +153,32 @@ net_stream_read (NetStream *stream, guint8 *bytes, gsize length)
   return got < 0 ? -errno : got;
 }
 
+/* A reply or a command is one piece, of which send() need not copy a header and a list. */
+static gssize
+send_pieces (gint fd, struct iovec *vector, guint pieces, int flags)
+{
+  struct msghdr message = { .msg_iov = vector, .msg_iovlen = pieces };
+
+  return pieces == 1 ? send (fd, vector[0].iov_base, vector[0].iov_len, flags)
+                     : sendmsg (fd, &message, flags);
+}
+
 static gint
 flush_plain (NetStream *stream, BaseOutput *output, gboolean last)
 {
   struct iovec vector[VECTORS];
-  struct msghdr message = { .msg_iov = vector };
   const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (last ? MSG_MORE : 0);
   gssize sent;
   gsize asked;
+  guint pieces;
 
   while (output->length > 0)
     {
       asked = 0;
-      message.msg_iovlen = base_output_iovec (output, vector, VECTORS);
-      for (gsize i = 0; i < message.msg_iovlen; i++)
+      pieces = base_output_iovec (output, vector, VECTORS);
+      for (guint i = 0; i < pieces; i++)
         asked += vector[i].iov_len;
-      sent = sendmsg (stream->fd, &message, flags);
+      sent = send_pieces (stream->fd, vector, pieces, flags);
       if (sent < 0 && errno == EINTR)
         continue;
       if (sent < 0)

@@ -14,10 +14,9 @@
 SmtpServer *
 smtp_server_new (const SmtpServerLimits *limits)
 {
-  SmtpServer *server = g_new0 (SmtpServer, 1);
+  SmtpServer *server = g_new (SmtpServer, 1);
 
-  server->limits = limits;
-  server->state = SMTP_STATE_CONNECT;
+  *server = (SmtpServer){ .limits = limits, .state = SMTP_STATE_CONNECT };
   return server;
 }
 
