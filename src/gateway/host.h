@@ -25,6 +25,7 @@ typedef struct
   gboolean reused;     /* it has carried a transaction before */
   gboolean introduced; /* our client was told to it by XCLIENT */
   gboolean personal;   /* it describes one client: never for another one */
+  gboolean unfit;      /* new, and gone ahead of any message: its host is not to be the next */
 } GatewayUpstream;
 
 typedef enum

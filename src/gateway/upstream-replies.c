@@ -232,6 +232,9 @@ upstream_lost (GatewaySession *session, const BaseReply *why)
       = base_reply_copy (why->code >= 400 && why->code != 421
                              ? why
                              : BASE_REPLY (451, 4, 4, 2, "The next server closed the connection"));
+  if (session->upstream != NULL)
+    session->upstream->unfit
+        = !session->upstream->reused && phase >= UP_INTRODUCING && phase <= UP_DATA;
   upstream_give (session, FALSE);
   auth_lost (session);
   if (tx != NULL)

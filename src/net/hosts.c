@@ -55,6 +55,8 @@ net_hosts_new (const Config *config, ConfigSources *secrets, GError **error)
   g_autoptr (NetHosts) hosts = g_new0 (NetHosts, 1);
 
   hosts->all = g_ptr_array_new_with_free_func (host_free);
+  g_mutex_init (&hosts->mx_mutex);
+  hosts->mx = g_ptr_array_new ();
   hosts->mx_context = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) SSL_CTX_free);
   for (guint i = 0; i < config->routes->len; i++)
     {
@@ -76,6 +78,8 @@ net_hosts_free (NetHosts *hosts)
     return;
   g_ptr_array_unref (hosts->all);
   g_hash_table_unref (hosts->mx_context);
+  g_ptr_array_unref (hosts->mx);
+  g_mutex_clear (&hosts->mx_mutex);
   g_free (hosts);
 }
 

@@ -46,6 +46,8 @@ typedef struct
 {
   GPtrArray *all;         /* of NetHost: every server that a route leads to */
   GHashTable *mx_context; /* route → SSL_CTX, of the routes with mx: */
+  GMutex mx_mutex;        /* of the tables in `mx`, and of their hosts' coming and going */
+  GPtrArray *mx;          /* of NetMxHosts, one for each loop; mx-hosts.c's */
 } NetHosts;
 
 /* Makes the TLS contexts too. NULL: error names the route or file. */

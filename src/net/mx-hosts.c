@@ -13,9 +13,10 @@ typedef struct
 
 struct _NetMxHosts
 {
-  const NetHosts *hosts;
+  NetHosts *hosts;
   guint n_loops;
-  GHashTable *known; /* key → MxHost */
+  GHashTable *known; /* key → MxHost; changed by its loop alone, under hosts->mx_mutex, since other
+                        threads look in for the status */
 };
 
 static void
@@ -33,13 +34,16 @@ free_host (gpointer data)
 }
 
 NetMxHosts *
-net_mx_hosts_new (const NetHosts *hosts, guint n_loops)
+net_mx_hosts_new (NetHosts *hosts, guint n_loops)
 {
   NetMxHosts *mx = g_new0 (NetMxHosts, 1);
 
   mx->hosts = hosts;
   mx->n_loops = MAX (n_loops, 1);
   mx->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_host);
+  g_mutex_lock (&hosts->mx_mutex);
+  g_ptr_array_add (hosts->mx, mx);
+  g_mutex_unlock (&hosts->mx_mutex);
   return mx;
 }
 
@@ -49,6 +53,9 @@ net_mx_hosts_free (NetMxHosts *hosts)
   GHashTableIter iterator;
   gpointer key, value;
 
+  g_mutex_lock (&hosts->hosts->mx_mutex);
+  g_ptr_array_remove (hosts->hosts->mx, hosts);
+  g_mutex_unlock (&hosts->hosts->mx_mutex);
   g_hash_table_iter_init (&iterator, hosts->known);
   while (g_hash_table_iter_next (&iterator, &key, &value))
     if (((MxHost *) value)->references > 0)
@@ -70,12 +77,10 @@ is_unused (gpointer key, gpointer value, gpointer data)
 }
 
 static MxHost *
-add_host (NetMxHosts *hosts, const ConfigRoute *route, const NetMxAddress *address)
+make_host (const NetMxHosts *hosts, const ConfigRoute *route, const NetMxAddress *address)
 {
   MxHost *host = g_new0 (MxHost, 1);
 
-  if (g_hash_table_size (hosts->known) >= NET_MX_HOSTS)
-    g_hash_table_foreach_remove (hosts->known, is_unused, NULL);
   g_mutex_init (&host->base.mutex);
   host->base.route = route;
   host->base.destination = &host->named;
@@ -100,8 +105,12 @@ net_mx_hosts_get (NetMxHosts *hosts, const ConfigRoute *route, const NetMxAddres
 
   if (host == NULL)
     {
-      host = add_host (hosts, route, address);
+      host = make_host (hosts, route, address);
+      g_mutex_lock (&hosts->hosts->mx_mutex);
+      if (g_hash_table_size (hosts->known) >= NET_MX_HOSTS)
+        g_hash_table_foreach_remove (hosts->known, is_unused, NULL);
       g_hash_table_insert (hosts->known, g_steal_pointer (&key), host);
+      g_mutex_unlock (&hosts->hosts->mx_mutex);
     }
   host->references++;
   return &host->base;
@@ -137,6 +146,23 @@ net_mx_hosts_any_idle (const NetMxHosts *hosts)
     if (((MxHost *) value)->queue.length > 0)
       return g_queue_peek_head (&((MxHost *) value)->queue);
   return NULL;
+}
+
+void
+net_mx_hosts_each (NetHosts *hosts, NetMxHostFunc func, gpointer data)
+{
+  g_mutex_lock (&hosts->mx_mutex);
+  for (guint i = 0; i < hosts->mx->len; i++)
+    {
+      const NetMxHosts *mx = g_ptr_array_index (hosts->mx, i);
+      GHashTableIter iterator;
+      gpointer host;
+
+      g_hash_table_iter_init (&iterator, mx->known);
+      while (g_hash_table_iter_next (&iterator, NULL, &host))
+        func (&((MxHost *) host)->base, data);
+    }
+  g_mutex_unlock (&hosts->mx_mutex);
 }
 
 void

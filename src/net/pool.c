@@ -441,6 +441,8 @@ net_pool_give (NetPool *pool, NetUpstream *upstream, gboolean reusable)
       rest_after_use (pool, upstream);
       return;
     }
+  if (upstream->base.unfit)
+    net_host_failed (upstream->host, g_get_monotonic_time ());
   if (reusable)
     net_upstream_retire (upstream);
   else

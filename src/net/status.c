@@ -2,12 +2,15 @@
  * is empty: a reader that does not read gets what fits and nobody waits for it. */
 #include "net/status.h"
 
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/json.h"
+#include "net/mx-hosts.h"
 
 #define AT_ONCE 16
+#define MOST_MX_HOSTS 200 /* in one answer, which has to fit into a socket's buffer */
 
 struct _NetStatus
 {
@@ -61,6 +64,14 @@ sum (const NetService *service, gsize offset)
   return total;
 }
 
+typedef struct
+{
+  const gchar *route;
+  gchar *host;
+  const gchar *state;
+  gint connections, idle, waiting;
+} HostFacts;
+
 static const gchar *
 state_name (NetHost *host)
 {
@@ -76,17 +87,106 @@ state_name (NetHost *host)
   return net_host_is_avoided (host, g_get_monotonic_time ()) ? "failed" : "up";
 }
 
+/* Of this moment; the name is the host's own. */
+static HostFacts
+facts_of (NetHost *host)
+{
+  return (HostFacts){ .route = host->route->name,
+                      .host = host->destination->text,
+                      .state = state_name (host),
+                      .connections = g_atomic_int_get (&host->connections),
+                      .idle = g_atomic_int_get (&host->idle),
+                      .waiting = g_atomic_int_get (&host->waiting) };
+}
+
 static void
-write_host (NetHost *host, BaseBuffer *out)
+write_host (const HostFacts *facts, BaseBuffer *out)
 {
   base_buffer_append_string (out, "{\"route\":");
-  base_json_append_string (out, host->route->name, -1);
+  base_json_append_string (out, facts->route, -1);
   base_buffer_append_string (out, ",\"host\":");
-  base_json_append_string (out, host->destination->text, -1);
+  base_json_append_string (out, facts->host, -1);
   base_buffer_append_printf (out,
                              ",\"state\":\"%s\",\"connections\":%d,\"idle\":%d,\"waiting\":%d}",
-                             state_name (host), g_atomic_int_get (&host->connections),
-                             g_atomic_int_get (&host->idle), g_atomic_int_get (&host->waiting));
+                             facts->state, facts->connections, facts->idle, facts->waiting);
+}
+
+/* ---- Hosts that mx: routes have found: each loop knows some, and several the same ones ---- */
+
+static void
+free_facts (gpointer facts)
+{
+  g_free (((HostFacts *) facts)->host);
+  g_free (facts);
+}
+
+static guint
+hash_facts (gconstpointer facts)
+{
+  return g_str_hash (((const HostFacts *) facts)->host);
+}
+
+static gboolean
+same_host (gconstpointer a, gconstpointer b)
+{
+  const HostFacts *one = a, *other = b;
+
+  return one->route == other->route && g_str_equal (one->host, other->host);
+}
+
+/* Into a set of HostFacts. */
+static void
+add_mx_host (NetHost *host, gpointer data)
+{
+  HostFacts facts = facts_of (host);
+  HostFacts *known = g_hash_table_lookup (data, &facts);
+
+  if (known == NULL)
+    {
+      known = g_memdup2 (&facts, sizeof facts);
+      known->host = g_strdup (facts.host);
+      g_hash_table_add (data, known);
+      return;
+    }
+  if (g_str_equal (facts.state, "failed") || g_str_equal (known->state, "unasked"))
+    known->state = facts.state;
+  known->connections += facts.connections;
+  known->idle += facts.idle;
+  known->waiting += facts.waiting;
+}
+
+/* The busiest first. */
+static gint
+compare_facts (gconstpointer a, gconstpointer b)
+{
+  const HostFacts *one = *(HostFacts *const *) a, *other = *(HostFacts *const *) b;
+
+  if (one->connections != other->connections)
+    return one->connections > other->connections ? -1 : 1;
+  return strcmp (one->host, other->host);
+}
+
+/* Returns how many there are beyond those that are written. */
+static guint
+write_mx_hosts (NetService *service, BaseBuffer *out)
+{
+  g_autoptr (GHashTable) set = g_hash_table_new_full (hash_facts, same_host, free_facts, NULL);
+  g_autoptr (GPtrArray) list = g_ptr_array_new ();
+  GHashTableIter iterator;
+  gpointer facts;
+
+  net_mx_hosts_each (service->hosts, add_mx_host, set);
+  g_hash_table_iter_init (&iterator, set);
+  while (g_hash_table_iter_next (&iterator, &facts, NULL))
+    g_ptr_array_add (list, facts);
+  g_ptr_array_sort (list, compare_facts);
+  for (guint i = 0; i < MIN (list->len, MOST_MX_HOSTS); i++)
+    {
+      if (i > 0 || service->hosts->all->len > 0)
+        base_buffer_append_string (out, ",");
+      write_host (list->pdata[i], out);
+    }
+  return list->len - MIN (list->len, MOST_MX_HOSTS);
 }
 
 void
@@ -108,9 +208,11 @@ net_status_write (NetService *service, BaseBuffer *out)
     {
       if (i > 0)
         base_buffer_append_string (out, ",");
-      write_host (g_ptr_array_index (service->hosts->all, i), out);
+      HostFacts facts = facts_of (g_ptr_array_index (service->hosts->all, i));
+      write_host (&facts, out);
     }
-  base_buffer_append_string (out, "]}\n");
+  guint more = write_mx_hosts (service, out);
+  base_buffer_append_printf (out, "],\"upstreams_more\":%u}\n", more);
 }
 
 static void

@@ -55,6 +55,7 @@ static const gchar *const zone[] = {
   "xn--bcher-kva.example. MX 10 h1.example.",
   "house.home.arpa. MX 10 h1.example.",
   "lab.test. MX 10 h1.example.",
+  "up.test. MX 10 self.example.",
 };
 
 static guint dns_port;
@@ -115,18 +116,46 @@ typedef struct
   KitProcess *mailweir;
 } Flow;
 
+static gchar *
+flow_rest (const Flow *flow, guint dns)
+{
+  return g_strdup_printf ("threads = 1\nresolver = \"127.0.0.1@%u\"\nstatus-socket = \"%s/mx-%u\"",
+                          dns, kit_folder (), flow->port);
+}
+
 static void
 flow_start_with (Flow *flow, const gchar *offers, const KitStep *steps, const gchar *route,
                  guint dns)
 {
   guint hosts = flow->hosts != 0 ? flow->hosts : kit_port ();
   g_autofree gchar *to = g_strdup_printf ("\"mx:%u\"", hosts);
-  g_autofree gchar *resolver = g_strdup_printf ("threads = 1\nresolver = \"127.0.0.1@%u\"", dns);
   flow->port = flow->hosts != 0 ? flow->hosts : kit_port ();
   flow->hosts = hosts;
   flow->first = kit_server_at ("127.0.0.11", hosts, offers, steps);
   flow->second = kit_server_at ("127.0.0.12", hosts, offers, steps);
-  flow->mailweir = kit_gateway (flow->port, to, NULL, route, resolver);
+  g_autofree gchar *rest = flow_rest (flow, dns);
+  flow->mailweir = kit_gateway (flow->port, to, NULL, route, rest);
+}
+
+/* Only the gateway: the hosts are the test's own. */
+static void
+flow_start_gateway (Flow *flow, const gchar *route)
+{
+  g_autofree gchar *to = g_strdup_printf ("\"mx:%u\"", flow->hosts);
+  flow->port = kit_port ();
+  g_autofree gchar *rest = flow_rest (flow, dns_port);
+  flow->mailweir = kit_gateway (flow->port, to, NULL, route, rest);
+}
+
+static gchar *
+flow_status (const Flow *flow)
+{
+  g_autofree gchar *program = g_strdup (kit_program ("src/mailweir"));
+  g_autofree gchar *path = kit_path ("mx-%u", flow->port);
+  const gchar *argv[] = { program, "status", "--json", "--socket", path, NULL };
+  gchar *output = NULL;
+  g_assert_cmpint (kit_run (argv, &output), ==, 0);
+  return output;
 }
 
 static void
@@ -358,8 +387,86 @@ check_first_host (const KitStep *steps, const gchar *wanted, guint second)
   flow.first = kit_server_at ("127.0.0.11", flow.hosts, ALL, steps);
   check_delivery (&flow, "b@order.example", wanted);
   g_assert_cmpuint (count_messages (flow.first), ==, 0);
+  g_assert_cmpuint (kit_server_count (flow.first, "RCPT"), <=, 1);
   g_assert_cmpuint (count_messages (flow.second), ==, second);
   flow_stop (&flow);
+}
+
+/* With nobody else to go to, it is asked again, and not for ever. */
+static void
+test_only_host_hangs_up (void)
+{
+  static const KitStep closed[] = { { "RCPT", KIT_CLOSE, "" }, { NULL } };
+  Flow flow = { 0 };
+  flow_start_with (&flow, ALL, closed, ROUTE, dns_port);
+  check_delivery (&flow, "b@plain.example", "451 4.");
+  g_assert_cmpuint (kit_server_count (flow.first, "RCPT"), ==, 3);
+  flow_stop (&flow);
+}
+
+/* ---- What is told of hosts that were found ---- */
+
+static void
+test_status (void)
+{
+  Flow flow = { 0 };
+  g_autofree gchar *none = NULL, *some = NULL;
+  flow_start (&flow);
+  none = flow_status (&flow);
+  g_assert_nonnull (strstr (none, "\"upstreams\":[],\"upstreams_more\":0"));
+  check_delivery (&flow, "b@order.example", "250 ");
+  check_delivery (&flow, "b@down.example", "250 ");
+  some = flow_status (&flow);
+  g_assert_nonnull (strstr (some, "\"host\":\"h1.example[127.0.0.11]\",\"state\":\"up\","
+                                  "\"connections\":1,\"idle\":1,\"waiting\":0}"));
+  g_assert_nonnull (strstr (some, "\"host\":\"h2.example[127.0.0.12]\",\"state\":\"up\""));
+  g_assert_nonnull (strstr (some, "\"host\":\"dead.example[127.0.0.66]\",\"state\":\"failed\","
+                                  "\"connections\":0,"));
+  flow_stop (&flow);
+}
+
+/* ---- Certificates ---- */
+
+static void
+check_certificate (const gchar *name, const gchar *route, const gchar *wanted, guint tls)
+{
+  Flow flow = { .hosts = kit_port () };
+  const gchar *reason;
+  g_autofree gchar *folder = NULL, *options = NULL;
+  g_autofree gchar *settings
+      = g_strdup_printf ("smtpd_tls_security_level = may\nsmtpd_tls_cert_file = %1$s/mx-up.pem\n"
+                         "smtpd_tls_key_file = %1$s/mx-up.key\n",
+                         kit_folder ());
+  kit_certificate ("mx-up", name);
+  g_autofree gchar *instance = g_strdup_printf ("mx-%u", flow.hosts);
+  KitPostfix *postfix = kit_postfix (instance, flow.hosts, settings, NULL, &reason);
+  if (postfix == NULL)
+    {
+      g_test_skip (reason);
+      return;
+    }
+  folder = kit_postfix_folder (postfix, "b");
+  options = g_strdup_printf ("%s tls = \"verified\" tls-ca = \"%s/ca.pem\" %s", ROUTE,
+                             kit_folder (), route);
+  flow_start_gateway (&flow, options);
+  check_delivery (&flow, "b@up.test", wanted);
+  kit_gateway_stop (flow.mailweir);
+  if (tls > 0)
+    {
+      kit_wait_messages (folder, 1);
+      g_autoptr (GPtrArray) messages = kit_messages (folder);
+      g_assert_nonnull (strstr (messages->pdata[0], "with ESMTPS id"));
+    }
+  kit_postfix_stop (postfix);
+}
+
+/* The name that counts is the mail host's, which the zone gives; `tls-name` is one for all. */
+static void
+test_verified (void)
+{
+  check_certificate ("self.example", "", "250 ", 1);
+  check_certificate ("up.test", "", "451 4.7.5 ", 0);
+  check_certificate ("up.test", "tls-name = \"up.test\"", "250 ", 1);
 }
 
 static void
@@ -369,7 +476,7 @@ test_busy_host (void)
   static const KitStep closed[] = { { "RCPT", KIT_CLOSE, "" }, { NULL } };
   static const KitStep refusing[] = { { "RCPT", KIT_ANSWER, "550 5.1.1 nobody\n" }, { NULL } };
   check_first_host (busy, "250 ", 1);
-  check_first_host (closed, "451 4.", 0);
+  check_first_host (closed, "250 ", 1);
   check_first_host (refusing, "550 5.1.1 nobody", 0);
 }
 
@@ -478,6 +585,9 @@ main (int argc, char **argv)
   g_test_add_func ("/e2e/mx/first-domain-refused", test_first_domain_refused);
   g_test_add_func ("/e2e/mx/reuse", test_reuse);
   g_test_add_func ("/e2e/mx/busy-host", test_busy_host);
+  g_test_add_func ("/e2e/mx/only-host", test_only_host_hangs_up);
+  g_test_add_func ("/e2e/mx/status", test_status);
+  g_test_add_func ("/e2e/mx/verified", test_verified);
   g_test_add_func ("/e2e/mx/offers", test_offers);
   g_test_add_func ("/e2e/mx/lacking", test_lacking);
   g_test_add_func ("/e2e/mx/no-name-server", test_no_name_server);
