@@ -65,57 +65,72 @@ split_name (const char *name, PatternKind *kind, const char **path, GError **err
   return g_path_is_absolute (*path);
 }
 
-static Table *
-read_table (const char *name, gboolean body, GError **error)
+static GMappedFile *
+open_table (const char *path, GError **error)
 {
-  g_autoptr (GMappedFile) file = NULL;
-  g_autoptr (GError) problem = NULL;
-  PatternKind kind;
-  const char *path;
+  GMappedFile *file = NULL;
 
-  if (!split_name (name, &kind, &path, error))
-    return NULL;
-  file = g_file_test (path, G_FILE_TEST_IS_DIR) ? NULL : g_mapped_file_new (path, FALSE, &problem);
-  if (file == NULL)
-    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "%s",
-                 problem != NULL ? problem->message : "the table is a directory");
-  else if (g_mapped_file_get_length (file) > TABLE_MAX_SIZE)
-    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s has more than %u octets", path,
-                 TABLE_MAX_SIZE);
+  if (g_file_test (path, G_FILE_TEST_IS_DIR))
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_ISDIR, "the table %s is a directory", path);
   else
-    return table_new (path, g_mapped_file_get_contents (file), g_mapped_file_get_length (file),
-                      kind, body, error);
+    file = g_mapped_file_new (path, FALSE, error);
+  if (file == NULL || g_mapped_file_get_length (file) <= TABLE_MAX_SIZE)
+    return file;
+  g_mapped_file_unref (file);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s has more than %u octets", path,
+               TABLE_MAX_SIZE);
   return NULL;
 }
 
+/* NULL, and what is wrong in `problems`. */
+static Table *
+read_table (const char *name, gboolean body, GPtrArray *problems)
+{
+  g_autoptr (GMappedFile) file = NULL;
+  g_autoptr (GError) error = NULL;
+  PatternKind kind;
+  const char *path;
+
+  if (split_name (name, &kind, &path, &error))
+    file = open_table (path, &error);
+  if (file != NULL)
+    return table_new (path, g_mapped_file_get_contents (file), g_mapped_file_get_length (file),
+                      kind, body, problems);
+  g_ptr_array_add (problems, g_strdup (error->message));
+  return NULL;
+}
+
+typedef struct
+{
+  const Config *config;
+  GPtrArray *problems; /* of the option at hand */
+  gboolean header_bad; /* header-checks have some: "$header_checks" does not tell them again */
+} Reading;
+
 /* Reads the tables that a list names, several in one string too, as Postfix has it. */
-static gboolean
-read_tables (const Config *config, WalkKind kind, const char *text, GPtrArray *tables,
-             GError **error)
+static void
+read_tables (Reading *reading, WalkKind kind, const char *text, GPtrArray *tables)
 {
   g_auto (GStrv) names = g_strsplit_set (text, ", \t", -1);
 
   for (char **name = names; *name != NULL; name++)
     {
       Table *table;
-      const char *const *own = config->lists[WALK_HEADER];
+      const char *const *own = reading->config->lists[WALK_HEADER];
 
       if (**name == '\0')
         continue;
       if (kind != WALK_HEADER
           && (strcmp (*name, OWN_HEADER) == 0 || strcmp (*name, "${header_checks}") == 0))
         {
-          for (; *own != NULL; own++)
-            if (!read_tables (config, WALK_HEADER, *own, tables, error))
-              return FALSE;
+          for (; *own != NULL && !reading->header_bad; own++)
+            read_tables (reading, WALK_HEADER, *own, tables);
           continue;
         }
-      table = read_table (*name, kind == WALK_BODY, error);
-      if (table == NULL)
-        return FALSE;
-      g_ptr_array_add (tables, table);
+      table = read_table (*name, kind == WALK_BODY, reading->problems);
+      if (table != NULL)
+        g_ptr_array_add (tables, table);
     }
-  return TRUE;
 }
 
 static void
@@ -141,17 +156,26 @@ static Checks *
 make_checks (WeirLoad *load, const Config *config, GError **error)
 {
   Checks *checks = g_new0 (Checks, 1);
-  g_autoptr (GError) problem = NULL;
+  gboolean fine = TRUE;
+  Reading reading = { .config = config };
 
   checks->body_size = (gsize) config->body_size;
   checks->header_size = (gsize) config->header_size;
   for (guint kind = 0; kind < WALK_KINDS; kind++)
     checks->tables[kind] = g_ptr_array_new_with_free_func ((GDestroyNotify) table_free);
-  for (guint kind = 0; kind < WALK_KINDS && problem == NULL; kind++)
-    for (const char *const *text = config->lists[kind]; *text != NULL && problem == NULL; text++)
-      if (!read_tables (config, kind, *text, checks->tables[kind], &problem))
-        weir_load_error (load, error, option_names[kind], "%s", problem->message);
-  if (problem == NULL)
+  for (guint kind = 0; kind < WALK_KINDS; kind++)
+    {
+      g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
+
+      reading.problems = problems;
+      for (const char *const *text = config->lists[kind]; *text != NULL; text++)
+        read_tables (&reading, kind, *text, checks->tables[kind]);
+      for (guint i = 0; i < problems->len; i++)
+        weir_load_error (load, error, option_names[kind], "%s", (char *) problems->pdata[i]);
+      fine = fine && problems->len == 0;
+      reading.header_bad = reading.header_bad || (kind == WALK_HEADER && problems->len > 0);
+    }
+  if (fine)
     return checks;
   checks_free (checks);
   return NULL;

@@ -50,6 +50,9 @@ typedef struct
   GArray *segments; /* of Segment */
   GArray *open;     /* of guint: indexes of IF rules */
   Table *table;
+  GPtrArray *problems; /* the caller's */
+  guint wrong;         /* problems, told or not */
+  gboolean spoilt;     /* the logical line can not be read */
 } Reader;
 
 static gboolean
@@ -63,6 +66,15 @@ fail (const Reader *reader, gsize at, GError **error, const char *message)
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s:%u:%u: %s", reader->name, place.line,
                place.column + (guint) (at - place.at), message);
   return FALSE;
+}
+
+/* Takes over the error: reading goes on behind it. */
+static void
+report (Reader *reader, GError *error)
+{
+  if (reader->wrong++ < TABLE_MAX_PROBLEMS)
+    g_ptr_array_add (reader->problems, g_strdup (error->message));
+  g_error_free (error);
 }
 
 static gboolean
@@ -165,7 +177,8 @@ read_if (Reader *reader, Rule *rule, GError **error)
   guint index = reader->table->rules->len;
 
   rule->kind = RULE_IF;
-  if (reader->open->len == TABLE_MAX_DEPTH)
+  g_array_append_val (reader->open, index); /* also if it is wrong: its ENDIF is not */
+  if (reader->open->len > TABLE_MAX_DEPTH)
     return fail (reader, 0, error, "IF stands in too many others");
   if (!read_condition (reader, &at, &rule->first, error))
     return FALSE;
@@ -174,7 +187,6 @@ read_if (Reader *reader, Rule *rule, GError **error)
     return fail (reader, at, error,
                  "nothing may stand behind the pattern of an IF, and no space ahead of the rules "
                  "in it");
-  g_array_append_val (reader->open, index);
   return TRUE;
 }
 
@@ -211,45 +223,56 @@ clear_rule (gpointer data)
   action_clear (&rule->action);
 }
 
-static gboolean
-read_rule (Reader *reader, GError **error)
+static void
+read_rule (Reader *reader)
 {
   const char *text = reader->text->str;
   Rule rule = { .line = g_array_index (reader->segments, Segment, 0).line };
+  GError *error = NULL;
   gboolean fine;
 
   if (is_word (text, "if"))
-    fine = read_if (reader, &rule, error);
+    fine = read_if (reader, &rule, &error);
   else if (is_word (text, "endif"))
-    fine = read_endif (reader, &rule, error);
+    fine = read_endif (reader, &rule, &error);
   else
-    fine = read_match (reader, &rule, error);
-  if (fine)
-    g_array_append_val (reader->table->rules, rule);
-  else
-    clear_rule (&rule);
-  return fine;
+    fine = read_match (reader, &rule, &error);
+  if (!fine)
+    report (reader, error);
+  g_array_append_val (reader->table->rules, rule);
 }
 
 /* ---- Logical lines ---- */
 
-static gboolean
-end_logical (Reader *reader, GError **error)
+static void
+end_logical (Reader *reader)
 {
   gsize length = reader->text->len;
-  gboolean fine;
 
   while (length > 0 && g_ascii_isspace (reader->text->str[length - 1]))
     length--;
   g_string_truncate (reader->text, length);
-  fine = length == 0 || read_rule (reader, error);
+  if (length > 0 && !reader->spoilt)
+    read_rule (reader);
   g_string_truncate (reader->text, 0);
   g_array_set_size (reader->segments, 0);
-  return fine;
+  reader->spoilt = FALSE;
 }
 
-static gboolean
-add_line (Reader *reader, const char *line, gsize length, guint number, GError **error)
+/* What is wrong with the whole line that `place` begins. */
+static void
+spoil (Reader *reader, Segment place, const char *message)
+{
+  GError *error = NULL;
+
+  g_array_append_val (reader->segments, place);
+  fail (reader, place.at, &error, message);
+  report (reader, error);
+  reader->spoilt = TRUE;
+}
+
+static void
+add_line (Reader *reader, const char *line, gsize length, guint number)
 {
   Segment segment = { 0, number, 1 };
   gsize blank = 0;
@@ -257,21 +280,23 @@ add_line (Reader *reader, const char *line, gsize length, guint number, GError *
   while (blank < length && g_ascii_isspace (line[blank]))
     blank++;
   if (blank == length || line[blank] == '#')
-    return TRUE;
-  if (blank == 0 && !end_logical (reader, error))
-    return FALSE;
+    return;
+  if (blank == 0)
+    end_logical (reader);
   segment.at = reader->text->len;
-  g_array_append_val (reader->segments, segment);
-  if (blank > 0 && segment.at == 0)
-    return fail (reader, 0, error, "the first line begins with a space: it would go on with none");
-  if (memchr (line, '\0', length) != NULL)
-    return fail (reader, segment.at, error, "there is a NUL in the line");
-  g_string_append_len (reader->text, line, (gssize) length);
-  return TRUE;
+  if (blank > 0 && segment.at == 0 && !reader->spoilt)
+    spoil (reader, segment, "the first line begins with a space: it would go on with none");
+  else if (memchr (line, '\0', length) != NULL)
+    spoil (reader, segment, "there is a NUL in the line");
+  else
+    {
+      g_array_append_val (reader->segments, segment);
+      g_string_append_len (reader->text, line, (gssize) length);
+    }
 }
 
-static gboolean
-read_lines (Reader *reader, const char *text, gsize length, GError **error)
+static void
+read_lines (Reader *reader, const char *text, gsize length)
 {
   guint number = 1;
 
@@ -280,30 +305,29 @@ read_lines (Reader *reader, const char *text, gsize length, GError **error)
       const char *lf = memchr (text + at, '\n', length - at);
       gsize end = lf == NULL ? length : (gsize) (lf - text);
 
-      if (!add_line (reader, text + at, end - at, number, error))
-        return FALSE;
+      add_line (reader, text + at, end - at, number);
       at = end + 1;
     }
-  if (!end_logical (reader, error))
-    return FALSE;
-  if (reader->open->len > 0)
+  end_logical (reader);
+  for (guint i = 0; i < reader->open->len; i++)
     {
-      guint index = g_array_index (reader->open, guint, reader->open->len - 1);
+      guint index = g_array_index (reader->open, guint, i);
       const Segment segment = { 0, g_array_index (reader->table->rules, Rule, index).line, 1 };
 
-      g_array_append_val (reader->segments, segment);
-      return fail (reader, 0, error, "IF without ENDIF");
+      spoil (reader, segment, "IF without ENDIF");
+      g_array_set_size (reader->segments, 0);
     }
-  return TRUE;
+  if (reader->wrong > TABLE_MAX_PROBLEMS)
+    g_ptr_array_add (reader->problems, g_strdup_printf ("%s: %u more errors", reader->name,
+                                                        reader->wrong - TABLE_MAX_PROBLEMS));
 }
 
 Table *
 table_new (const char *name, const char *text, gsize length, PatternKind kind, gboolean body,
-           GError **error)
+           GPtrArray *problems)
 {
-  Reader reader = { name, kind, body };
+  Reader reader = { .name = name, .kind = kind, .body = body, .problems = problems };
   Table *table = g_new0 (Table, 1);
-  gboolean fine;
 
   table->name = g_strdup (name);
   table->rules = g_array_new (FALSE, FALSE, sizeof (Rule));
@@ -312,11 +336,11 @@ table_new (const char *name, const char *text, gsize length, PatternKind kind, g
   reader.text = g_string_new (NULL);
   reader.segments = g_array_new (FALSE, FALSE, sizeof (Segment));
   reader.open = g_array_new (FALSE, FALSE, sizeof (guint));
-  fine = read_lines (&reader, text, length, error);
+  read_lines (&reader, text, length);
   g_string_free (reader.text, TRUE);
   g_array_unref (reader.segments);
   g_array_unref (reader.open);
-  if (!fine)
+  if (reader.wrong > 0)
     g_clear_pointer (&table, table_free);
   return table;
 }

@@ -8,10 +8,13 @@ typedef struct _Table Table;
 #define TABLE_MAX_SIZE (8 * 1024 * 1024) /* octets of a file */
 #define TABLE_MAX_DEPTH 50               /* of IF in IF */
 
+#define TABLE_MAX_PROBLEMS 20 /* that are told of one file */
+
 /* Reads the text of a file. `name` is what messages call it, `body`: it is for body lines. NULL
- * sets `error`: "NAME:LINE:COLUMN: what is wrong". */
+ * adds all that is wrong to `problems` as strings for g_free(): "NAME:LINE:COLUMN: what is wrong",
+ * and behind the first TABLE_MAX_PROBLEMS how many more there are. */
 Table *table_new (const char *name, const char *text, gsize length, PatternKind kind, gboolean body,
-                  GError **error);
+                  GPtrArray *problems);
 void table_free (Table *table); /* NULL is fine */
 guint table_count (const Table *table);
 const char *table_name (const Table *table);

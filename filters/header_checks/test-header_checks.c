@@ -310,9 +310,11 @@ test_load_errors (void)
     { "body-checks = [\"pcre:/\"]", "directory" },
     { "header-checks = [\"$header_checks\"]", "is no table" },
     { "header-checks = [\"pcre:%s\"]", ":2:5: FILTER can not be done" },
+    { "header-checks = [\"pcre:%s\"]", ":3:4: there is no action" },
+    { "header-checks = [\"pcre:/nowhere/x\", \"pcre:%s\"]", ":3:4: there is no action" },
     { "header-checks = [\"regexp:%s\"]\nmatch-limit = 10", "match-limit" },
   };
-  g_autofree char *path = write_table ("/x/ WARN\n/x/ FILTER smtp:x\n");
+  g_autofree char *path = write_table ("/x/ WARN\n/x/ FILTER smtp:x\n/x/\n");
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
@@ -322,6 +324,8 @@ test_load_errors (void)
       g_assert_nonnull (errors);
       if (strstr (errors, bad[i][1]) == NULL)
         g_error ("%s: %s", bad[i][0], errors);
+      /* what stands for the header in other options is not told again */
+      g_assert_null (strstr (strstr (errors, bad[i][1]) + 1, bad[i][1]));
     }
 }
 
@@ -347,6 +351,7 @@ main (int argc, char **argv)
   folder = g_dir_make_tmp ("header-checks-XXXXXX", NULL);
   g_test_add_func ("/header_checks/table", test_table);
   g_test_add_func ("/header_checks/table-errors", test_table_errors);
+  g_test_add_func ("/header_checks/table-errors/all", test_table_all_errors);
   g_test_add_func ("/header_checks/table-limits", test_table_limits);
   g_test_add_func ("/header_checks/backtracking", test_backtracking);
   g_test_add_func ("/header_checks/walk", test_walk);

@@ -16,5 +16,6 @@ void test_find_body (void);
 /* The tests in test-table.c. */
 void test_table (void);
 void test_table_errors (void);
+void test_table_all_errors (void);
 void test_table_limits (void);
 void test_backtracking (void);

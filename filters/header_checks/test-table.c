@@ -88,10 +88,10 @@ test_table (void)
   for (guint i = 0; i < G_N_ELEMENTS (lookups); i++)
     {
       const Lookup *row = &lookups[i];
-      g_autoptr (GError) error = NULL;
-      Table *table = table_new ("t", row->table, strlen (row->table), row->kind, FALSE, &error);
+      g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
+      Table *table = table_new ("t", row->table, strlen (row->table), row->kind, FALSE, problems);
 
-      g_assert_no_error (error);
+      g_assert_cmpuint (problems->len, ==, 0);
       TableHit hit = table_find (table, matcher, row->subject, strlen (row->subject));
       g_autofree char *shown = show (&hit);
       if (g_strcmp0 (shown, row->expected) != 0)
@@ -148,14 +148,54 @@ test_table_errors (void)
 {
   for (guint i = 0; i < G_N_ELEMENTS (errors); i++)
     {
-      g_autoptr (GError) error = NULL;
+      g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
       Table *table = table_new ("t", errors[i].table, strlen (errors[i].table), errors[i].kind,
-                                FALSE, &error);
+                                FALSE, problems);
 
       g_assert_null (table);
-      if (!g_str_has_prefix (error->message, errors[i].expected))
-        g_error ("%s: %s", errors[i].table, error->message);
+      g_assert_cmpuint (problems->len, ==, 1);
+      if (!g_str_has_prefix (problems->pdata[0], errors[i].expected))
+        g_error ("%s: %s", errors[i].table, (char *) problems->pdata[0]);
     }
+}
+
+/* All of a table's errors, and none that only follows from another one. */
+static void
+check_all_errors (const char *text, gsize length, const char *expected)
+{
+  g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *all = NULL;
+
+  g_assert_null (table_new ("t", text, length, PATTERN_PCRE, FALSE, problems));
+  g_ptr_array_add (problems, NULL);
+  all = g_strjoinv ("\n", (char **) problems->pdata);
+  g_assert_cmpstr (all, ==, expected);
+}
+
+void
+test_table_all_errors (void)
+{
+  static const char many[] = "/a/ WARN\n/a/ WRAN x\nif /b(/\n/c/ DELAY\nendif\nif !\n/d/\nendif\n"
+                             "/e/\0 WARN\n more\n/f/q WARN\n";
+  g_autofree char *endless = g_strnfill (4 * TABLE_MAX_PROBLEMS, '\n');
+  g_autoptr (GString) expected = g_string_new (NULL);
+
+  check_all_errors (
+      many, sizeof many - 1,
+      "t:2:5: \"WRAN\" is no action\n"
+      "t:3:7: bad pattern: missing closing parenthesis\n"
+      "t:4:5: DELAY can not be done: there is no queue here in which a message could wait\n"
+      "t:6:5: there is no pattern\nt:7:4: there is no action\n"
+      "t:9:1: there is a NUL in the line\n"
+      "t:11:4: no flag: there are i, m, s, x, A, E, U, X");
+  for (guint i = 0; i < 4 * TABLE_MAX_PROBLEMS; i += 4)
+    memcpy (endless + i, "/a/\n", 4);
+  for (guint i = 1; i <= TABLE_MAX_PROBLEMS; i++)
+    g_string_append_printf (expected, "%st:%u:4: there is no action", i > 1 ? "\n" : "", i);
+  check_all_errors (endless, strlen (endless), expected->str);
+  g_autofree char *more = g_strconcat (endless, "/a/\nif /a/\n", NULL);
+  g_string_append (expected, "\nt: 2 more errors");
+  check_all_errors (more, strlen (more), expected->str);
 }
 
 /* ---- Limits ---- */
@@ -163,7 +203,8 @@ test_table_errors (void)
 static gboolean
 reads (const char *text, gsize length)
 {
-  Table *table = table_new ("t", text, length, PATTERN_PCRE, TRUE, NULL);
+  g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
+  Table *table = table_new ("t", text, length, PATTERN_PCRE, TRUE, problems);
 
   table_free (table);
   return table != NULL;
@@ -204,8 +245,9 @@ void
 test_backtracking (void)
 {
   const char *text = "/^(a+)+$/ REJECT";
+  g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
   PatternMatcher *matcher = pattern_matcher_new (100000);
-  Table *table = table_new ("t", text, strlen (text), PATTERN_PCRE, FALSE, NULL);
+  Table *table = table_new ("t", text, strlen (text), PATTERN_PCRE, FALSE, problems);
   g_autofree char *many = g_strnfill (40, 'a');
   g_autofree char *bomb = g_strconcat (many, "!", NULL);
   TableHit hit = table_find (table, matcher, bomb, strlen (bomb));

@@ -241,7 +241,7 @@ typedef enum
 } WeirHooks;
 
 /* An error that names the option's file, line and column. `option` may be NULL: the filter's block.
- */
+ * Called again with the same `error`, it reports one more. */
 WEIR_API void weir_load_error (WeirLoad *load, GError **error, const char *option,
                                const char *format, ...) G_GNUC_PRINTF (4, 5);
 /* The filter's name in the configuration. */

@@ -122,15 +122,22 @@ bare_kind (const gchar *text)
   return g_ascii_isdigit (digits[0]) ? CONFIG_VALUE_NUMBER : CONFIG_VALUE_WORD;
 }
 
+/* What other files quote so is no string here. */
+static gboolean
+is_single_quoted (const Scan *scan)
+{
+  return scan->kind == SCAN_BARE && scan->text[0] == '\'';
+}
+
 /* A string, a number or a word; NULL when none stands here. */
 static ConfigValue *
 parse_scalar (Parser *parser, Scan *scan, const gchar *what)
 {
   ConfigValue *value;
 
-  if (scan->kind != SCAN_STRING && scan->kind != SCAN_BARE)
+  if ((scan->kind != SCAN_STRING && scan->kind != SCAN_BARE) || is_single_quoted (scan))
     {
-      expected (parser, scan, what);
+      expected (parser, scan, is_single_quoted (scan) ? "a string in double quotes" : what);
       return NULL;
     }
   value = g_new0 (ConfigValue, 1);
@@ -377,11 +384,17 @@ parse_file (Parser *parser, const gchar *path, const ConfigPlace *from, ConfigBl
 }
 
 static void
-parse_include (Parser *parser, Scan *scan, ConfigBlock *block)
+parse_include (Parser *parser, Scan *scan, ConfigBlock *block, const ConfigPlace *from)
 {
   ConfigPlace place = scan->start;
   g_autofree gchar *path = NULL;
 
+  if (scan->kind != SCAN_STRING)
+    {
+      expected (parser, scan, "a file's name in double quotes behind \"include\"");
+      skip_line (scan, from->line);
+      return;
+    }
   if (g_path_is_absolute (scan->text))
     path = g_strdup (scan->text);
   else
@@ -411,8 +424,8 @@ parse_item (Parser *parser, Scan *scan, ConfigBlock *block)
   scan_next (scan);
   if (scan_is_mark (scan, '='))
     parse_setting (parser, scan, block, name, &place);
-  else if (strcmp (name, "include") == 0 && scan->kind == SCAN_STRING)
-    parse_include (parser, scan, block);
+  else if (strcmp (name, "include") == 0)
+    parse_include (parser, scan, block, &place);
   else if (scan->kind == SCAN_STRING || scan->kind == SCAN_BARE || scan_is_mark (scan, '{'))
     parse_block (parser, scan, block, name, &place);
   else

@@ -13,6 +13,7 @@ struct _WorkerModules
 struct _WeirLoad
 {
   const ConfigFilter *config;
+  ConfigErrors *errors;     /* what was reported before the last error */
   const ConfigPlace *place; /* of the last error */
   guint32 hooks;            /* that are wanted of those the module has */
   WorkerFilter *filter;
@@ -73,6 +74,12 @@ weir_load_error (WeirLoad *load, GError **error, const char *option, const char 
   va_start (arguments, format);
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
+  if (error != NULL && *error != NULL)
+    {
+      config_errors_add (load->errors, load->place, "filter \"%s\": %s", load->config->name,
+                         (*error)->message);
+      g_clear_error (error);
+    }
   load->place = option == NULL ? &load->config->block->place
                                : config_block_place_of (load->config->block, option);
   g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, text);
@@ -135,7 +142,11 @@ has_verb (const WorkerFilter *filter, const gchar *verb)
 static gboolean
 call_load (WorkerFilter *filter, ConfigErrors *errors)
 {
-  WeirLoad load = { filter->config, &filter->config->block->place, filter->facts.hooks, filter };
+  WeirLoad load = { .config = filter->config,
+                    .errors = errors,
+                    .place = &filter->config->block->place,
+                    .hooks = filter->facts.hooks,
+                    .filter = filter };
   g_autoptr (GError) error = NULL;
 
   if (filter->filter->load == NULL || filter->filter->load (&load, filter->block, &error))

@@ -63,6 +63,16 @@ static const Case grammar_cases[] = {
     "c:1:1: expected the name of an option or a block, found \"]\"\n" },
   { "include-missing", "x = 1\ninclude \"no/such/file\"\n",
     "c:2:9: cannot read \"no/such/file\": No such file or directory\n" },
+  { "include-single-quotes", "include 'x'\ny = ]\n",
+    "c:1:9: expected a file's name in double quotes behind \"include\", found \"'x'\"\n"
+    "c:2:5: expected a value, found \"]\"\n" },
+  { "include-bare", "include x\n",
+    "c:1:9: expected a file's name in double quotes behind \"include\", found \"x\"\n" },
+  { "include-nothing", "include\nx = 1\n",
+    "c:2:1: expected a file's name in double quotes behind \"include\", found \"x\"\n" },
+  { "single-quotes", "x = 'a b'\ny = [ 'a', \"b\" ]\n",
+    "c:1:5: expected a string in double quotes, found \"'a\"\n"
+    "c:2:7: expected a string in double quotes, found \"'a'\"\n" },
   { "include-self", "include \"c\"\n", "c:1:9: cannot read \"c\": it includes itself\n" },
 };
 
