@@ -17,7 +17,7 @@ on_connect (WeirSession *session, gpointer data)
 }
 
 static void
-on_header (WeirSession *session, const char *name, const char *value, gpointer data)
+on_header (WeirSession *session, const char *name, const char *value, gpointer data G_GNUC_UNUSED)
 {
   if (g_ascii_strcasecmp (name, "X-Spam-Flag") == 0 && g_ascii_strcasecmp (value, "YES") == 0)
     weir_session_reply (session, 550, "5.7.1", "No spam, please");
@@ -41,7 +41,7 @@ main (int argc, char **argv)
 {
   GError *error = NULL;
   WeirServer *server = argc > 3 ? weir_server_new (argv[1], argv[2], NULL, &error) : NULL;
-  WeirHooks hooks = { sizeof hooks };
+  WeirHooks hooks = { .size = sizeof hooks };
   WeirSession *session;
 
   if (server == NULL)

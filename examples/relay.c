@@ -28,7 +28,7 @@ pass_on (WeirSession *session, WeirRelay *relay, const char *url)
 int
 main (int argc, char **argv)
 {
-  WeirSettings settings = { sizeof settings };
+  WeirSettings settings = { .size = sizeof settings };
   GError *error = NULL;
   WeirRelay *relay;
   WeirServer *server = NULL;

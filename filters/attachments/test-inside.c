@@ -125,8 +125,8 @@ test_inline (void)
 {
   static const char *const texts[] = {
     "Subject: x\n\nhi\n=ybegin line=128 size=4 name=evil.exe\nwxyz\n=yend size=4\n",
-    "Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n"
-    "=3Dybegin part=3D1 line=3D128 size=3D4 name=3Dmy evil.exe\nwxyz\n",
+    ("Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n"
+     "=3Dybegin part=3D1 line=3D128 size=3D4 name=3Dmy evil.exe\nwxyz\n"),
     "Subject: x\n\n(This file must be converted with BinHex 4.0)\n\n:#'9fD@`ZCAKP!%&38%`!!!\n",
   };
   static const char *const fine[] = {

@@ -15,9 +15,8 @@ static void
 check_modules (const Config *config, ConfigErrors *errors)
 {
   g_auto (GStrv) directories = supervisor_module_directories (config);
-  g_autoptr (WorkerModules) modules
-      = worker_modules_load (config, (const gchar *const *) directories, errors);
 
+  worker_modules_free (worker_modules_load (config, (const gchar *const *) directories, errors));
   config_errors_sort (errors);
 }
 

@@ -222,6 +222,7 @@ test_relay_in_plaintext (void)
   g_autoptr (WeirRelayResult) safe = NULL, open = NULL, unknown = NULL;
   const WeirFate *fate = relay_as (&settings, url, &safe);
 
+  g_assert_nonnull (upstream);
   g_assert_cmpint (fate->outcome, ==, WEIR_OUTCOME_DEFERRED);
   g_assert_nonnull (strstr (fate->text, "no password is sent without TLS"));
   settings.auth_in_plaintext = TRUE;

@@ -6,8 +6,7 @@
 
 #include "kit.h"
 
-static void
-add (GPtrArray *argv, const gchar *format, ...)
+static void G_GNUC_PRINTF (2, 3) add (GPtrArray *argv, const gchar *format, ...)
 {
   va_list arguments;
   va_start (arguments, format);

@@ -53,8 +53,8 @@ arrived (const Clients *clients)
 }
 
 /* Runs a line of words that the shell splits, and expects this exit status and output. */
-static void
-run (gint status, const gchar *output_has, const gchar *format, ...)
+static void G_GNUC_PRINTF (3, 4)
+    run (gint status, const gchar *output_has, const gchar *format, ...)
 {
   va_list arguments;
   va_start (arguments, format);

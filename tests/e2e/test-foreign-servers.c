@@ -327,7 +327,6 @@ test_pipelined (gconstpointer kind)
 {
   if (!way_begin (kind))
     return;
-  g_autofree gchar *text = text_of ("piped", "text\n");
   KitClient *client = kit_connect (way.port);
   g_free (kit_greet (client));
   for (guint i = 0; i < 2; i++)

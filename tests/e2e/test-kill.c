@@ -167,7 +167,6 @@ test_stopped_workers (gconstpointer to_server)
 
   kill_start (&test, to_server != NULL);
   const GPid gateway = kit_tree_one (test.mailweir, KIT_GATEWAY);
-  g_autoptr (GArray) workers = kit_tree_all (test.mailweir, KIT_WORKER);
   signal_workers (&test, SIGSTOP, G_MAXUINT);
   kit_load_wait (test.load, 4 * SESSIONS);
   kit_load_stop (test.load);

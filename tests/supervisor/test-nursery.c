@@ -194,6 +194,7 @@ test_maximum (Fixture *fixture, gconstpointer data)
   g_autoptr (IpcControl) gone = NULL;
   g_autoptr (IpcControl) third = NULL;
 
+  g_assert_cmpint (first->pid, !=, second->pid);
   supervisor_nursery_want (fixture->nursery, 1, 0);
   refusal = hear (fixture, IPC_CONTROL_NO_WORKER);
   g_assert_cmpuint (refusal->number, ==, 1);
@@ -238,8 +239,7 @@ test_crash_loop (Fixture *fixture, gconstpointer data)
 static void
 test_elder (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (IpcControl) elder = get_worker (fixture, 0);
-
+  ipc_control_free (get_worker (fixture, 0));
   for (gint64 now = 2 * G_USEC_PER_SEC; now < 2 * G_USEC_PER_SEC + 50; now += 10)
     crash (fixture, now, now + 1);
 }
