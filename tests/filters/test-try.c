@@ -93,6 +93,29 @@ test_accepted (Fixture *fixture, gconstpointer data)
   assert_has (out, "\naccepted\n");
 }
 
+/* What the gateway mends before it asks: fields behind a line that is none are nobody's. */
+static void
+test_malformed (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = NULL;
+
+  g_assert_true (
+      g_file_set_contents (fixture->message, "To : a@b\nno field\nSubject: x\n\ntext\n", -1, NULL));
+  out = run_try (fixture, 0);
+  assert_has (out, "@@ -1,1 +1,3 @@\n-To : a@b\n+To: a@b\n+X-A: 1\n+\n");
+  g_assert_null (strstr (out, "-Subject: x"));
+}
+
+static void
+test_malformed_refused (Fixture *fixture, gconstpointer data)
+{
+  g_autofree gchar *out = NULL;
+
+  g_assert_true (g_file_set_contents (fixture->message, "From: a@b\n: x\n\n", -1, NULL));
+  out = run_try (fixture, 1);
+  assert_has (out, "refused: 550 5.6.0 Malformed message header\n");
+}
+
 /* The footer's edit puts the whole text anew; the diff has only the lines that are others. */
 static void
 test_diff_of_a_whole_part (Fixture *fixture, gconstpointer data)
@@ -326,6 +349,11 @@ main (int argc, char **argv)
   ADD ("refused", "module = \"attachments\" deny = [\"exe\"]", test_refused);
   ADD ("no-filters", "module = \"trace\"", test_no_filters);
   ADD ("signatures", "module = \"trace\"", test_signatures);
+  ADD ("malformed", "module = \"attachments\" deny = [\"exe\"]", test_malformed);
+  ADD ("malformed-refused",
+       "module = \"attachments\" deny = [\"exe\"] }\n"
+       "limits { malformed-header = \"reject\"",
+       test_malformed_refused);
   ADD ("diff-of-a-whole-part", "module = \"footer\" text = \"--\\nus\"", test_diff_of_a_whole_part);
   ADD ("json", "module = \"trace\"", test_json);
   ADD ("deferred", "module = \"trace\" reply-at = \"data\" reply = \"451 4.7.1 later\"",
