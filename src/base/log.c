@@ -178,8 +178,11 @@ kind_of (const BaseRecord *record)
   const guint8 *bytes = value_of (record);
   gsize length = length_of (record);
   guint kind = length == 0 ? SPACED : PLAIN;
+  gsize i = 0;
 
-  for (gsize i = 0; i < length; i++)
+  for (; i + 4 <= length; i += 4)
+    kind |= kinds[bytes[i]] | kinds[bytes[i + 1]] | kinds[bytes[i + 2]] | kinds[bytes[i + 3]];
+  for (; i < length; i++)
     kind |= kinds[bytes[i]];
   return kind;
 }

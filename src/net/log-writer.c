@@ -57,7 +57,8 @@ take (NetLogWriter *writer, guint64 *lost)
 
   g_mutex_lock (&writer->mutex);
   writer->writing = FALSE;
-  g_cond_signal (&writer->idle);
+  if (writer->stop)
+    g_cond_signal (&writer->idle); /* a system call, whether anybody waits or not */
   while (base_buffer_length (&writer->waiting) == 0 && !writer->stop)
     g_cond_wait (&writer->wake, &writer->mutex);
   taken = writer->waiting;

@@ -194,12 +194,15 @@ net_loop_post (NetLoop *loop, NetTask task, gpointer data)
 {
   Posted posted = { task, data };
   const guint64 ring = 1;
+  gboolean first;
 
   g_mutex_lock (&loop->mutex);
   g_array_append_val (loop->tasks, posted);
-  if (loop->tasks->len == 1)
-    (void) !write (loop->bell, &ring, sizeof ring);
+  first = loop->tasks->len == 1;
   g_mutex_unlock (&loop->mutex);
+  /* Now: a loop that wakes up to a mutex still held would have to sleep again. */
+  if (first)
+    (void) !write (loop->bell, &ring, sizeof ring);
 }
 
 void

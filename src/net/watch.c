@@ -65,11 +65,13 @@ net_watch_init (NetWatch *watch, NetPoller *poller, gint fd, NetWatchFunc func)
 void
 net_watch_set (NetWatch *watch, int mask)
 {
-  struct epoll_event event = { .events = (guint32) mask, .data.ptr = watch };
-  int operation = mask == 0 ? EPOLL_CTL_DEL : watch->mask == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  struct epoll_event event;
+  int operation;
 
   if (mask == watch->mask || watch->poller == NULL)
     return;
+  operation = mask == 0 ? EPOLL_CTL_DEL : watch->mask == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  event = (struct epoll_event){ .events = (guint32) mask, .data.ptr = watch };
   if ((mask & ~watch->mask) != 0)
     watch->since = watch->poller->turn;
   watch->mask = (guint16) mask;
