@@ -1,5 +1,6 @@
 /* Which DKIM signatures an edit breaks, held against a canonicalization of whole messages that is
  * written here a second time, by lines. */
+#include "message/mend.h"
 #include "message/signatures.h"
 
 #include <string.h>
@@ -131,6 +132,34 @@ test_body (void)
   expect (counted, "line one", 0, "!", "example.org/key: body");
   expect (empty, "\r\n\r\n", 0, "\r\nfooter\r\n", NULL);
   expect (empty, "\r\n\r\n", 0, "footer\r\n", "example.org/key: body");
+}
+
+/* What is mended of a malformed header: the line that ends it stays the body's first. Of a streamed
+ * message only the header is there. */
+static void
+test_mended (void)
+{
+  static const gchar *const messages[][2] = {
+    { SIGNED ("c=relaxed/simple") "From : a\r\nSubject: x\r\nTo: b\r\nno field\r\nX: y\r\n", NULL },
+    { SIGNED ("c=simple/simple") "From : a\r\nSubject: x\r\nTo: b\r\nno field\r\nX: y\r\n",
+      "example.org/key: from" },
+  };
+
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (messages); i++)
+    {
+      const gchar *message = messages[i / 2][0];
+      const guint8 *bytes = (const guint8 *) message;
+      g_autoptr (MessageHeaders) headers = message_headers_scan (bytes, strlen (message), TRUE);
+      gsize length = i % 2 == 0 ? strlen (message) : message_headers_body (headers);
+      g_autoptr (MessageEdits) mends = message_mend (headers);
+      MessageSource source = message_source_from_memory (bytes, length);
+      g_autoptr (GPtrArray) signatures = message_signatures_check (&source, mends);
+      g_autofree gchar *text = message_signatures_broken (signatures);
+
+      g_assert_cmpuint (message_edits_count (mends), ==, 2);
+      g_assert_cmpuint (signatures->len, ==, 1);
+      g_assert_cmpstr (text, ==, messages[i / 2][1]);
+    }
 }
 
 static void
@@ -285,6 +314,7 @@ main (int argc, char **argv)
   g_test_add_func ("/message/signatures/fields", test_fields);
   g_test_add_func ("/message/signatures/own-field", test_own_field);
   g_test_add_func ("/message/signatures/body", test_body);
+  g_test_add_func ("/message/signatures/mended", test_mended);
   g_test_add_func ("/message/signatures/several", test_several);
   g_test_add_func ("/message/signatures/bounds", test_bounds);
   g_test_add_func ("/message/signatures/many-names", test_many_names);

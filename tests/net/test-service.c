@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/mx-hosts.h"
 #include "net/status.h"
 
 #define LISTENER                                                                                   \
@@ -432,6 +433,48 @@ test_status (void)
   g_assert_nonnull (strstr (text, "\"state\":\"up\""));
 }
 
+#define FOUND 202 /* two more than are told */
+
+/* Hosts of an mx: route that two loops have found, one of them both. */
+static void
+test_status_of_found_hosts (void)
+{
+  g_autoptr (TestUpstream) upstream = test_upstream_new ();
+  g_autoptr (TestService) service
+      = service_to ("", "}\nroute \"mail\" { to = [\"mx:\"]", upstream, NULL);
+  const ConfigRoute *route = g_ptr_array_index (service->config->routes, 1);
+  NetHosts *hosts = service->service->hosts;
+  NetMxHosts *tables[] = { net_mx_hosts_new (hosts, 2), net_mx_hosts_new (hosts, 2) };
+  NetHost *found[FOUND + 1];
+  g_auto (BaseBuffer) out = BASE_BUFFER_INIT;
+  guint told = 0;
+
+  for (guint i = 0; i <= FOUND; i++)
+    {
+      g_autofree gchar *name = g_strdup_printf ("h%03u.test", i % FOUND);
+      NetMxAddress address = { .name = name };
+
+      g_assert_true (base_endpoint_parse ("192.0.2.1:25", &address.endpoint, NULL));
+      found[i] = net_mx_hosts_get (tables[i == FOUND], route, &address);
+    }
+  g_assert_true (found[0] != found[FOUND]);
+  found[0]->connections = found[FOUND]->connections = 1;
+  net_status_write (service->service, &out);
+  g_autofree gchar *text
+      = g_strndup ((const gchar *) base_buffer_bytes (&out), base_buffer_length (&out));
+  for (const gchar *at = text; (at = strstr (at, "{\"route\":\"mail\"")) != NULL; at++)
+    told++;
+  g_assert_cmpuint (told, ==, FOUND - 2);
+  g_assert_nonnull (strstr (text, "},{\"route\":\"mail\",\"host\":\"h000.test[192.0.2.1]\","
+                                  "\"state\":\"unasked\",\"connections\":2,"));
+  g_assert_nonnull (strstr (text, "],\"upstreams_more\":2}"));
+  found[0]->connections = found[FOUND]->connections = 0;
+  for (guint i = 0; i <= FOUND; i++)
+    net_host_unref (found[i]);
+  net_mx_hosts_free (tables[0]);
+  net_mx_hosts_free (tables[1]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -454,5 +497,6 @@ main (int argc, char **argv)
   g_test_add_func ("/net/service/client-vanishes", test_client_vanishes);
   g_test_add_func ("/net/service/big-message", test_big_message);
   g_test_add_func ("/net/service/status", test_status);
+  g_test_add_func ("/net/service/status/found-hosts", test_status_of_found_hosts);
   return g_test_run ();
 }
