@@ -434,14 +434,26 @@ chain_failure (const ChainState *state)
 const gchar *
 chain_log_filters (ChainState *state)
 {
-  g_autoptr (GString) text = g_string_new (NULL);
+  g_auto (BaseBuffer) text = BASE_BUFFER_INIT;
   for (guint i = 0; i < state->chain->n_filters; i++)
-    if (state->slots[i].verdict != NULL)
-      g_string_append_printf (text, "%s%s=%s/%" G_GINT64_FORMAT "ms", text->len > 0 ? "," : "",
-                              state->chain->filters[i].name, state->slots[i].verdict,
-                              state->slots[i].microseconds / 1000);
+    {
+      const ChainSlot *slot = &state->slots[i];
+      if (slot->verdict == NULL)
+        continue;
+      if (base_buffer_length (&text) > 0)
+        base_buffer_append_string (&text, ",");
+      base_buffer_append_string (&text, state->chain->filters[i].name);
+      base_buffer_append_string (&text, "=");
+      base_buffer_append_string (&text, slot->verdict);
+      base_buffer_append_string (&text, "/");
+      base_buffer_append_number (&text, (guint64) MAX (slot->microseconds, 0) / 1000, 1);
+      base_buffer_append_string (&text, "ms");
+    }
   g_free (state->log);
-  state->log = text->len > 0 ? g_string_free (g_steal_pointer (&text), FALSE) : NULL;
+  state->log
+      = base_buffer_length (&text) == 0
+            ? NULL
+            : g_strndup ((const gchar *) base_buffer_bytes (&text), base_buffer_length (&text));
   return state->log;
 }
 
