@@ -28,7 +28,15 @@ enum
 #define CONTROL_SIZE CMSG_SPACE (sizeof (gint) * (IPC_MAX_DESCRIPTORS + 1))
 /* Linux never hands over more than SCM_MAX_FD descriptors at once: with room for all, none is lost
  * uncounted, and too many are an error with a name. */
-#define RECEIVE_SIZE CMSG_SPACE (sizeof (gint) * 253)
+#define MOST_RECEIVED 253
+#define RECEIVE_SIZE CMSG_SPACE (sizeof (gint) * MOST_RECEIVED)
+
+/* Those that came with one packet. */
+typedef struct
+{
+  gint all[MOST_RECEIVED];
+  guint count;
+} Descriptors;
 
 typedef struct
 {
@@ -110,6 +118,7 @@ put_descriptors (struct msghdr *message, gint first, const GArray *descriptors)
       return;
     }
   message->msg_controllen = CMSG_SPACE (sizeof (gint) * (count + ahead));
+  memset (message->msg_control, 0, message->msg_controllen);
   head = CMSG_FIRSTHDR (message);
   head->cmsg_level = SOL_SOCKET;
   head->cmsg_type = SCM_RIGHTS;
@@ -128,7 +137,7 @@ send_packet (gint socket, struct iovec *vector, gsize parts, gint memfd, const G
   {
     gchar bytes[CONTROL_SIZE];
     struct cmsghdr align;
-  } control = { { 0 } };
+  } control;
   struct msghdr message = { .msg_iov = vector,
                             .msg_iovlen = parts,
                             .msg_control = control.bytes,
@@ -172,22 +181,26 @@ ipc_channel_send (gint socket, const guint8 *bytes, gsize length, const GArray *
 }
 
 static void
-collect_descriptors (struct msghdr *message, GArray *descriptors)
+collect_descriptors (struct msghdr *message, Descriptors *descriptors)
 {
   for (struct cmsghdr *head = CMSG_FIRSTHDR (message); head != NULL;
        head = CMSG_NXTHDR (message, head))
     {
-      gsize bytes = head->cmsg_len - CMSG_LEN (0);
+      guint count = (guint) ((head->cmsg_len - CMSG_LEN (0)) / sizeof (gint));
 
-      if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
-        for (gsize at = 0; at + sizeof (gint) <= bytes; at += sizeof (gint))
-          {
-            gint descriptor = -1;
-
-            memcpy (&descriptor, CMSG_DATA (head) + at, sizeof descriptor);
-            g_array_append_val (descriptors, descriptor);
-          }
+      if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+        continue;
+      g_assert (count <= MOST_RECEIVED - descriptors->count);
+      memcpy (descriptors->all + descriptors->count, CMSG_DATA (head), count * sizeof (gint));
+      descriptors->count += count;
     }
+}
+
+static void
+close_descriptors (Descriptors *descriptors)
+{
+  while (descriptors->count > 0)
+    close (descriptors->all[--descriptors->count]);
 }
 
 typedef struct
@@ -230,36 +243,38 @@ map_memfd (gint fd, guint64 claimed, GError **error)
   return g_bytes_new_with_free_func (address, claimed, unmap, mapping);
 }
 
-/* The first of `descriptors` has the bytes; it is taken out of the array and closed. */
+/* The first of `descriptors` has the bytes; it is taken out of them and closed. */
 static GBytes *
-open_memfd (const guint8 *packet, gsize length, GArray *descriptors, GError **error)
+open_memfd (const guint8 *packet, gsize length, Descriptors *descriptors, GError **error)
 {
   PacketHead head;
   guint64 little = 0;
   GBytes *bytes = NULL;
   gint fd = -1;
 
-  if (length != sizeof head || descriptors->len == 0)
+  if (length != sizeof head || descriptors->count == 0)
     {
       fail (error, "a packet that names a memfd without one");
       return NULL;
     }
   memcpy (&head, packet, sizeof head);
   memcpy (&little, head.size, sizeof little);
-  fd = g_array_index (descriptors, gint, 0);
-  g_array_remove_index (descriptors, 0);
+  fd = descriptors->all[0];
+  descriptors->count--;
+  memmove (descriptors->all, descriptors->all + 1, descriptors->count * sizeof (gint));
   bytes = map_memfd (fd, GUINT64_FROM_LE (little), error);
   close (fd);
   return bytes;
 }
 
 static GBytes *
-open_packet (const guint8 *packet, gsize length, gint flags, GArray *descriptors, GError **error)
+open_packet (const guint8 *packet, gsize length, gint flags, Descriptors *descriptors,
+             GError **error)
 {
   GBytes *bytes = NULL;
   guint most = IPC_MAX_DESCRIPTORS + (packet[0] == PLACE_MEMFD ? 1 : 0);
 
-  if ((flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || descriptors->len > most)
+  if ((flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || descriptors->count > most)
     fail (error, "a packet over its limits of bytes or descriptors");
   else if (packet[0] == PLACE_MEMFD)
     bytes = open_memfd (packet, length, descriptors, error);
@@ -268,7 +283,7 @@ open_packet (const guint8 *packet, gsize length, gint flags, GArray *descriptors
   else
     fail (error, "an empty packet, or one of unknown form");
   if (bytes == NULL)
-    ipc_descriptors_close (descriptors);
+    close_descriptors (descriptors);
   return bytes;
 }
 
@@ -286,7 +301,7 @@ ipc_channel_receive (gint socket, GArray *descriptors, gboolean *closed, GError 
                             .msg_iovlen = 1,
                             .msg_control = control.bytes,
                             .msg_controllen = sizeof control.bytes };
-  g_autoptr (GArray) own = g_array_new (FALSE, FALSE, sizeof (gint));
+  Descriptors own;
   GBytes *bytes = NULL;
   gssize length = 0;
 
@@ -299,12 +314,13 @@ ipc_channel_receive (gint socket, GArray *descriptors, gboolean *closed, GError 
   *closed = length == 0 || (length < 0 && errno == ECONNRESET);
   if (length < 0)
     return NULL;
-  collect_descriptors (&message, own);
+  own.count = 0;
+  collect_descriptors (&message, &own);
   if (length > 0)
-    bytes = open_packet (packet, (gsize) length, message.msg_flags, own, error);
+    bytes = open_packet (packet, (gsize) length, message.msg_flags, &own, error);
   if (bytes == NULL || descriptors == NULL)
-    ipc_descriptors_close (own);
-  else
-    g_array_append_vals (descriptors, own->data, own->len);
+    close_descriptors (&own);
+  else if (own.count > 0)
+    g_array_append_vals (descriptors, own.all, own.count);
   return bytes;
 }

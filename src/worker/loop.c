@@ -20,6 +20,8 @@ typedef struct
 {
   Worker *worker;
   gint socket;
+  BaseBuffer out;      /* a record on its way */
+  GArray *descriptors; /* of the packet at hand; empty between two */
   gboolean peer_gone;
   gboolean failed;
 } Loop;
@@ -53,14 +55,12 @@ static void
 send_record (IpcRecord *record, gpointer data)
 {
   Loop *loop = data;
-  g_auto (BaseBuffer) out = BASE_BUFFER_INIT;
-  g_autoptr (GArray) descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
   g_autoptr (GError) error = NULL;
 
-  ipc_record_encode (record, &out, descriptors);
+  ipc_record_encode (record, &loop->out, loop->descriptors);
   while (!loop->peer_gone && !loop->failed
-         && !ipc_channel_send (loop->socket, base_buffer_bytes (&out), base_buffer_length (&out),
-                               descriptors, &error))
+         && !ipc_channel_send (loop->socket, base_buffer_bytes (&loop->out),
+                               base_buffer_length (&loop->out), loop->descriptors, &error))
     {
       if (g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN))
         wait_for_room (loop->socket);
@@ -73,21 +73,24 @@ send_record (IpcRecord *record, gpointer data)
         }
       g_clear_error (&error);
     }
+  g_array_set_size (loop->descriptors, 0); /* the record's own */
+  if (base_buffer_length (&loop->out) > IPC_INLINE)
+    base_buffer_clear (&loop->out);
+  base_buffer_reset (&loop->out);
 }
 
 static IpcRequest *
 receive (Loop *loop, GError **error)
 {
-  g_autoptr (GArray) descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
   g_autoptr (GBytes) bytes = NULL;
   gsize length = 0;
   const guint8 *data = NULL;
 
-  bytes = ipc_channel_receive (loop->socket, descriptors, &loop->peer_gone, error);
+  bytes = ipc_channel_receive (loop->socket, loop->descriptors, &loop->peer_gone, error);
   if (bytes == NULL)
     return NULL;
   data = g_bytes_get_data (bytes, &length);
-  return ipc_request_decode (data, length, descriptors, error);
+  return ipc_request_decode (data, length, loop->descriptors, error);
 }
 
 static void
@@ -114,7 +117,8 @@ int
 worker_main (const Config *config, const WorkerModules *modules, gint socket, GPid parent)
 {
   g_autoptr (Worker) worker = worker_new (config, modules);
-  Loop loop = { .worker = worker, .socket = socket };
+  g_autoptr (GArray) descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
+  Loop loop = { .worker = worker, .socket = socket, .descriptors = descriptors };
   g_autoptr (GError) error = NULL;
 
   confine (config, parent);
@@ -126,5 +130,6 @@ worker_main (const Config *config, const WorkerModules *modules, gint socket, GP
       loop.failed = TRUE;
     }
   close (socket);
+  base_buffer_clear (&loop.out);
   return loop.failed ? EX_SOFTWARE : 0;
 }
