@@ -5,6 +5,17 @@
 
 #include "ipc/codec.h"
 
+/* Where encoding puts the descriptors; NULL: there are none. */
+static GArray *
+descriptors_for (const IpcRequest *source)
+{
+  gboolean any = source->message_descriptor >= 0;
+
+  for (guint i = 0; source->filters != NULL && i < source->filters->len && !any; i++)
+    any = g_array_index (source->filters, IpcFilterState, i).descriptor >= 0;
+  return any ? g_array_new (FALSE, FALSE, sizeof (gint)) : NULL;
+}
+
 NetRequest *
 net_request_new (NetLoop *home, const IpcRequest *source, const NetRequestEvents *events,
                  gpointer owner)
@@ -21,7 +32,7 @@ net_request_new (NetLoop *home, const IpcRequest *source, const NetRequestEvents
                       : source->listener * IPC_N_HOOKS + (guint) source->hook;
   request->made = g_get_monotonic_time ();
   request->deadline = request->made + (gint64) source->timeout * 1000;
-  request->descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
+  request->descriptors = descriptors_for (source);
   request->link.data = request;
   ipc_request_encode (source, &request->bytes, request->descriptors);
   return request;
@@ -41,7 +52,7 @@ net_request_unref (NetRequest *request)
     return;
   base_buffer_clear (&request->bytes);
   ipc_descriptors_close (request->descriptors);
-  g_array_unref (request->descriptors);
+  g_clear_pointer (&request->descriptors, g_array_unref);
   g_free (request);
 }
 
@@ -51,6 +62,8 @@ net_request_keep (NetRequest *request)
   GArray *descriptors = request->descriptors;
   guint kept = 0;
 
+  if (descriptors == NULL)
+    return TRUE;
   for (; kept < descriptors->len; kept++)
     {
       gint *descriptor = &g_array_index (descriptors, gint, kept);
@@ -93,9 +106,8 @@ net_request_tell_started (NetLoop *loop, gpointer data)
 }
 
 void
-net_request_tell_record (NetLoop *loop, gpointer data)
+net_request_tell_record (const NetRequestNews *news)
 {
-  NetRequestNews *news = data;
   const NetRequestEvents *events = news->request->events;
   gpointer owner = news->request->owner;
 
@@ -107,11 +119,10 @@ net_request_tell_record (NetLoop *loop, gpointer data)
     }
   ipc_record_free (news->record);
   net_request_unref (news->request);
-  g_free (news);
 }
 
 static void
-tell_end (NetRequestNews *news, gboolean refused)
+tell_end (const NetRequestNews *news, gboolean refused)
 {
   const NetRequestEvents *events = news->request->events;
 
@@ -124,34 +135,53 @@ tell_end (NetRequestNews *news, gboolean refused)
         events->failed (owner, news->why);
     }
   net_request_unref (news->request);
-  g_free (news->why);
-  g_free (news);
 }
 
 void
-net_request_tell_failed (NetLoop *loop, gpointer data)
+net_request_tell_failed (const NetRequestNews *news)
 {
-  tell_end (data, FALSE);
+  tell_end (news, FALSE);
 }
 
 void
-net_request_tell_refused (NetLoop *loop, gpointer data)
+net_request_tell_refused (const NetRequestNews *news)
 {
-  tell_end (data, TRUE);
+  tell_end (news, TRUE);
 }
 
-/* At once when the request is at home, else in the mailbox of the loop that asked. */
+/* A task of a mailbox. */
+typedef struct
+{
+  NetRequestNews news;
+  NetRequestTell tell;
+  gchar *why;
+} Letter;
+
+static void
+open_letter (NetLoop *loop, gpointer data)
+{
+  Letter *letter = data;
+
+  letter->tell (&letter->news);
+  g_free (letter->why);
+  g_free (letter);
+}
+
 void
-net_request_tell (NetRequest *request, NetLoop *loop, NetTask task, IpcRecord *record,
+net_request_tell (NetRequest *request, NetLoop *loop, NetRequestTell tell, IpcRecord *record,
                   const gchar *why)
 {
-  NetRequestNews *news = g_new0 (NetRequestNews, 1);
+  NetRequestNews news = { net_request_ref (request), record, why };
+  Letter *letter;
 
-  news->request = net_request_ref (request);
-  news->record = record;
-  news->why = g_strdup (why);
   if (request->home == loop)
-    task (loop, news);
-  else
-    net_loop_post (request->home, task, news);
+    {
+      tell (&news);
+      return;
+    }
+  letter = g_new0 (Letter, 1);
+  letter->news = news;
+  letter->tell = tell;
+  letter->news.why = letter->why = g_strdup (why);
+  net_loop_post (request->home, open_letter, letter);
 }

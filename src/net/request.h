@@ -20,7 +20,7 @@ struct _NetRequest
   gint64 made;
   gint64 deadline; /* in the queue */
   BaseBuffer bytes;
-  GArray *descriptors; /* what travels along */
+  GArray *descriptors; /* what travels along; NULL: nothing */
   gboolean queued;
   struct _NetWorker *worker; /* whose it is; NULL: none's */
   guint expected;            /* µs that it adds there */
@@ -43,17 +43,18 @@ gsize net_request_size (const NetRequest *request);
 typedef struct
 {
   NetRequest *request; /* referenced */
-  IpcRecord *record;
-  gchar *why;
+  IpcRecord *record;   /* owned */
+  const gchar *why;
 } NetRequestNews;
 
-/* Tasks for the home's loop. The first takes a reference of the request, the others a
- * NetRequestNews. */
-void net_request_tell_started (NetLoop *loop, gpointer request);
-void net_request_tell_record (NetLoop *loop, gpointer news);
-void net_request_tell_failed (NetLoop *loop, gpointer news);
-void net_request_tell_refused (NetLoop *loop, gpointer news);
-/* Runs one of the last three: at once when `loop` is the home, else from its mailbox. Takes over
- * the record. */
-void net_request_tell (NetRequest *request, NetLoop *loop, NetTask task, IpcRecord *record,
+/* In the home's thread; they take over reference and record. */
+typedef void (*NetRequestTell) (const NetRequestNews *news);
+void net_request_tell_record (const NetRequestNews *news);
+void net_request_tell_failed (const NetRequestNews *news);
+void net_request_tell_refused (const NetRequestNews *news);
+/* Calls one of them: at once when `loop` is the home, else from its mailbox. Takes over the record.
+ */
+void net_request_tell (NetRequest *request, NetLoop *loop, NetRequestTell tell, IpcRecord *record,
                        const gchar *why);
+/* The same for the request's start, as a task for the home's loop; takes over a reference. */
+void net_request_tell_started (NetLoop *loop, gpointer request);

@@ -433,7 +433,7 @@ take_record (NetWorker *worker, IpcRecord *record)
 static gboolean
 read_packet (NetWorker *worker)
 {
-  g_autoptr (GArray) descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
+  GArray *descriptors = worker->set->received;
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) packet = NULL;
   gboolean closed = FALSE;

@@ -42,6 +42,7 @@ struct _NetWorkers
   GQueue queue;       /* of NetRequest, oldest first */
   GQueue due;         /* of NetRequest: `started` is to be called */
   GArray *expected;   /* of guint32, by a request's kind: µs that it usually takes; 0: not known */
+  GArray *received;   /* descriptors that came with a packet; empty between two */
   gboolean wanting;   /* the generation was asked and has not answered */
   gboolean exhausted; /* its last answer was: none */
   gint64 want_after;

@@ -312,6 +312,7 @@ net_workers_new (NetLoop *loop, NetWorkersShared *shared)
   workers->loop = loop;
   workers->shared = shared;
   workers->expected = g_array_new (FALSE, TRUE, sizeof (guint32));
+  workers->received = g_array_new (FALSE, FALSE, sizeof (gint));
   net_timer_init (&workers->timer, &loop->timers, on_timer);
   workers->dirty = TRUE; /* its share of workers-min is wanted at once */
   loop->workers = workers;
@@ -331,6 +332,7 @@ net_workers_close (NetWorkers *workers)
     net_worker_close (workers->idle.head->data);
   workers->loop->workers = NULL;
   net_timer_close (&workers->timer);
-  g_clear_pointer (&workers->expected, g_array_unref);
+  g_array_unref (workers->expected);
+  g_array_unref (workers->received);
   net_loop_defer (workers->loop, net_loop_free_later, workers);
 }
