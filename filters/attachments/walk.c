@@ -159,6 +159,8 @@ holds_delimiter (const Walk *walk, const Item *item, const Range *range)
       if (dash != NULL && end - dash > 2 && dash[1] == '-' && (dash == start || dash[-1] == '\n')
           && is_boundary (walk, item, dash + 2, (gsize) (end - dash - 2)))
         return TRUE;
+      while (dash != NULL && at < end && *at == '-') /* none of these begins a line */
+        at++;
     }
   return FALSE;
 }

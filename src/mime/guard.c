@@ -223,20 +223,23 @@ is_blank (const guint8 *at, const guint8 *end)
   return at == end;
 }
 
+/* `*like`: it begins like one, at least. */
 static gboolean
-is_delimiter (Scan *scan, guint index, const guint8 *line, const guint8 *end, gboolean *closing)
+is_delimiter (Scan *scan, guint index, const guint8 *line, const guint8 *end, gboolean *closing,
+              gboolean *like)
 {
   const MimeBoundary *boundary = &g_array_index (scan->boundaries, MimeBoundary, index);
   const guint8 *rest = line + 2 + boundary->length;
 
   if (rest > end || memcmp (line + 2, boundary->boundary, boundary->length) != 0)
     return FALSE;
+  *like = TRUE;
+  *closing = !is_blank (rest, end);
+  if (*closing
+      && !(end - rest >= 2 && rest[0] == '-' && rest[1] == '-' && is_blank (rest + 2, end)))
+    return FALSE;
   mime_sketch_delimiter (&scan->sketch, index, line, rest, end);
-  *closing = FALSE;
-  if (is_blank (rest, end))
-    return TRUE;
-  *closing = end - rest >= 2 && rest[0] == '-' && rest[1] == '-' && is_blank (rest + 2, end);
-  return *closing;
+  return TRUE;
 }
 
 /* Back to the multipart at `index`, of which another part begins, or the end is met. */
@@ -263,21 +266,21 @@ close_up_to (Scan *scan, guint index, gboolean closing)
 static gboolean
 read_delimiter (Scan *scan, const guint8 *line, const guint8 *end)
 {
-  gboolean closing = FALSE;
+  gboolean closing = FALSE, like = FALSE;
   guint index = scan->boundaries->len;
 
   while (index > 0)
     {
       scan->comparisons++;
-      if (is_delimiter (scan, index - 1, line, end, &closing))
+      if (is_delimiter (scan, index - 1, line, end, &closing, &like))
         break;
       index--;
     }
   over (scan, MIME_PROBLEM_COMPARISONS, scan->comparisons, MIME_MAX_COMPARISONS);
+  if (scan->in_header ? index > 0 : index == 0 && like)
+    mime_sketch_doubt (&scan->sketch);
   if (index == 0)
     return FALSE;
-  if (scan->in_header)
-    mime_sketch_doubt (&scan->sketch);
   finish_field (scan, line);
   close_up_to (scan, index - 1, closing);
   return TRUE;

@@ -1,5 +1,5 @@
 /* What leaves no choice: fields by the letter, one Content-Type an entity, multiparts whose
- * boundaries are no beginnings of each other and occur as delimiters alone, in their order, and are
+ * boundaries can not be taken for each other, occur as delimiters alone, in their order, and are
  * all closed. Messages inside, digests and line ends other than CRLF are GMime's.
  *
  * A boundary in the middle of a line counts as well, because GMime takes what its buffer begins
@@ -86,14 +86,20 @@ mime_sketch_field (MimeSketch *sketch, MimeFieldKind kind, const guint8 *field, 
                             (const gchar *) field + name + 1, length - name - 1);
 }
 
+/* Whether a line could be taken for a delimiter of both: one boundary is the other, or the other's
+ * closing delimiter. */
 static gboolean
-begins_like_another (const MimeSketch *sketch, const guint8 *boundary, gsize length)
+is_like_another (const MimeSketch *sketch, const guint8 *boundary, gsize length)
 {
   for (guint i = 0; i < sketch->boundaries->len; i++)
     {
       const MimeBoundary *other = &g_array_index (sketch->boundaries, MimeBoundary, i);
 
-      if (memcmp (other->boundary, boundary, MIN (other->length, length)) == 0)
+      gsize both = MIN (other->length, length);
+      const guint8 *longer = length > both ? boundary : (const guint8 *) other->boundary;
+
+      if (memcmp (other->boundary, boundary, both) == 0
+          && (other->length == length || longer[both] == '-'))
         return TRUE;
     }
   return FALSE;
@@ -105,7 +111,7 @@ mime_sketch_type (MimeSketch *sketch, MimeTypeKind kind, const guint8 *boundary,
   if (sketch->outline == NULL)
     return;
   if (sketch->typed || (kind != MIME_TYPE_LEAF && kind != MIME_TYPE_MULTIPART)
-      || (kind == MIME_TYPE_MULTIPART && begins_like_another (sketch, boundary, length)))
+      || (kind == MIME_TYPE_MULTIPART && is_like_another (sketch, boundary, length)))
     mime_sketch_doubt (sketch);
   else if (kind == MIME_TYPE_MULTIPART)
     at_hand (sketch)->kind = MIME_ENTITY_MULTIPART;

@@ -48,7 +48,7 @@ void mime_sketch_type (MimeSketch *sketch, MimeTypeKind kind, const guint8 *boun
 void mime_sketch_body (MimeSketch *sketch, const guint8 *line, const guint8 *body);
 /* "--" that opens no line of a body. */
 void mime_sketch_dashes (MimeSketch *sketch, const guint8 *dashes, const guint8 *end);
-/* A line that begins with "--" and the boundary at `index`, behind which `rest` follows. */
+/* A delimiter of the boundary at `index`, behind which `rest` follows. */
 void mime_sketch_delimiter (MimeSketch *sketch, guint index, const guint8 *line, const guint8 *rest,
                             const guint8 *end);
 /* The message ends at `end`, in a body. */
