@@ -38,25 +38,30 @@ base_domain_is_valid (const gchar *domain, gsize length)
   return all < 128 || g_utf8_validate_len (domain, length, NULL);
 }
 
+/* Of a label. */
+static const guint8 label_octets[256]
+    = { ['-'] = TRUE, ['0' ... '9'] = TRUE, ['A' ... 'Z'] = TRUE,
+        ['_'] = TRUE, ['a' ... 'z'] = TRUE, [0x80 ... 0xff] = TRUE };
+
 gboolean
 base_domain_is_strict (const gchar *domain, gsize length)
 {
   gboolean label = FALSE;
+  guint8 all = 0;
 
-  if (!base_domain_is_valid (domain, length))
+  if (length == 0 || length > BASE_ADDRESS_MAX_DOMAIN)
     return FALSE;
   if (domain[0] == '[')
-    return TRUE;
+    return base_domain_is_valid (domain, length);
   for (gsize i = 0; i < length; i++)
     {
-      guchar c = (guchar) domain[i];
-      if (c == '.' && !label)
-        return FALSE;
-      if (c < 128 && c != '.' && c != '-' && c != '_' && !g_ascii_isalnum (c))
+      guint8 c = (guint8) domain[i];
+      if (!label_octets[c] && (c != '.' || !label))
         return FALSE;
       label = c != '.';
+      all |= c;
     }
-  return TRUE;
+  return all < 128 || g_utf8_validate_len (domain, length, NULL);
 }
 
 /* Without the last dot of an absolute name. */

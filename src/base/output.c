@@ -158,14 +158,12 @@ base_output_consume (BaseOutput *output, gsize length)
 }
 
 void
-base_output_settle (BaseOutput *output)
+base_output_copy_borrowed (BaseOutput *output)
 {
   BaseBuffer settled = BASE_BUFFER_INIT;
   const guint8 *owned = base_buffer_bytes (&output->owned);
   guint count = n_segments (output);
 
-  if (count == 0)
-    return;
   base_buffer_reserve (&settled, output->length);
   for (guint i = 0; i < count; i++)
     {

@@ -78,5 +78,14 @@ void base_output_borrow (BaseOutput *output, gconstpointer bytes, gsize length);
  * change. */
 guint base_output_iovec (const BaseOutput *output, struct iovec *vector, guint max);
 void base_output_consume (BaseOutput *output, gsize length);
+
+/* base_output_settle()'s rare half. */
+void base_output_copy_borrowed (BaseOutput *output);
+
 /* Copies what is still borrowed. */
-void base_output_settle (BaseOutput *output);
+static inline void
+base_output_settle (BaseOutput *output)
+{
+  if (output->segments != NULL && base_buffer_length (output->segments) > 0)
+    base_output_copy_borrowed (output);
+}

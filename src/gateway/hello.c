@@ -18,9 +18,10 @@ hello_greeting (const GatewaySession *session, const BaseReply *text)
   if (g_str_has_prefix (line, hostname) && line[length] == ' ')
     return g_steal_pointer (&line);
   if (*line != '\0' && !g_str_equal (line, hostname))
-    return g_strdup_printf ("%s %s", hostname, line);
-  return g_strdup_printf ("%s Hello %s [%s]", hostname,
-                          session->client_name != NULL ? session->client_name : "unknown", address);
+    return g_strconcat (hostname, " ", line, NULL);
+  return g_strconcat (hostname, " Hello ",
+                      session->client_name != NULL ? session->client_name : "unknown", " [",
+                      address, "]", NULL);
 }
 
 static gsize

@@ -31,12 +31,6 @@ smtp_reply_reader_settle (SmtpReplyReader *reader)
   reader->fed_length = 0;
 }
 
-gboolean
-smtp_reply_reader_has_unread (const SmtpReplyReader *reader)
-{
-  return base_buffer_length (&reader->kept) > 0 || reader->fed_length > 0 || reader->lines > 0;
-}
-
 static gboolean
 is_control (gchar c)
 {

@@ -48,4 +48,8 @@ SmtpReplyStatus smtp_reply_reader_next (SmtpReplyReader *reader, const BaseReply
                                         gchar **fault);
 
 /* Whether a byte is there that belongs to no reply handed out yet. */
-gboolean smtp_reply_reader_has_unread (const SmtpReplyReader *reader);
+static inline gboolean
+smtp_reply_reader_has_unread (const SmtpReplyReader *reader)
+{
+  return base_buffer_length (&reader->kept) > 0 || reader->fed_length > 0 || reader->lines > 0;
+}

@@ -287,6 +287,8 @@ const SmtpClientEvent *
 smtp_client_next (SmtpClient *client)
 {
   client->reply = NULL;
+  if (client->failure == NULL && !client->eof && !smtp_reply_reader_has_unread (&client->reader))
+    return NULL;
   while (client->failure == NULL && !is_tls_injected (client) && read_reply (client))
     {
       if (dispatch (client))

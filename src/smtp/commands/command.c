@@ -36,9 +36,11 @@ const SmtpCommand *const smtp_commands[] = {
 const SmtpCommand *
 smtp_command_find (const gchar *verb, gsize length)
 {
+  gchar first = length > 0 ? g_ascii_toupper (verb[0]) : '\0';
+
   for (const SmtpCommand *const *row = smtp_commands; *row != NULL; row++)
-    if ((*row)->verb != NULL && length > 0 && (*row)->verb[0] == g_ascii_toupper (verb[0])
-        && strlen ((*row)->verb) == length && g_ascii_strncasecmp ((*row)->verb, verb, length) == 0)
+    if ((*row)->verb != NULL && (*row)->verb[0] == first && strlen ((*row)->verb) == length
+        && g_ascii_strncasecmp ((*row)->verb, verb, length) == 0)
       return *row;
   return NULL;
 }
