@@ -51,6 +51,25 @@ mend (Expected *expected, const gchar *raw, gsize length)
     }
 }
 
+/* Ahead of the first line that is no field goes a blank line. */
+static void
+close_header (GString *content)
+{
+  for (gsize at = 0; at < content->len;)
+    {
+      const gchar *line = content->str + at;
+      gsize name = strcspn (line, " :\r");
+      if (line[0] == '\r')
+        return;
+      if (line[0] != ' ' && (name == 0 || line[name] != ':'))
+        {
+          g_string_insert (content, (gssize) at, "\r\n");
+          return;
+        }
+      at = (gsize) (strchr (line, '\n') + 1 - content->str);
+    }
+}
+
 static void
 expect (Expected *expected, const GString *wire)
 {
@@ -61,6 +80,7 @@ expect (Expected *expected, const GString *wire)
   expected->bare = FALSE;
   expected->early = length + 3 < wire->len;
   mend (expected, wire->str, length);
+  close_header (expected->content);
 }
 
 /* ---- The run ---- */
