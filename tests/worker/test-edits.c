@@ -115,6 +115,36 @@ test_parts (void)
   refuse ("no header\r\n", "\"part-remove|root\"", "was not parsed");
 }
 
+/* The same whether the guard or GMime has found them, and after another filter's edits. */
+static void
+test_entities (void)
+{
+  static const gchar *const rows[][2] = {
+    { MULTIPART, "GMimeMultipart, Content-Type: multipart/mixed; boundary=b; "
+                 "GMimeTextPart of 0, Content-Type: text/plain; charset=utf-8, "
+                 "Content-Transfer-Encoding: 7bit, \"new\r\n\"; GMimeTextPart of 0, \"two\"" },
+    { "Content-Type: multipart/mixed; boundary=(odd) b\r\nS: x\r\n\r\n--b\r\n\r\none\r\n--b \r\n"
+      "Content-Type: message/rfc822\r\n\r\nContent-Type: a/b\r\nS: y\r\n\r\ntwo\r\n--b--\r\n",
+      "GMimeMultipart, Content-Type: multipart/mixed; boundary=(odd) b; "
+      "GMimeTextPart of 0, Content-Type: text/plain; charset=utf-8, "
+      "Content-Transfer-Encoding: 7bit, \"new\r\n\"; "
+      "GMimeMessagePart of 0, Content-Type: message/rfc822; "
+      "GMimePart of 2, Content-Type: a/b, \"two\"" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      Bench bench;
+
+      bench_open (&bench, "", "\"f0\", \"f1\"",
+                  "filter \"f0\" { module = \"edits\" script = [\"part-replace|0|new\"] }\n"
+                  "filter \"f1\" { module = \"edits\" script = [\"entities\"] }\n");
+      bench_request (&bench, IPC_HOOK_END_OF_MESSAGE, rows[i][0]);
+      g_assert_cmpstr (bench_note (bench_run (&bench), "entities"), ==, rows[i][1]);
+      bench_close (&bench);
+    }
+}
+
 static void
 test_body_and_message (void)
 {
@@ -224,6 +254,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/edits/headers-odd-messages", test_headers_odd_messages);
   g_test_add_func ("/worker/edits/headers-refused", test_headers_refused);
   g_test_add_func ("/worker/edits/parts", test_parts);
+  g_test_add_func ("/worker/edits/entities", test_entities);
   g_test_add_func ("/worker/edits/body-and-message", test_body_and_message);
   g_test_add_func ("/worker/edits/envelope", test_envelope);
   g_test_add_func ("/worker/edits/chain", test_chain);

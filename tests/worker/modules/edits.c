@@ -63,6 +63,44 @@ part_step (WeirContext *context, char **w, GError **error)
   return weir_part_remove (context, part, error);
 }
 
+/* "GMimeTextPart of 0, Content-Type: text/plain, \"body\"" for each entity. */
+static void
+append_entity (WeirContext *context, guint index, GString *text)
+{
+  WeirEntity entity = weir_entity (context, index);
+  gsize length = 0;
+  const char *bytes = (const char *) weir_message_bytes (context, &length);
+
+  g_string_append_printf (text, "%s%s", index == 0 ? "" : "; ",
+                          G_OBJECT_TYPE_NAME (weir_entity_object (context, index)));
+  if (entity.parent != WEIR_NO_ENTITY)
+    g_string_append_printf (text, " of %u", entity.parent);
+  for (guint i = 0; i < entity.n_fields; i++)
+    {
+      WeirEntityField field = weir_entity_field (context, index, i);
+
+      g_string_append_printf (text, ", %.*s:%.*s", (int) field.name_length, field.name,
+                              (int) field.length - 2, field.value);
+    }
+  if (entity.has_body)
+    g_string_append_printf (text, ", \"%.*s\"", (int) (entity.end - entity.start),
+                            bytes + entity.start);
+  g_assert (entity.has_body == (entity.kind == WEIR_ENTITY_LEAF));
+}
+
+static gboolean
+entities_step (WeirContext *context)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  guint count = weir_entity_count (context);
+
+  for (guint i = 0; i < count; i++)
+    append_entity (context, i, text);
+  g_assert (weir_entity_object (context, count) == NULL);
+  weir_set_note (context, "entities", "%s", text->str);
+  return TRUE;
+}
+
 static gboolean
 envelope_step (WeirContext *context, char **w, GError **error)
 {
@@ -80,6 +118,8 @@ step (WeirContext *context, const char *text, GError **error)
 {
   g_auto (GStrv) w = g_strsplit (text, "|", 4);
 
+  if (strcmp (w[0], "entities") == 0)
+    return entities_step (context);
   if (g_str_has_prefix (w[0], "part-"))
     return part_step (context, w, error);
   if (strcmp (w[0], "body") == 0)
