@@ -324,3 +324,19 @@ ipc_channel_receive (gint socket, GArray *descriptors, gboolean *closed, GError 
     g_array_append_vals (descriptors, own.all, own.count);
   return bytes;
 }
+
+gssize
+ipc_channel_discard (gint socket, guint8 *start, gsize room)
+{
+  guint8 place = 0;
+  struct iovec vector[2] = { { &place, 1 }, { start, room } };
+  struct msghdr message = { .msg_iov = vector, .msg_iovlen = 2 };
+  gssize length = 0;
+
+  do
+    length = recvmsg (socket, &message, MSG_DONTWAIT);
+  while (length < 0 && errno == EINTR);
+  if (length <= 0)
+    return -1;
+  return place == PLACE_INLINE ? length - 1 : 0;
+}

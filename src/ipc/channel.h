@@ -20,3 +20,7 @@ gboolean ipc_channel_send (gint socket, const guint8 *bytes, gsize length,
  * has gone. A descriptor that carries the bytes must be a memfd sealed against writing and resizing
  * before it is looked at. Descriptors (close-on-exec) are the caller's. */
 GBytes *ipc_channel_receive (gint socket, GArray *descriptors, gboolean *closed, GError **error);
+/* Takes the next packet and forgets it, its descriptors too; never sleeps. `start` gets the first
+ * of its bytes, so many of them are returned: none of a packet whose bytes are in a memfd. -1:
+ * there is no packet. */
+gssize ipc_channel_discard (gint socket, guint8 *start, gsize room);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "ipc/channel.h"
 #include "ipc/codec.h"
 
 /* Where encoding puts the descriptors; NULL: there are none. */
@@ -17,24 +18,25 @@ descriptors_for (const IpcRequest *source)
 }
 
 NetRequest *
-net_request_new (NetLoop *home, const IpcRequest *source, const NetRequestEvents *events,
-                 gpointer owner)
+net_request_new (NetLoop *home, guint32 serial, const IpcRequest *source,
+                 const NetRequestEvents *events, gpointer owner)
 {
+  IpcRequest numbered = *source;
   NetRequest *request = g_new0 (NetRequest, 1);
 
   request->references = 1;
   request->home = home;
   request->events = events;
   request->owner = owner;
-  request->serial = source->serial;
-  request->kind = source->message_descriptor >= 0
-                      ? NET_REQUEST_NO_KIND
-                      : source->listener * IPC_N_HOOKS + (guint) source->hook;
+  request->serial = numbered.serial = serial;
   request->made = g_get_monotonic_time ();
   request->deadline = request->made + (gint64) source->timeout * 1000;
   request->descriptors = descriptors_for (source);
   request->link.data = request;
-  ipc_request_encode (source, &request->bytes, request->descriptors);
+  ipc_request_encode (&numbered, &request->bytes, request->descriptors);
+  request->kind = source->message_descriptor >= 0 || net_request_size (request) > IPC_INLINE
+                      ? NET_REQUEST_NO_KIND
+                      : source->listener * IPC_N_HOOKS + (guint) source->hook;
   return request;
 }
 

@@ -30,7 +30,8 @@ struct _NetRequest
 
 #define NET_REQUEST_NO_KIND G_MAXUINT /* it takes as long as its message is big */
 
-NetRequest *net_request_new (NetLoop *home, const IpcRequest *request,
+/* `serial`: no other request that is under way has it. */
+NetRequest *net_request_new (NetLoop *home, guint32 serial, const IpcRequest *request,
                              const NetRequestEvents *events, gpointer owner);
 NetRequest *net_request_ref (NetRequest *request);
 void net_request_unref (NetRequest *request);

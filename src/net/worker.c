@@ -6,9 +6,7 @@
  * worker that can answer at all. */
 #include "net/workers-private.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -148,6 +146,14 @@ forget_unsent (NetWorker *worker, NetRequest *request)
     move (worker, &worker->set->idle);
 }
 
+static void
+requeue (NetWorkers *workers, NetRequest *request)
+{
+  if (!request->dropped)
+    net_workers_enqueue (workers, request, TRUE);
+  net_request_unref (request);
+}
+
 /* All but the first `keep` leave the worker, for the front of the queue. */
 static void
 give_back (NetWorker *worker, guint keep)
@@ -156,28 +162,44 @@ give_back (NetWorker *worker, guint keep)
     {
       NetRequest *request = take_out (worker, worker->requests.tail->data);
       set_unsent (worker, MAX (worker->unsent, 1) - 1);
-      if (!request->dropped)
-        net_workers_enqueue (worker->set, request, TRUE);
-      net_request_unref (request);
+      requeue (worker->set, request);
     }
 }
 
-/* What the worker has not read leaves its socket: either side gets a packet, never both. Its
- * descriptors go with it; we have the request. */
-static guint
-empty_socket (const NetWorker *worker)
+static NetRequest *
+find_request (const NetWorker *worker, guint32 serial)
 {
-  guint count = 0;
-  gssize got = 0;
-  gchar byte;
+  for (GList *link = worker->requests.head; link != NULL; link = link->next)
+    if (((NetRequest *) link->data)->serial == serial)
+      return link->data;
+  return NULL;
+}
 
-  do
+/* What the worker has not read leaves its socket: either side gets a packet, never both, and which
+ * ones we got is told by their serials, since the worker may read meanwhile. One without a serial
+ * is too big for others to wait behind it. */
+static void
+take_unread (NetWorker *worker, GQueue *unread)
+{
+  guint32 serial = 0;
+  gssize got;
+
+  while ((got = ipc_channel_discard (worker->ends.back, (guint8 *) &serial, sizeof serial)) >= 0)
     {
-      got = recv (worker->ends.back, &byte, 1, MSG_DONTWAIT);
-      count += got > 0 ? 1 : 0;
+      NetRequest *request = got == 0 ? g_queue_peek_head (&worker->requests)
+                                     : find_request (worker, GUINT32_FROM_LE (serial));
+      if (request != NULL)
+        g_queue_push_tail_link (unread, &take_out (worker, request)->link);
     }
-  while (got > 0 || (got < 0 && errno == EINTR));
-  return count;
+}
+
+static void
+requeue_all (NetWorkers *workers, GQueue *requests)
+{
+  GList *link;
+
+  while ((link = g_queue_pop_tail_link (requests)) != NULL)
+    requeue (workers, link->data);
 }
 
 /* ---- the end of a worker ---- */
@@ -218,17 +240,24 @@ remove_worker (NetWorker *worker)
   workers->dirty = TRUE;
 }
 
-/* Only the first request is left, if that. */
+/* Whose fault it is; the others return to the queue. */
 static NetRequest *
-end_worker (NetWorker *worker)
+find_culprit (NetWorker *worker)
 {
-  NetRequest *first = NULL;
+  GQueue unread = G_QUEUE_INIT;
+  NetRequest *culprit = NULL;
+  GList *link;
 
-  if (worker->requests.length > 0)
-    first = take_out (worker, worker->requests.head->data);
-  set_unsent (worker, 0);
-  remove_worker (worker);
-  return first;
+  give_back (worker, count_sent (worker));
+  take_unread (worker, &unread);
+  if (worker->requests.length == 0 && !worker->proven
+      && (link = g_queue_pop_head_link (&unread)) != NULL)
+    culprit = link->data;
+  requeue_all (worker->set, &unread);
+  if (worker->requests.length == 0)
+    return culprit;
+  give_back (worker, 1);
+  return take_out (worker, worker->requests.head->data);
 }
 
 static void
@@ -236,15 +265,12 @@ fail_worker (NetWorker *worker, const gchar *why)
 {
   NetWorkers *workers = worker->set;
   NetRequest *culprit;
-  guint unread;
 
   kill_worker (worker);
-  unread = empty_socket (worker);
-  give_back (worker,
-             count_sent (worker) == 0 || (worker->proven && unread >= count_sent (worker)) ? 0 : 1);
-  base_log (worker->requests.length > 0 ? BASE_LOG_WARNING : BASE_LOG_INFO, "worker %u: %s",
-            worker->ends.pid, why);
-  culprit = end_worker (worker);
+  culprit = find_culprit (worker);
+  base_log (culprit != NULL ? BASE_LOG_WARNING : BASE_LOG_INFO, "worker %u: %s", worker->ends.pid,
+            why);
+  remove_worker (worker);
   if (culprit == NULL)
     return;
   NET_COUNT (workers->loop, worker_failures);
@@ -269,7 +295,8 @@ cut_short (NetWorker *worker)
 {
   kill_worker (worker);
   give_back (worker, 1);
-  net_request_unref (end_worker (worker));
+  net_request_unref (take_out (worker, worker->requests.head->data));
+  remove_worker (worker);
 }
 
 void
@@ -370,33 +397,43 @@ net_worker_write (NetWorker *worker)
   watch_over (worker);
 }
 
+/* What waits behind the first one returns to the queue, as far as the worker has not read it. A
+ * worker that has not even read the first one gets it again. */
+static void
+take_back (NetWorker *worker)
+{
+  const NetRequest *first = worker->requests.head->data;
+  GQueue unread = G_QUEUE_INIT;
+
+  learn (worker->set, first->kind, NET_WORKERS_PATIENCE);
+  worker->stuck = TRUE;
+  give_back (worker, count_sent (worker));
+  take_unread (worker, &unread);
+  if (worker->requests.length == 0)
+    {
+      NetRequest *again = g_queue_pop_head_link (&unread)->data;
+
+      net_worker_give (worker, again);
+      net_request_unref (again);
+    }
+  else if (worker->requests.head->data != first)
+    begin (worker);
+  requeue_all (worker->set, &unread);
+}
+
 void
 net_worker_look_after (NetWorker *worker, gint64 now)
 {
-  NetRequest *first = g_queue_peek_head (&worker->requests);
-  guint sent = count_sent (worker), unread;
+  const NetRequest *first = g_queue_peek_head (&worker->requests);
 
-  if (sent == 0)
+  if (count_sent (worker) == 0)
     return;
   if (worker->begun + NET_WORKERS_PATIENCE > now)
-    {
-      watch_over (worker);
-      return;
-    }
-  if (first->dropped)
-    {
-      cut_short (worker);
-      return;
-    }
-  if (worker->requests.length == 1)
-    return;
-  learn (worker->set, first->kind, NET_WORKERS_PATIENCE);
-  worker->stuck = TRUE;
-  unread = empty_socket (worker);
-  give_back (worker, MAX (sent - unread, 1));
-  /* A worker that has not even read the first one gets it again. */
-  if (unread == sent)
-    set_unsent (worker, 1);
+    watch_over (worker);
+  else if (first->dropped)
+    cut_short (worker);
+  else if (worker->requests.length > 1)
+    take_back (worker);
 }
 
 /* ---- answers ---- */

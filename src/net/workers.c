@@ -61,7 +61,8 @@ NetRequest *
 net_workers_ask (NetWorkers *workers, const IpcRequest *source, const NetRequestEvents *events,
                  gpointer owner)
 {
-  NetRequest *request = net_request_new (workers->loop, source, events, owner);
+  guint32 serial = (guint32) g_atomic_int_add (&workers->shared->serial, 1) + 1;
+  NetRequest *request = net_request_new (workers->loop, serial, source, events, owner);
   gboolean kept = net_request_keep (request);
   NetWorker *worker = NULL;
 

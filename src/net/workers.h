@@ -45,6 +45,7 @@ typedef struct
   guint minimum; /* workers that are wanted from the start and kept though idle; each loop has its
                     share of them */
   gint queue;    /* requests that may wait */
+  gint serial;   /* atomic: of the last request; sessions' own are not unique */
   gint workers;  /* atomic */
   gint queued;   /* atomic */
   gint queued_bytes; /* atomic */

@@ -105,6 +105,18 @@ kit_tree_cpu (GPid pid)
   return g_ascii_strtoull (fields[12], NULL, 10) + g_ascii_strtoull (fields[13], NULL, 10);
 }
 
+guint
+kit_tree_descriptors (GPid pid)
+{
+  g_autofree gchar *path = g_strdup_printf ("/proc/%d/fd", pid);
+  g_autoptr (GDir) folder = g_dir_open (path, 0, NULL);
+  guint count = 0;
+
+  while (folder != NULL && g_dir_read_name (folder) != NULL)
+    count++;
+  return count;
+}
+
 gchar *
 kit_tree_status (GPid pid, const gchar *field)
 {

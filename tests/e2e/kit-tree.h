@@ -21,6 +21,8 @@ gboolean kit_tree_is_alive (GPid pid);
 void kit_tree_wait_gone (GPid pid);
 /* Processor time so far, in clock ticks. */
 guint64 kit_tree_cpu (GPid pid);
+/* That it has open. */
+guint kit_tree_descriptors (GPid pid);
 /* The value of a line of /proc/PID/status. Caller frees. */
 gchar *kit_tree_status (GPid pid, const gchar *field);
 /* How often the log says this. */

@@ -33,7 +33,21 @@ typedef struct
   gchar *maildir, *folder; /* where it is, and where its messages are */
   KitProcess *mailweir;
   GPid gateway, generation;
+  guint descriptors; /* of the gateway, before anybody came */
 } Fault;
+
+#define OF_A_WORKER 3 /* descriptors in the gateway: both ends of its socket, and its pidfd */
+#define MADE_LATE 8   /* descriptors for the threads that deliver, and the like */
+
+/* Of the gateway, without those for its workers. */
+static guint
+count_descriptors (const Fault *fault)
+{
+  guint workers = kit_tree_count (fault->mailweir, KIT_WORKER);
+  guint all = kit_tree_descriptors (fault->gateway);
+
+  return all - MIN (all, OF_A_WORKER * workers);
+}
 
 static void
 fault_start (Fault *fault, const Case *expected)
@@ -51,6 +65,8 @@ fault_start (Fault *fault, const Case *expected)
   fault->mailweir = kit_mailweir (config);
   fault->gateway = kit_tree_one (fault->mailweir, KIT_GATEWAY);
   fault->generation = kit_tree_one (fault->mailweir, KIT_GENERATION);
+  kit_tree_wait_count (fault->mailweir, KIT_WORKER, 2);
+  fault->descriptors = count_descriptors (fault);
 }
 
 static void
@@ -128,6 +144,17 @@ check_processes (const Fault *fault)
   kit_tree_wait_count (fault->mailweir, KIT_WORKER, 2);
 }
 
+/* None is left behind by requests that were given from worker to worker. */
+static void
+check_descriptors (const Fault *fault)
+{
+  guint most = fault->descriptors + MADE_LATE;
+
+  for (guint i = 0; i < KIT_PATIENCE * 10 && count_descriptors (fault) > most; i++)
+    g_usleep (G_USEC_PER_SEC / 10);
+  g_assert_cmpuint (count_descriptors (fault), <=, most);
+}
+
 static void
 test_fault (gconstpointer data)
 {
@@ -145,6 +172,7 @@ test_fault (gconstpointer data)
   kit_load_free (load);
   check_delivered (&fault);
   check_processes (&fault);
+  check_descriptors (&fault);
   if (fault.expected->death != NULL)
     kit_wait_log_count (fault.mailweir, fault.expected->death, fault.expected->times);
   fault_stop (&fault);

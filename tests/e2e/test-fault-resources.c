@@ -201,18 +201,6 @@ test_quarantine_full (void)
 
 #define CLIENTS 40
 
-static guint
-count_descriptors (GPid pid)
-{
-  g_autofree gchar *path = g_strdup_printf ("/proc/%d/fd", pid);
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  guint count = 0;
-
-  while (dir != NULL && g_dir_read_name (dir) != NULL)
-    count++;
-  return count;
-}
-
 /* FALSE: the test is skipped. */
 static gboolean
 limit_descriptors (GPid pid, guint count, struct rlimit *before)
@@ -287,7 +275,7 @@ test_descriptors (void)
   resources_start (&test, "\"pass\"");
   kit_tree_wait_count (test.mailweir, KIT_WORKER, 1);
   expect_message (&test, 1000, "250");
-  if (limit_descriptors (test.gateway, count_descriptors (test.gateway) + 6, &before))
+  if (limit_descriptors (test.gateway, kit_tree_descriptors (test.gateway) + 6, &before))
     {
       run_out (&test, &before);
       expect_message (&test, 1000, "250");

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -357,6 +358,7 @@ typedef struct
   Asked asked[REQUESTS];
   guint next, failed;
   gint thing;
+  guint8 *harmed; /* by the serial, shared with the workers: it met a fault */
 } Storm;
 
 static Storm *storm;
@@ -391,8 +393,11 @@ on_record (gpointer owner, IpcRecord *record)
 static void
 on_failed (gpointer owner, const gchar *why)
 {
+  Asked *asked = owner;
+
+  g_assert_cmpuint (storm->harmed[asked - storm->asked + 1], ==, 1);
   storm->failed++;
-  finish (owner);
+  finish (asked);
 }
 
 static void
@@ -414,6 +419,7 @@ serve (const FakeWorker *self, guint32 seed)
     {
       gint choice = g_rand_int_range (random, 0, 100);
 
+      storm->harmed[serial] = choice < 5 || choice == 13;
       if (choice < 4)
         _exit (1);
       if (choice == 4)
@@ -426,6 +432,9 @@ serve (const FakeWorker *self, guint32 seed)
       fake_worker_answer (self, choice == 13 ? serial + 1 : serial, TRUE);
       if (choice > 96)
         _exit (0);
+      /* It reads on just when the loop takes back what waits. */
+      if (choice > 90)
+        g_usleep ((gulong) g_rand_int_range (random, 4500, 5500));
     }
   _exit (0);
 }
@@ -463,7 +472,6 @@ ask_one (guint index)
   const IpcFilterState state = { .descriptor = index % 4 == 0 ? storm->thing : -1 };
   NetRequest *asked;
 
-  request->serial = index + 1;
   request->timeout = 60000;
   request->filters = g_array_new (FALSE, TRUE, sizeof (IpcFilterState));
   g_array_append_val (request->filters, state);
@@ -509,6 +517,8 @@ test_storm (void)
   storm = g_new0 (Storm, 1);
   scene_begin (&storm->scene);
   storm->scene.shared.queue = REQUESTS;
+  storm->harmed
+      = mmap (NULL, REQUESTS + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   storm->thing = open ("/dev/null", O_RDONLY | O_CLOEXEC);
   while (storm->next < REQUESTS || under_way > 0)
     {
@@ -536,6 +546,7 @@ test_storm (void)
   g_assert_cmpuint (storm->failed, <, REQUESTS / 5);
   scene_end (&storm->scene);
   close (storm->thing);
+  munmap (storm->harmed, REQUESTS + 1);
   while (waitpid (-1, NULL, 0) > 0)
     continue;
   g_free (storm);

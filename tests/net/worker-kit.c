@@ -171,6 +171,7 @@ scene_ask_with (Scene *scene, guint32 serial, guint32 timeout, gint descriptor)
   request->filters = g_array_new (FALSE, TRUE, sizeof (IpcFilterState));
   g_array_append_val (request->filters, state);
   asked->scene = scene;
+  scene->shared.serial = (gint) serial - 1;
   asked->request = net_workers_ask (scene->loop->workers, request, &events, asked);
   g_ptr_array_add (scene->asked, asked);
   g_clear_pointer (&request->filters, g_array_unref);
