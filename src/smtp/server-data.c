@@ -72,8 +72,9 @@ put (Cursor *c, guint8 octet)
       fault (c, SMTP_FAULT_LINE_LENGTH);
       return;
     }
+  /* Only a newline that was normalised leaves an empty line in this state. */
+  data->dots |= octet == '.' && (data->state != SMTP_DATA_IN_LINE || data->line == 0);
   data->line++;
-  data->dots |= octet == '.';
   c->bytes[c->written++] = octet;
 }
 
@@ -173,7 +174,10 @@ within_lines (SmtpData *data, guint64 most, const guint8 *bytes, gsize length)
   gsize start = 0;
 
   if (most == 0)
-    return length;
+    {
+      data->line = bytes[length - 1] != '\n';
+      return length;
+    }
   while (start < length)
     {
       guint64 room = most - data->line;
