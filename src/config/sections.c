@@ -67,7 +67,7 @@ static const ConfigOption root_options[]
                         "\"192.0.2.53@5353\"; those of /etc/resolv.conf by default"),
         GLOBAL (spool_directory, "spool-directory", STRING, .fallback = "/var/tmp",
                 .help = "where messages over spool-memory stand, in files without a name"),
-        GLOBAL (spool_memory, "spool-memory", SIZE, .fallback = "1M", .minimum = 0, .maximum = GIGA,
+        GLOBAL (spool_memory, "spool-memory", SIZE, .fallback = "256K", .minimum = 0, .maximum = GIGA,
                 .help = "octets of one message that are kept in memory"),
         GLOBAL (module_directory, "module-directory", STRING,
                 .help = "where filter modules lie; where they were installed by default"),

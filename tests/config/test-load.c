@@ -349,7 +349,7 @@ test_defaults_global (void)
   g_assert_cmpint (config->drain, ==, 900000);
   g_assert_cmpint (config->hops, ==, 50);
   g_assert_cmpstr (config->spool_directory, ==, "/var/tmp");
-  g_assert_cmpuint (config->spool_memory, ==, 1 << 20);
+  g_assert_cmpuint (config->spool_memory, ==, 256 << 10);
   g_assert_cmpint (config->log_level, ==, 3);
   g_assert_cmpint (config->quarantine_reply, ==, CONFIG_QUARANTINE_ACCEPT);
 }
