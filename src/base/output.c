@@ -3,6 +3,9 @@
  * borrowed. It can not fail. */
 #include "base/output.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #define COPY_BELOW 512 /* a copy of so few bytes costs less than an iovec entry of its own */
 
 static guint
@@ -22,14 +25,29 @@ segment_at (const BaseOutput *output, guint index)
 static void
 add_segment (BaseOutput *output, gsize length, gconstpointer borrowed)
 {
-  const BaseOutputSegment segment = { length, borrowed };
+  const BaseOutputSegment segment = { length, borrowed, -1, 0 };
 
   base_buffer_append (output->segments, &segment, sizeof segment);
+}
+
+static gboolean
+is_file (const BaseOutputSegment *segment)
+{
+  return segment->fd >= 0;
+}
+
+static gboolean
+is_owned (const BaseOutputSegment *segment)
+{
+  return segment->borrowed == NULL && !is_file (segment);
 }
 
 void
 base_output_clear (BaseOutput *output)
 {
+  for (guint i = 0; i < n_segments (output); i++)
+    if (is_file (segment_at (output, i)))
+      close (segment_at (output, i)->fd);
   base_buffer_clear (&output->owned);
   if (output->segments != NULL)
     base_buffer_clear (output->segments);
@@ -52,7 +70,7 @@ base_output_note_owned (BaseOutput *output, gsize length)
   if (count == 0 || length == 0)
     return;
   BaseOutputSegment *last = segment_at (output, count - 1);
-  if (last->borrowed == NULL)
+  if (is_owned (last))
     last->length += length;
   else
     add_segment (output, length, NULL);
@@ -72,6 +90,37 @@ base_output_append_printf (BaseOutput *output, const gchar *format, ...)
   base_output_note_owned (output, length);
 }
 
+/* From here on segments say where what goes. */
+static void
+begin_segments (BaseOutput *output)
+{
+  if (output->segments == NULL)
+    output->segments = g_new0 (BaseBuffer, 1);
+  if (n_segments (output) == 0 && output->length > 0)
+    add_segment (output, output->length, NULL);
+}
+
+gboolean
+base_output_file (BaseOutput *output, gint fd, guint64 offset, gsize length)
+{
+  gint own = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+
+  if (own < 0)
+    return FALSE;
+  begin_segments (output);
+  const BaseOutputSegment segment = { length, NULL, own, offset };
+  base_buffer_append (output->segments, &segment, sizeof segment);
+  output->length += length;
+  return TRUE;
+}
+
+const BaseOutputSegment *
+base_output_front_file (const BaseOutput *output)
+{
+  return n_segments (output) > 0 && is_file (segment_at (output, 0)) ? segment_at (output, 0)
+                                                                     : NULL;
+}
+
 void
 base_output_borrow (BaseOutput *output, gconstpointer bytes, gsize length)
 {
@@ -80,10 +129,7 @@ base_output_borrow (BaseOutput *output, gconstpointer bytes, gsize length)
       base_output_append (output, bytes, length);
       return;
     }
-  if (output->segments == NULL)
-    output->segments = g_new0 (BaseBuffer, 1);
-  if (n_segments (output) == 0 && output->length > 0)
-    add_segment (output, output->length, NULL);
+  begin_segments (output);
   output->length += length;
   /* Runs that are neighbours in memory, as the lines of one read are, travel as one. */
   guint count = n_segments (output);
@@ -111,6 +157,8 @@ base_output_iovec (const BaseOutput *output, struct iovec *vector, guint max)
   for (; count < max && count < segments; count++)
     {
       const BaseOutputSegment *segment = segment_at (output, count);
+      if (is_file (segment))
+        break;
       vector[count].iov_len = segment->length;
       if (segment->borrowed != NULL)
         {
@@ -130,7 +178,9 @@ consume_segment (BaseOutput *output, BaseOutputSegment *segment, gsize length)
   gsize taken = MIN (length, segment->length);
 
   segment->length -= taken;
-  if (segment->borrowed != NULL)
+  if (is_file (segment))
+    segment->offset += taken;
+  else if (segment->borrowed != NULL)
     segment->borrowed += taken;
   else
     base_buffer_skip (&output->owned, taken);
@@ -151,8 +201,11 @@ base_output_consume (BaseOutput *output, gsize length)
   while (length > 0)
     {
       length = consume_segment (output, segment_at (output, gone), length);
-      if (segment_at (output, gone)->length == 0)
-        gone++;
+      if (segment_at (output, gone)->length > 0)
+        continue;
+      if (is_file (segment_at (output, gone)))
+        close (segment_at (output, gone)->fd);
+      gone++;
     }
   base_buffer_skip (output->segments, gone * sizeof (BaseOutputSegment));
 }
@@ -163,17 +216,29 @@ base_output_copy_borrowed (BaseOutput *output)
   BaseBuffer settled = BASE_BUFFER_INIT;
   const guint8 *owned = base_buffer_bytes (&output->owned);
   guint count = n_segments (output);
+  gboolean files = FALSE, borrows = FALSE;
 
-  base_buffer_reserve (&settled, output->length);
   for (guint i = 0; i < count; i++)
     {
-      const BaseOutputSegment *segment = segment_at (output, i);
+      files |= is_file (segment_at (output, i));
+      borrows |= segment_at (output, i)->borrowed != NULL;
+    }
+  for (guint i = 0; borrows && i < count; i++)
+    {
+      BaseOutputSegment *segment = segment_at (output, i);
+      if (is_file (segment))
+        continue;
       base_buffer_append (&settled, segment->borrowed != NULL ? segment->borrowed : owned,
                           segment->length);
       if (segment->borrowed == NULL)
         owned += segment->length;
+      segment->borrowed = NULL;
     }
-  base_buffer_clear (&output->owned);
-  base_buffer_skip (output->segments, base_buffer_length (output->segments));
-  output->owned = settled;
+  if (borrows)
+    {
+      base_buffer_clear (&output->owned);
+      output->owned = settled;
+    }
+  if (!files && count > 0)
+    base_buffer_skip (output->segments, base_buffer_length (output->segments));
 }

@@ -13,7 +13,9 @@
 typedef struct
 {
   gsize length;           /* bytes of this segment not yet consumed */
-  const guint8 *borrowed; /* NULL: the bytes stand next in `owned` */
+  const guint8 *borrowed; /* NULL: the bytes stand next in `owned`, or in a file */
+  gint fd;                /* of that file, owned; -1: none */
+  guint64 offset;         /* in it */
 } BaseOutputSegment;
 
 typedef struct
@@ -74,8 +76,14 @@ void base_output_append_printf (BaseOutput *output, const gchar *format, ...) G_
  * same. */
 void base_output_borrow (BaseOutput *output, gconstpointer bytes, gsize length);
 
-/* Fills at most `max` entries with what waits, in order; returns how many. Valid until the next
- * change. */
+/* Bytes that stand in a file, and stay as they are there until they are consumed, whoever closes
+ * `fd`. FALSE: no descriptor is free, and nothing was added. */
+gboolean base_output_file (BaseOutput *output, gint fd, guint64 offset, gsize length);
+
+/* What waits first, if it stands in a file; NULL: it does not. Valid until the next change. */
+const BaseOutputSegment *base_output_front_file (const BaseOutput *output);
+/* Fills at most `max` entries with what waits, in order, up to the first bytes in a file; returns
+ * how many. Valid until the next change. */
 guint base_output_iovec (const BaseOutput *output, struct iovec *vector, guint max);
 void base_output_consume (BaseOutput *output, gsize length);
 

@@ -7,7 +7,6 @@
 #include "message/mend.h"
 #include "message/signatures.h"
 
-#define SEND_PIECE (64 * 1024)
 #define HEAD_PIECE (16 * 1024) /* of a stored message that is read back to be judged */
 
 /* ---- DATA, BDAT ---- */
@@ -436,6 +435,7 @@ static void
 message_complete (GatewaySession *session)
 {
   GatewayTransaction *tx = session->tx;
+  message_spool_finish (tx->spool);
   g_autoptr (BaseReply) refusal = judge_spool (session);
   tx->phase = TX_CHECKING;
   if (refusal != NULL)
@@ -444,36 +444,6 @@ message_complete (GatewaySession *session)
     transaction_store (session, GATEWAY_DELIVER_QUARANTINE);
   else
     session_run_hook (session, IPC_HOOK_END_OF_MESSAGE, NULL, after_message);
-}
-
-void
-data_send (GatewaySession *session)
-{
-  GatewayTransaction *tx = session->tx;
-  while (tx->phase == TX_SENDING && upstream_has_room (session))
-    {
-      gsize length;
-      const guint8 *piece = message_writer_next (tx->writer, SEND_PIECE, &length);
-      if (piece != NULL)
-        {
-          upstream_body (session, piece, length, tx->dots || tx->edits != NULL);
-          /* the writer uses its buffer again for the next piece */
-          if (message_spool_inline (tx->spool) == NULL)
-            base_output_settle (smtp_client_output (session->upstream->client));
-        }
-      else if (message_writer_fault (tx->writer) == MESSAGE_WRITER_FINE)
-        {
-          if (!upstream_end (session))
-            return;
-        }
-      else
-        {
-          base_log (BASE_LOG_ERROR, "id=%s the spooled message can not be read back", tx->id);
-          upstream_drop (session);
-          transaction_fail (session,
-                            BASE_REPLY (451, 4, 3, 0, "The message can not be read back now"));
-        }
-    }
 }
 
 /* ---- The machines' events ---- */
@@ -488,8 +458,7 @@ data_upstream_ready (GatewaySession *session)
     {
       tx->phase = TX_SENDING;
       send_received (session);
-      tx->writer = message_writer_new (NULL, tx->edits, message_source_from_spool (tx->spool));
-      data_send (session);
+      data_send_begin (session);
     }
 }
 

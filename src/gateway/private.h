@@ -111,6 +111,7 @@ typedef struct
   gboolean up_envelope_changed; /* by a filter */
   gboolean up_stale;            /* what the upstream was told is not the envelope any more */
   gboolean up_chunked;          /* the message goes by BDAT */
+  gboolean up_by_lines;         /* lines of the spool may go out unread */
   gboolean up_last_due;         /* its last chunk is to be sent */
   gboolean up_ends_line;        /* what was given to it ends with a line end */
   guint up_chunks_open;         /* replies to chunks, but the last, that are awaited */
@@ -318,6 +319,9 @@ void upstream_reset (GatewaySession *session); /* RSET, then back to the pool */
 void upstream_drop (GatewaySession *session);  /* hang up: never a complete message */
 /* Bytes of the message; the output may borrow them. `dots`: a line in them may begin with a dot. */
 void upstream_body (GatewaySession *session, const guint8 *bytes, gsize length, gboolean dots);
+/* Whole lines of it, none of which begins with a dot, as they stand in a file: for upstreams in
+ * plaintext, and not by BDAT. FALSE: no descriptor is free. */
+gboolean upstream_body_file (GatewaySession *session, gint fd, guint64 offset, gsize length);
 /* Our final dot, or BDAT LAST. FALSE: the client has left, or the upstream takes no chunk now: it
  * stays back. */
 gboolean upstream_end (GatewaySession *session);
@@ -331,8 +335,11 @@ void data_chunk (GatewaySession *session, guint8 *bytes, gsize length, gboolean 
 /* `answers`: as many does the client wait for. */
 void data_end (GatewaySession *session, SmtpFault fault, guint64 size, guint answers);
 void data_upstream_ready (GatewaySession *session); /* 354 */
-void
-data_send (GatewaySession *session); /* the next pieces of a stored message, while there is room */
+
+/* data-send.c: a stored message, behind our trace field. */
+void data_send_begin (GatewaySession *session);
+/* The next pieces, while there is room. */
+void data_send (GatewaySession *session);
 
 /* outcome.c: how a transaction ends. */
 /* Keeps `reply` as the answer to the final dot, reads the client's data to its end, answers. */

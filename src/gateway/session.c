@@ -137,7 +137,8 @@ client_is_slow (const GatewaySession *session)
 gboolean
 gateway_session_is_held_back (const GatewaySession *session)
 {
-  return client_is_slow (session) || !upstream_has_room (session);
+  gboolean sending = session->tx != NULL && session->tx->phase == TX_SENDING;
+  return sending || client_is_slow (session) || !upstream_has_room (session);
 }
 
 /* Whether the client's next event may be acted on. What waits for an answer is held back by the
@@ -386,6 +387,13 @@ gateway_session_wants_input (const GatewaySession *session)
 {
   return !session->client_gone && !session->ending
          && smtp_server_backlog (session->server) < INPUT_ROOM;
+}
+
+gsize
+gateway_session_input_step (const GatewaySession *session)
+{
+  const GatewayTransaction *tx = session->tx;
+  return tx != NULL && tx->phase == TX_SPOOLING ? message_spool_step (tx->spool) : G_MAXSIZE;
 }
 
 gboolean

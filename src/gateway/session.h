@@ -103,6 +103,9 @@ const gchar *gateway_session_id (const GatewaySession *session);
 gboolean gateway_session_wants_input (const GatewaySession *session);
 /* An output is so full that the session waits until it is written: pump it then. */
 gboolean gateway_session_is_held_back (const GatewaySession *session);
+/* How many octets the session would best be given at once: what is spooled is cheapest in runs that
+ * end on multiples of MESSAGE_SPOOL_STEP. */
+gsize gateway_session_input_step (const GatewaySession *session);
 gboolean gateway_session_wants_tls (const GatewaySession *session);
 /* Nothing more will come: write the server's output, close, free. */
 gboolean gateway_session_is_over (const GatewaySession *session);

@@ -286,6 +286,8 @@ upstream_ask (GatewaySession *session, GatewayRecipient *recipient)
 void
 upstream_send_rset (GatewaySession *session)
 {
+  /* The message goes before the connection does, and the output may borrow from it. */
+  base_output_settle (smtp_client_output (session->upstream->client));
   smtp_client_rset (session->upstream->client, 0);
   session->up_resetting = TRUE;
   session->tx->up = UP_NONE;
@@ -360,6 +362,15 @@ upstream_body (GatewaySession *session, const guint8 *bytes, gsize length, gbool
   else
     smtp_client_body_undotted (session->upstream->client, bytes, length);
   session->up_appended += upstream_backlog (session->upstream) - before;
+}
+
+gboolean
+upstream_body_file (GatewaySession *session, gint fd, guint64 offset, gsize length)
+{
+  gsize before = upstream_backlog (session->upstream);
+  gboolean good = smtp_client_body_file (session->upstream->client, fd, offset, length);
+  session->up_appended += upstream_backlog (session->upstream) - before;
+  return good;
 }
 
 gboolean

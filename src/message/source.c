@@ -9,19 +9,22 @@
 MessageSource
 message_source_from_memory (const guint8 *bytes, gsize length)
 {
-  return (MessageSource){ length, bytes, NULL, -1 };
+  return (MessageSource){ .size = length, .memory = bytes, .fd = -1 };
 }
 
 MessageSource
 message_source_from_spool (MessageSpool *spool)
 {
-  return (MessageSource){ message_spool_size (spool), message_spool_inline (spool), spool, -1 };
+  return (MessageSource){ .size = message_spool_size (spool),
+                          .memory = message_spool_inline (spool),
+                          .spool = spool,
+                          .fd = -1 };
 }
 
 MessageSource
 message_source_from_fd (gint fd, guint64 size)
 {
-  return (MessageSource){ size, NULL, NULL, fd };
+  return (MessageSource){ .size = size, .fd = fd };
 }
 
 static gssize

@@ -14,6 +14,7 @@ struct _MessageSource
   const guint8 *memory; /* all bytes, when they are in memory; else NULL */
   MessageSpool *spool;  /* borrowed; NULL when `memory` or `fd` is used */
   gint fd;              /* borrowed, read with pread; -1: none */
+  gboolean clean;       /* known to have true line ends only, and not to change any more */
 };
 
 MessageSource message_source_from_memory (const guint8 *bytes, gsize length);

@@ -6,12 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define COPY_STEP (64 * 1024)
+#define COPY_STEP MESSAGE_SPOOL_STEP
 #define SMALLEST 1024
 
 typedef enum
@@ -30,6 +31,7 @@ struct _MessageSpool
   gsize room;   /* of the heap block */
   gint fd;      /* SPOOL_MEMFD, SPOOL_FILE */
   guint64 size;
+  gboolean finished;
 };
 
 static gboolean
@@ -175,6 +177,7 @@ place_for (const MessageSpool *spool, guint64 size)
 gboolean
 message_spool_append (MessageSpool *spool, gconstpointer bytes, gsize length, GError **error)
 {
+  g_assert (!spool->finished);
   if (length == 0)
     return TRUE;
   SpoolPlace place = place_for (spool, spool->size + length);
@@ -186,6 +189,37 @@ message_spool_append (MessageSpool *spool, gconstpointer bytes, gsize length, GE
     return FALSE;
   spool->size += length;
   return TRUE;
+}
+
+gsize
+message_spool_step (const MessageSpool *spool)
+{
+  return MESSAGE_SPOOL_STEP - (gsize) (spool->size % MESSAGE_SPOOL_STEP);
+}
+
+/* The mode of a file is no wall against processes of the same user, a descriptor that is read-only
+ * neither: they can open what it stands for anew. A lease tells (fcntl(2)): it is given only while
+ * nobody has the file open for writing, and whoever opens it so later is held up by the kernel
+ * until we have let go of it, or for lease-break-time, 45 s. Its signal is of no use to us; by
+ * default SIGURG is ignored, and SIGIO ends the process. */
+void
+message_spool_finish (MessageSpool *spool)
+{
+  gint fd = spool->place == SPOOL_HEAP ? -1 : message_spool_reopen (spool, NULL);
+
+  spool->finished = TRUE;
+  if (fd < 0)
+    return;
+  close (spool->fd);
+  spool->fd = fd;
+  if (fcntl (fd, F_SETSIG, SIGURG) == 0)
+    (void) fcntl (fd, F_SETLEASE, F_RDLCK);
+}
+
+gint
+message_spool_leased (const MessageSpool *spool)
+{
+  return spool->fd >= 0 && fcntl (spool->fd, F_GETLEASE) == F_RDLCK ? spool->fd : -1;
 }
 
 guint64

@@ -10,6 +10,10 @@
 #define MESSAGE_INLINE                                                                             \
   (64 * 1024) /* what travels to a worker inside a request; more goes as a descriptor */
 
+/* What is appended in runs that end where a multiple of this ends costs a third less: the kernel
+ * then keeps it in large pages. */
+#define MESSAGE_SPOOL_STEP (256 * 1024)
+
 typedef struct
 {
   gsize memory;           /* bytes kept in memory (heap and memfd) before the file */
@@ -23,6 +27,15 @@ MessageSpool *message_spool_new (const MessageSpoolLimits *limits);
  */
 gboolean message_spool_append (MessageSpool *spool, gconstpointer bytes, gsize length,
                                GError **error);
+/* Octets up to the next multiple of MESSAGE_SPOOL_STEP. */
+gsize message_spool_step (const MessageSpool *spool);
+/* Nothing more is appended. Call it before anybody else gets a descriptor. */
+void message_spool_finish (MessageSpool *spool);
+/* The spool's descriptor, read-only, if it is certain that what is behind it is what was appended:
+ * nobody has opened it for writing since it was finished, and nobody can do so in the next moments.
+ * Look at it again (F_GETLEASE is F_RDLCK) whenever it is about to be relied on. -1: it is not
+ * certain, or there is none. Borrowed. */
+gint message_spool_leased (const MessageSpool *spool);
 MessageSpool *message_spool_ref (MessageSpool *spool);
 void message_spool_unref (MessageSpool *spool); /* NULL is fine; atomic */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MessageSpool, message_spool_unref)

@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-#define READ_STEP (64 * 1024)
+#define READ_STEP (128 * 1024)
+#define LINES_LEAST (64 * 1024) /* of a source: the places of fewer octets are worth nothing */
+#define LINE_SEEN 2048          /* octets in which the end of a line is looked for */
 
 struct _MessageWriter
 {
@@ -14,6 +16,8 @@ struct _MessageWriter
   MessageSource source;
   MessagePieceIter iter;
   MessagePiece piece; /* what is left of the piece at hand */
+  gboolean fresh;     /* nothing of that piece was taken */
+  gboolean at_line;   /* it goes on at a line of the source's */
   guint8 *buffer;     /* for sources behind a descriptor; made at the first read */
 
   const guint8 *run; /* bytes that stand together, neither checked nor given out */
@@ -84,12 +88,51 @@ fault_of (guint8 octet)
   return octet == '\r' ? MESSAGE_WRITER_BARE_CR : MESSAGE_WRITER_BARE_LF;
 }
 
+/* Behind the last line end in the last LINE_SEEN of `length` octets of the piece at hand, which has
+ * as many; 0: there is none. */
+static gsize
+lines_within (MessageWriter *writer, gsize length)
+{
+  guint8 seen[LINE_SEEN];
+  gsize before = length - sizeof seen;
+  const guint8 *feed = NULL;
+
+  if (message_source_read (&writer->source, writer->piece.offset + before, seen, sizeof seen, NULL)
+      == (gssize) sizeof seen)
+    feed = memrchr (seen, '\n', sizeof seen);
+  return feed == NULL ? 0 : before + (gsize) (feed + 1 - seen);
+}
+
+static gboolean
+has_lines (const MessageWriter *writer)
+{
+  return writer->source.clean && writer->source.memory == NULL && writer->piece.inserted == NULL
+         && writer->piece.length >= LINES_LEAST;
+}
+
+/* How much of the piece at hand is read at once: its first lines alone where the others can go out
+ * by their places. */
+static gsize
+next_step (MessageWriter *writer)
+{
+  gsize head = writer->fresh && has_lines (writer) ? lines_within (writer, LINE_SEEN) : 0;
+
+  writer->at_line = head > 0;
+  writer->fresh = FALSE;
+  return head > 0 ? head : (gsize) MIN (writer->piece.length, READ_STEP);
+}
+
 /* The next run; FALSE when there is none, or the source failed. */
 static gboolean
 fetch (MessageWriter *writer)
 {
-  if (writer->piece.length == 0 && !message_piece_iter_next (&writer->iter, &writer->piece))
-    return FALSE;
+  if (writer->piece.length == 0)
+    {
+      if (!message_piece_iter_next (&writer->iter, &writer->piece))
+        return FALSE;
+      writer->fresh = TRUE;
+      writer->at_line = FALSE;
+    }
   MessagePiece *piece = &writer->piece;
   writer->run_length = (gsize) piece->length;
   if (piece->inserted != NULL)
@@ -101,7 +144,7 @@ fetch (MessageWriter *writer)
       if (writer->buffer == NULL)
         writer->buffer = g_malloc (READ_STEP);
       writer->run = writer->buffer;
-      writer->run_length = (gsize) MIN (piece->length, READ_STEP);
+      writer->run_length = next_step (writer);
       gssize got = message_source_read (&writer->source, piece->offset, writer->buffer,
                                         writer->run_length, NULL);
       if (got != (gssize) writer->run_length)
@@ -202,6 +245,24 @@ message_writer_next (MessageWriter *writer, gsize most, gsize *length)
       settle_doubt (writer);
     }
   return NULL;
+}
+
+gboolean
+message_writer_next_lines (MessageWriter *writer, gsize most, guint64 *offset, gsize *length)
+{
+  gboolean between = writer->run_length == 0 && writer->line_break == 0 && !writer->cr_held;
+
+  if (!between || !writer->at_line || writer->fault != MESSAGE_WRITER_FINE || !has_lines (writer)
+      || most < LINES_LEAST)
+    return FALSE;
+  *length = lines_within (writer, (gsize) MIN (writer->piece.length, most));
+  if (*length == 0)
+    return FALSE;
+  *offset = writer->piece.offset;
+  writer->piece.offset += *length;
+  writer->piece.length -= *length;
+  writer->written += *length;
+  return TRUE;
 }
 
 gboolean

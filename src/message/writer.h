@@ -29,6 +29,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MessageWriter, message_writer_free)
 /* The next bytes, at most `most` (more than 0); NULL when all are out (or at a fault). They stay
  * valid until the next call. */
 const guint8 *message_writer_next (MessageWriter *writer, gsize most, gsize *length);
+/* Where whole lines of a clean source come next that does not stand in memory, and enough of them:
+ * their place in it, at most `most` octets, instead of the lines. FALSE: what comes next is for
+ * message_writer_next(); so are a range's first and last lines, which an edit may have cut. */
+gboolean message_writer_next_lines (MessageWriter *writer, gsize most, guint64 *offset,
+                                    gsize *length);
 gboolean message_writer_is_done (const MessageWriter *writer);
 MessageWriterFault message_writer_fault (const MessageWriter *writer);
 guint64 message_writer_written (const MessageWriter *writer);

@@ -202,10 +202,20 @@ net_client_step (NetClient *client)
 
 /* ---- reading ---- */
 
+static gsize
+most_to_read (const NetClient *client)
+{
+  if (!client->flowing)
+    return FIRST_READ;
+  if (client->stream.ssl != NULL) /* it comes by records */
+    return NET_LOOP_RECEIVE;
+  return MIN (NET_LOOP_RECEIVE, gateway_session_input_step (client->session));
+}
+
 static void
 read_input (NetClient *client)
 {
-  gsize most = client->flowing ? NET_LOOP_RECEIVE : FIRST_READ;
+  gsize most = most_to_read (client);
   gssize got = net_stream_read (&client->stream, client->loop->receive, most);
 
   if (got == -EAGAIN)

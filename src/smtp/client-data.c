@@ -92,6 +92,18 @@ smtp_client_body_undotted (SmtpClient *client, const guint8 *bytes, gsize length
   remember_tail (client, bytes, length);
 }
 
+gboolean
+smtp_client_body_file (SmtpClient *client, gint fd, guint64 offset, gsize length)
+{
+  if (client->failure != NULL)
+    return TRUE;
+  g_return_val_if_fail (client->state == SMTP_CLIENT_IN_DATA, TRUE);
+  if (!base_output_file (&client->output, fd, offset, length))
+    return FALSE;
+  remember_tail (client, (const guint8 *) "\r\n", 2);
+  return TRUE;
+}
+
 /* RFC 2033 section 4.2: a reply for each recipient that was accepted. */
 static void
 push_end (SmtpClient *client, guint tag)

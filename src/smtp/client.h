@@ -133,6 +133,8 @@ void smtp_client_body (SmtpClient *client, const guint8 *bytes, gsize length);
 /* The same for bytes in which, behind those that went before, no line begins with a dot: they are
  * not searched. */
 void smtp_client_body_undotted (SmtpClient *client, const guint8 *bytes, gsize length);
+/* The same for whole lines that stand in a file; see base_output_file(). */
+gboolean smtp_client_body_file (SmtpClient *client, gint fd, guint64 offset, gsize length);
 /* The final dot; adds a missing last CRLF. */
 void smtp_client_end (SmtpClient *client, guint tag);
 void smtp_client_rset (SmtpClient *client, guint tag);

@@ -2,14 +2,19 @@
  * naive model. */
 #include "base/output.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define LONG 600 /* enough to be borrowed rather than copied */
 
-/* All that waits, through small iovecs, without consuming it. */
+/* What waits, through small iovecs and up to the first file, or what waits in that file, without
+ * consuming it. */
 static GByteArray *
 collect (const BaseOutput *output)
 {
+  const BaseOutputSegment *file = base_output_front_file (output);
   GByteArray *all = g_byte_array_new ();
   struct iovec vector[4096];
   guint count = base_output_iovec (output, vector, G_N_ELEMENTS (vector));
@@ -18,6 +23,12 @@ collect (const BaseOutput *output)
     {
       g_assert_cmpuint (vector[i].iov_len, >, 0);
       g_byte_array_append (all, vector[i].iov_base, (guint) vector[i].iov_len);
+    }
+  if (file != NULL)
+    {
+      g_assert_cmpuint (count, ==, 0);
+      g_byte_array_set_size (all, (guint) file->length);
+      g_assert_cmpint (pread (file->fd, all->data, all->len, (off_t) file->offset), ==, all->len);
     }
   return all;
 }
@@ -28,6 +39,12 @@ n_segments (const BaseOutput *output)
   return output->segments == NULL
              ? 0
              : (guint) (base_buffer_length (output->segments) / sizeof (BaseOutputSegment));
+}
+
+static const BaseOutputSegment *
+nth_segment (const BaseOutput *output, guint index)
+{
+  return (const BaseOutputSegment *) (gconstpointer) base_buffer_bytes (output->segments) + index;
 }
 
 /* What an emptied output keeps is bounded, and given back when asked for. */
@@ -49,7 +66,9 @@ assert_holds (const BaseOutput *output, gconstpointer bytes, gsize length)
   g_autoptr (GByteArray) all = collect (output);
 
   g_assert_cmpuint (output->length, ==, length);
-  g_assert_cmpmem (all->data, all->len, bytes, length);
+  g_assert_cmpuint (all->len, <=, length);
+  g_assert_true (all->len == length || n_segments (output) > 0);
+  g_assert_cmpmem (all->data, all->len, bytes, all->len);
 }
 
 static void
@@ -141,6 +160,59 @@ test_settle (void)
   assert_holds (&output, expected, strlen (expected));
 }
 
+static gint
+file_of (const guint8 *bytes, gsize length)
+{
+  gint fd = memfd_create ("test", MFD_CLOEXEC);
+
+  g_assert_cmpint (fd, >=, 0);
+  g_assert_cmpint (write (fd, bytes, length), ==, (gssize) length);
+  return fd;
+}
+
+static void
+test_file (void)
+{
+  BaseOutput output = BASE_OUTPUT_INIT;
+  gint fd = file_of ((const guint8 *) "0123456789", 10);
+  struct iovec vector[4];
+
+  base_output_append_string (&output, "ab");
+  g_assert_true (base_output_file (&output, fd, 2, 5));
+  base_output_append_string (&output, "cd");
+  close (fd);
+  g_assert_cmpuint (output.length, ==, 9);
+  g_assert_null (base_output_front_file (&output));
+  g_assert_cmpuint (base_output_iovec (&output, vector, 4), ==, 1);
+  base_output_settle (&output);
+  base_output_consume (&output, 3);
+  const BaseOutputSegment *file = base_output_front_file (&output);
+  g_assert_nonnull (file);
+  gint own = file->fd;
+  g_assert_cmpint (fcntl (own, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
+  g_assert_cmpuint (file->offset, ==, 3);
+  g_assert_cmpuint (file->length, ==, 4);
+  base_output_consume (&output, 4);
+  g_assert_cmpint (fcntl (own, F_GETFD), ==, -1);
+  assert_holds (&output, "cd", 2);
+  base_output_clear (&output);
+}
+
+static void
+test_file_is_closed (void)
+{
+  BaseOutput output = BASE_OUTPUT_INIT;
+  gint fd = file_of ((const guint8 *) "0123456789", 10);
+
+  g_assert_true (base_output_file (&output, fd, 0, 10));
+  gint own = base_output_front_file (&output)->fd;
+  base_output_clear (&output);
+  g_assert_cmpint (fcntl (own, F_GETFD), ==, -1);
+  close (fd);
+  g_assert_false (base_output_file (&output, fd, 0, 10));
+  g_assert_cmpuint (output.length, ==, 0);
+}
+
 static void
 test_random (void)
 {
@@ -150,11 +222,12 @@ test_random (void)
 
   for (guint i = 0; i < sizeof noise; i++)
     noise[i] = (guint8) g_test_rand_int ();
+  gint fd = file_of (noise, sizeof noise);
   for (guint i = 0; i < 3000; i++)
     {
       guint from = (guint) g_test_rand_int_range (0, 2048);
       guint length = (guint) g_test_rand_int_range (0, 2048);
-      switch (g_test_rand_int_range (0, 8))
+      switch (g_test_rand_int_range (0, 9))
         {
         case 0:
         case 1:
@@ -168,7 +241,12 @@ test_random (void)
           break;
         case 4:
           base_output_settle (&output);
-          g_assert_cmpuint (n_segments (&output), ==, 0);
+          for (guint j = 0; j < n_segments (&output); j++)
+            g_assert_null (nth_segment (&output, j)->borrowed);
+          break;
+        case 5:
+          g_assert_true (base_output_file (&output, fd, from, length + 1));
+          g_byte_array_append (model, noise + from, length + 1);
           break;
         default:
           length = MIN (length, model->len);
@@ -181,6 +259,7 @@ test_random (void)
       if (model->len == 0 && g_test_rand_bit ())
         assert_trims (&output);
     }
+  close (fd);
 }
 
 int
@@ -192,6 +271,8 @@ main (int argc, char **argv)
   g_test_add_func ("/base/output/order", test_order);
   g_test_add_func ("/base/output/neighbours", test_neighbours_join);
   g_test_add_func ("/base/output/settle", test_settle);
+  g_test_add_func ("/base/output/file", test_file);
+  g_test_add_func ("/base/output/file-is-closed", test_file_is_closed);
   g_test_add_func ("/base/output/random", test_random);
   return g_test_run ();
 }

@@ -1,7 +1,9 @@
 /* See harness-upstream.h. */
 #include "harness-upstream.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 HarnessConnection *
 harness_connection (Harness *harness)
@@ -197,6 +199,31 @@ harness_serve (Harness *harness, HarnessConnection *connection)
     answer_event (harness, connection, event);
 }
 
+/* What waits in the output, in memory or in a file: at most `most` octets, as a socket takes it. */
+static gsize
+take (Harness *harness, BaseOutput *output, guint8 *bytes, gsize most)
+{
+  const BaseOutputSegment *file = base_output_front_file (output);
+  struct iovec vector[16];
+  guint n = base_output_iovec (output, vector, 16);
+  gsize length = 0;
+  if (file != NULL)
+    {
+      length = MIN (file->length, most);
+      harness->from_files += length;
+      g_assert_cmpint (fcntl (file->fd, F_GETLEASE), ==, F_RDLCK);
+      g_assert_cmpint (pread (file->fd, bytes, length, (off_t) file->offset), ==, (gssize) length);
+    }
+  for (guint i = 0; i < n && length < most; i++)
+    {
+      gsize part = MIN (vector[i].iov_len, most - length);
+      memcpy (bytes + length, vector[i].iov_base, part);
+      length += part;
+    }
+  base_output_consume (output, length);
+  return length;
+}
+
 /* What the client machine has written goes to the server machine. */
 static gboolean
 move_up (Harness *harness, HarnessConnection *connection)
@@ -206,18 +233,8 @@ move_up (Harness *harness, HarnessConnection *connection)
   gsize room = harness->choke == 0 ? G_MAXSIZE : harness->choke;
   while (output->length > 0 && room > 0)
     {
-      struct iovec vector[16];
       guint8 bytes[4096];
-      gsize most = MIN (room, sizeof bytes);
-      gsize length = 0;
-      guint n = base_output_iovec (output, vector, 16);
-      for (guint i = 0; i < n && length < most; i++)
-        {
-          gsize take = MIN (vector[i].iov_len, most - length);
-          memcpy (bytes + length, vector[i].iov_base, take);
-          length += take;
-        }
-      base_output_consume (output, length);
+      gsize length = take (harness, output, bytes, MIN (room, sizeof bytes));
       room -= length;
       if (connection->closed)
         continue;

@@ -47,6 +47,7 @@ struct _Harness
   GString *commands;    /* the upstream's events, one a line, over all connections */
   GString *message;     /* the last complete message that it accepted */
   guint messages;       /* accepted */
+  guint64 from_files;   /* octets that the output had in files */
   gsize choke;          /* octets that it takes in each move; 0: all */
   gboolean mute;        /* what it says stays in its socket, unless it is looked at */
   guint connections;    /* made */

@@ -209,6 +209,66 @@ test_no_space (void)
   assert_holds (spool, 7001);
 }
 
+static gint
+open_again (gint fd, gint flags)
+{
+  gchar path[40];
+
+  g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  return open (path, flags | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* Whoever has a descriptor of it, read-only as it is, may read on; when it is opened for writing,
+ * that shows before an octet can be changed. */
+static void
+test_lease (gconstpointer memory)
+{
+  g_autoptr (MessageSpool) spool = make_spool (GPOINTER_TO_SIZE (memory));
+
+  g_assert_true (append (spool, 2 * MESSAGE_INLINE, NULL));
+  g_assert_cmpint (message_spool_leased (spool), ==, -1);
+  message_spool_finish (spool);
+  gint own = message_spool_leased (spool);
+  g_assert_cmpint (own, >=, 0);
+  g_assert_cmpint (fcntl (own, F_GETFL) & O_ACCMODE, ==, O_RDONLY);
+  assert_holds (spool, 2 * MESSAGE_INLINE);
+  assert_reopens (spool);
+
+  gint given = message_spool_reopen (spool, NULL);
+  gint other = open_again (given, O_RDONLY);
+  g_assert_cmpint (other, >=, 0);
+  g_assert_cmpint (message_spool_leased (spool), ==, own);
+  g_assert_cmpint (open_again (given, O_RDWR), ==, -1);
+  g_assert_cmpint (message_spool_leased (spool), ==, -1);
+  g_assert_cmpint (open_again (given, O_WRONLY | O_TRUNC), ==, -1);
+  assert_holds (spool, 2 * MESSAGE_INLINE);
+  close (given);
+  close (other);
+}
+
+static void
+test_inline_is_not_leased (void)
+{
+  g_autoptr (MessageSpool) spool = make_spool (MEMORY);
+
+  g_assert_true (append (spool, 100, NULL));
+  message_spool_finish (spool);
+  g_assert_cmpint (message_spool_leased (spool), ==, -1);
+  assert_holds (spool, 100);
+}
+
+static void
+test_step (void)
+{
+  g_autoptr (MessageSpool) spool = make_spool (MEMORY);
+
+  g_assert_cmpuint (message_spool_step (spool), ==, MESSAGE_SPOOL_STEP);
+  g_assert_true (append (spool, 1000, NULL));
+  g_assert_cmpuint (message_spool_step (spool), ==, MESSAGE_SPOOL_STEP - 1000);
+  g_assert_true (append (spool, MESSAGE_SPOOL_STEP - 1000, NULL));
+  g_assert_cmpuint (message_spool_step (spool), ==, MESSAGE_SPOOL_STEP);
+}
+
 static void
 test_short_file (void)
 {
@@ -240,6 +300,10 @@ main (int argc, char **argv)
   g_test_add_func ("/message/spool/no-descriptors", test_no_descriptors);
   g_test_add_func ("/message/spool/no-space", test_no_space);
   g_test_add_func ("/message/spool/short-file", test_short_file);
+  g_test_add_data_func ("/message/spool/lease/memory", GSIZE_TO_POINTER (MEMORY), test_lease);
+  g_test_add_data_func ("/message/spool/lease/file", GSIZE_TO_POINTER (1000), test_lease);
+  g_test_add_func ("/message/spool/inline-is-not-leased", test_inline_is_not_leased);
+  g_test_add_func ("/message/spool/step", test_step);
   gint result = g_test_run ();
   g_rmdir (directory);
   g_free (directory);

@@ -197,6 +197,127 @@ test_big_spool (void)
   g_assert_cmpmem (out->str, out->len, text->str, text->len);
 }
 
+/* Lines, of which some are long, with a dot here and there inside. */
+static GString *
+make_lines (gsize least)
+{
+  GString *text = g_string_new (NULL);
+
+  while (text->len < least)
+    {
+      gint length = g_test_rand_int_range (0, 100) == 0 ? g_test_rand_int_range (0, 9000)
+                                                        : g_test_rand_int_range (0, 90);
+      for (gint i = 0; i < length; i++)
+        g_string_append_c (text, (gchar) (i % 7 == 3 ? '.' : 'a' + i % 26));
+      g_string_append (text, "\r\n");
+    }
+  return text;
+}
+
+static MessageEdits *
+make_edits (gsize size)
+{
+  static const gchar *snippets[] = { "x\r\n", ".", "\r\n.\r\n", "\r", "\n", "yz" };
+  MessageEdits *edits = message_edits_new ();
+
+  for (gint left = g_test_rand_int_range (0, 6); left > 0; left--)
+    {
+      const gchar *text = snippets[g_test_rand_int_range (0, G_N_ELEMENTS (snippets))];
+      g_autoptr (GBytes) inserted = g_bytes_new_static (text, strlen (text));
+      guint64 offset = (guint64) g_test_rand_int_range (0, (gint) size + 1);
+      guint64 removed = MIN ((guint64) g_test_rand_int_range (0, 90000), size - offset);
+      message_edits_add (edits, offset, removed, g_test_rand_bit () ? inserted : NULL);
+    }
+  return edits;
+}
+
+/* Places instead of lines: the same octets, whole lines of the source's each time, with the first
+ * and the last octet of each range of the original seen by the check. Returns how much it was. */
+static gsize
+write_by_lines (MessageWriter *writer, const GString *text, GString *out)
+{
+  const guint8 *bytes;
+  guint64 offset;
+  gsize length, by_lines = 0;
+
+  while (TRUE)
+    {
+      gsize most = (gsize) g_test_rand_int_range (1, 300000);
+      if (g_test_rand_int_range (0, 4) > 0
+          && message_writer_next_lines (writer, most, &offset, &length))
+        {
+          g_assert_cmpuint (length, <=, most);
+          g_assert_cmpmem (text->str + offset - 2, 2, "\r\n", 2);
+          g_assert_cmpmem (text->str + offset + length - 2, 2, "\r\n", 2);
+          g_assert_cmpmem (out->str + out->len - 2, 2, "\r\n", 2);
+          g_string_append_len (out, text->str + offset, (gssize) length);
+          by_lines += length;
+          continue;
+        }
+      bytes = message_writer_next (writer, most, &length);
+      if (bytes == NULL)
+        return by_lines;
+      g_string_append_len (out, (const gchar *) bytes, (gssize) length);
+    }
+}
+
+static void
+test_lines (void)
+{
+  gsize by_lines = 0;
+
+  for (guint i = 0; i < 60; i++)
+    {
+      g_autoptr (MessageEdits) edits = NULL;
+      g_autoptr (GString) out = g_string_new (NULL);
+      g_autoptr (GString) expected = g_string_new (NULL);
+      GString *text = make_lines (i * 10000);
+      gint fd = memfd_of (text->str, text->len);
+      MessageSource source = message_source_from_fd (fd, text->len);
+      const guint8 *bytes;
+      gsize length;
+
+      edits = make_edits (text->len);
+      g_autoptr (MessageWriter) plain = message_writer_new ("P\r\n", edits, source);
+      while ((bytes = message_writer_next (plain, G_MAXSIZE, &length)) != NULL)
+        g_string_append_len (expected, (const gchar *) bytes, (gssize) length);
+      source.clean = TRUE;
+      g_autoptr (MessageWriter) writer = message_writer_new ("P\r\n", edits, source);
+      by_lines += write_by_lines (writer, text, out);
+      g_assert_cmpint (message_writer_fault (writer), ==, message_writer_fault (plain));
+      g_assert_cmpuint (message_writer_written (writer), ==, out->len);
+      g_assert_cmpmem (out->str, out->len, expected->str, expected->len);
+      g_string_free (text, TRUE);
+      close (fd);
+    }
+  g_assert_cmpuint (by_lines, >, 1000000);
+}
+
+/* Nobody has vouched for it, or nothing is gained by it. */
+static void
+test_no_lines (void)
+{
+  GString *text = make_lines (200000);
+  gint fd = memfd_of (text->str, text->len);
+  MessageSource sources[]
+      = { message_source_from_fd (fd, text->len), message_source_from_fd (fd, 60000),
+          message_source_from_memory ((guint8 *) text->str, text->len) };
+
+  sources[1].clean = sources[2].clean = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (sources); i++)
+    {
+      g_autoptr (MessageWriter) writer = message_writer_new (NULL, NULL, sources[i]);
+      guint64 offset;
+      gsize length;
+
+      do
+        g_assert_false (message_writer_next_lines (writer, G_MAXSIZE, &offset, &length));
+      while (message_writer_next (writer, 10000, &length) != NULL);
+    }
+  g_string_free (text, TRUE);
+  close (fd);
+}
+
 static void
 test_read_error (void)
 {
@@ -224,6 +345,8 @@ main (int argc, char **argv)
   g_test_add_func ("/message/writer/check-random", test_check_random);
   g_test_add_func ("/message/writer/no-copy", test_no_copy);
   g_test_add_func ("/message/writer/big-spool", test_big_spool);
+  g_test_add_func ("/message/writer/lines", test_lines);
+  g_test_add_func ("/message/writer/no-lines", test_no_lines);
   g_test_add_func ("/message/writer/read-error", test_read_error);
   return g_test_run ();
 }
