@@ -40,8 +40,7 @@ content_name (const guint8 *line, gsize length)
   const guint8 *colon;
   gsize end;
 
-  if (length < 12 || (*line | 0x20) != 'c'
-      || g_ascii_strncasecmp ((const char *) line, "content-", 8) != 0)
+  if (length < 12 || !text_is ((const char *) line, 8, "content-"))
     return 0;
   colon = memchr (line, ':', MIN (length, 64));
   if (colon == NULL)

@@ -15,7 +15,12 @@
 gboolean
 text_is (const char *text, gsize length, const char *word)
 {
-  return strlen (word) == length && g_ascii_strncasecmp (text, word, length) == 0;
+  if (strlen (word) != length)
+    return FALSE;
+  for (gsize i = 0; i < length; i++)
+    if ((text[i] >= 'A' && text[i] <= 'Z' ? (text[i] | 0x20) : text[i]) != word[i])
+      return FALSE;
+  return TRUE;
 }
 
 char *

@@ -20,7 +20,8 @@ void text_work_clear (TextWork *work);
 /* FALSE: it is used up, and `exhausted` says so from now on. */
 gboolean text_spend (TextWork *work, gsize octets);
 
-/* Whether text of this length, without a NUL behind it, is `word`, in upper or lower case. */
+/* Whether text of this length, without a NUL behind it, is `word`, which is in lower case, in upper
+ * or lower case. */
 gboolean text_is (const char *text, gsize length, const char *word);
 /* A copy with each NUL made TEXT_NUL. Caller frees. */
 char *text_copy (const char *bytes, gsize length);
