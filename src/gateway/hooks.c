@@ -97,7 +97,6 @@ submit (GatewaySession *session, GError **error)
   g_autoptr (IpcRequest) request = ipc_request_new (IPC_HOOK_CONNECT);
   g_autofree gchar *address = NULL;
   g_autoptr (GPtrArray) recipients = session->tx != NULL ? envelope_paths (session->tx) : NULL;
-  request->serial = ++session->serial;
   request->listener = session->listener->listener->index;
   request->timeout = time_left (session);
   request->argument = session->hook_argument;

@@ -197,7 +197,6 @@ struct _GatewaySession
   guint32 hook_code;
   const gchar *hook_status; /* IPC_HOOK_MESSAGE_OVER: as in the log */
   BaseReply *fallback;      /* of a command, while its hook or message_over runs */
-  guint32 serial;           /* of the open request */
   gint64 filter_until;      /* the awaited filter's time; 0: not running, or queued */
   gint64 last_activity;     /* of the client */
 
