@@ -28,6 +28,27 @@ next_byte (Input *input)
   return *input->data++;
 }
 
+/* A block that the tally finds nothing odd in needs no index: the index agrees. */
+static void
+check_tally (const guint8 *bytes, gsize length, guint cut)
+{
+  const MessageHeaderLimits any = { G_MAXUINT64, G_MAXUINT64, G_MAXUINT, G_MAXUINT64, G_MAXUINT };
+  g_autoptr (MessageHeaders) headers = message_headers_scan (bytes, length, TRUE);
+  g_autoptr (MessageEdits) mends = message_mend (headers);
+  MessageHeadersTally tally = { 0 };
+  guint field;
+
+  if (message_headers_tally (bytes, MIN (length, cut), &tally) == G_MAXSIZE)
+    message_headers_tally (bytes, length, &tally);
+  g_assert (tally.received == message_headers_count_of (headers, "Received"));
+  g_assert (tally.signatures == message_headers_count_of (headers, "DKIM-Signature"));
+  if (!tally.closed || tally.spaced > 0
+      || memchr (bytes, '\0', message_headers_body (headers)) != NULL)
+    return;
+  g_assert (mends == NULL);
+  g_assert (message_headers_check (headers, &any, &field) == MESSAGE_HEADERS_FINE);
+}
+
 static void
 check_headers (const guint8 *bytes, gsize length, guint cut)
 {
@@ -174,6 +195,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   input.size -= length;
   check_headers (g_bytes_get_data (original, NULL), length, cut);
+  check_tally (g_bytes_get_data (original, NULL), length, cut);
   check_mend (original);
   g_autoptr (MessageEdits) first = make_edits (&input, length);
   g_autoptr (GBytes) middle = apply (first, original);

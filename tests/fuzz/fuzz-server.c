@@ -18,6 +18,7 @@ typedef struct
   gboolean binary; /* BODY=BINARYMIME */
   GString *events;
   GString *output;
+  gboolean at_line; /* the next octet of the message begins a line */
 } Record;
 
 static void
@@ -58,6 +59,11 @@ record_chunk (Record *record, const SmtpServerEvent *event)
       if (event->bytes[i] == '\n')
         check (i > 0 && event->bytes[i - 1] == '\r');
     }
+  for (gsize i = 0; i < event->length; i++)
+    {
+      check (event->dots || event->bytes[i] != '.' || !record->at_line);
+      record->at_line = event->bytes[i] == '\n';
+    }
   g_string_append_len (record->events, (const gchar *) event->bytes, (gssize) event->length);
 }
 
@@ -69,6 +75,8 @@ record_event (Record *record, const SmtpServerEvent *event)
       record_chunk (record, event);
       return;
     }
+  if (event->type == SMTP_SERVER_DATA || event->type == SMTP_SERVER_BDAT)
+    record->at_line = TRUE;
   if (event->type == SMTP_SERVER_MAIL)
     {
       const gchar *body = base_path_parameter (event->path, "BODY");
