@@ -37,13 +37,17 @@ open_spare (void)
   return open ("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* One write that may fail, and leaves with the FIN: the client is told if it can be told at once.
- * Under implicit TLS there is nobody to read plaintext. */
+/* One write that may fail, and leaves with the FIN: the client is told if it can be told at once. A
+ * load balancer has spoken first, and closing with its header unread drops what has not left. Under
+ * implicit TLS there is nobody to read plaintext. */
 static void
 turn_away (const NetListener *listener, gint fd, const gchar *reply)
 {
-  if (listener->listener->listener->tls != CONFIG_TLS_IMPLICIT)
-    send (fd, reply, strlen (reply), MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
+  const ConfigListener *config = listener->listener->listener;
+  const int more = config->proxy_from.count == 0 ? MSG_MORE : 0;
+
+  if (config->tls != CONFIG_TLS_IMPLICIT)
+    send (fd, reply, strlen (reply), MSG_DONTWAIT | MSG_NOSIGNAL | more);
   close (fd);
 }
 

@@ -281,6 +281,33 @@ test_upstream_stalls (void)
   peers_stop (&test);
 }
 
+/* What a load balancer has said already makes the kernel reset the connection when it is closed:
+ * the answer must be on its way by then. */
+static void
+test_turned_away (void)
+{
+  const guint port = kit_port ();
+  g_autofree gchar *config = g_strdup_printf (
+      "hostname = \"mx.test\"\nthreads = 1\nlistener \"in\" { bind = [\"127.0.0.1:%u\"] "
+      "connections = 1 proxy-from = [\"127.0.0.1\"] routes = [\"up\"] }\n"
+      "route \"up\" { to = [\"discard:\"] }\n",
+      port);
+  KitProcess *mailweir = kit_mailweir (config);
+  const GPid gateway = kit_tree_one (mailweir, KIT_GATEWAY);
+  KitClient *first = kit_connect (port);
+
+  kit_say (first, "PROXY TCP4 192.0.2.1 192.0.2.2 1 25\n");
+  kit_expect (first, "220");
+  kill (gateway, SIGSTOP);
+  KitClient *second = kit_connect (port);
+  kit_say (second, "PROXY TCP4 192.0.2.1 192.0.2.2 2 25\n");
+  kill (gateway, SIGCONT);
+  kit_expect (second, "421");
+  kit_close (second);
+  kit_close (first);
+  g_assert_cmpint (kit_stop (mailweir, SIGTERM), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -289,6 +316,7 @@ main (int argc, char **argv)
   g_test_add_func ("/e2e/client/quits-ahead", test_client_quits_ahead);
   g_test_add_func ("/e2e/client/vanishes-streamed", test_vanish_streamed);
   g_test_add_func ("/e2e/client/vanishes-spooled", test_vanish_spooled);
+  g_test_add_func ("/e2e/client/turned-away", test_turned_away);
   g_test_add_func ("/e2e/upstream/dies-streamed", test_upstream_dies_streamed);
   g_test_add_func ("/e2e/upstream/dies-spooled", test_upstream_dies_spooled);
   g_test_add_func ("/e2e/upstream/stalls", test_upstream_stalls);
