@@ -242,6 +242,13 @@ gateway_session_worker_started (GatewaySession *session)
 }
 
 void
+gateway_session_worker_lost (GatewaySession *session)
+{
+  if (session->work == SESSION_HOOKS)
+    session->filter_until = 0;
+}
+
+void
 gateway_session_worker_record (GatewaySession *session, IpcRecord *record)
 {
   if (session->work != SESSION_HOOKS)

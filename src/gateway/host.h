@@ -100,6 +100,9 @@ typedef struct
   /* Nothing of the open request is wanted any more: dequeue it, or kill its worker. No call
    * follows. */
   void (*cancel_worker) (gpointer host);
+  /* Dequeues the open request, if there is one, unless a worker may have begun it. FALSE: so it is,
+   * and its calls follow. */
+  gboolean (*recall_worker) (gpointer host);
 
   /* gateway_session_delivered() follows, even when the session does not care any more. Owns the
    * job. */

@@ -95,15 +95,15 @@ end_if_closing (GatewaySession *session)
   transaction_abort (session, session->client_gone ? "client-gone" : "aborted", run_session_over);
 }
 
-/* Without a message at stake, a worker that has begun is let finish: else each health check that
- * closes while its connect hooks run would cost a worker its life. */
+/* Without a message at stake, a worker that may have begun is let finish: else each health check
+ * that closes while its connect hooks run would cost a worker its life. */
 static void
 lose_client (GatewaySession *session)
 {
-  TransactionPhase phase = session->tx == NULL ? TX_NONE : session->tx->phase;
-  gboolean begun = session->tx == NULL && session->filter_until != 0;
   session->client_gone = TRUE;
-  if (phase != TX_OVER && !session->ending && !begun)
+  if (session->ending || (session->tx != NULL && session->tx->phase == TX_OVER))
+    return;
+  if (session->tx != NULL || session->methods->recall_worker (session->host))
     session_abandon_hooks (session);
 }
 

@@ -77,6 +77,8 @@ void gateway_session_upstream_failed (
     GatewaySession *session,
     const BaseReply *reply); /* 451 4.4.1 …; what the route's last host said */
 void gateway_session_worker_started (GatewaySession *session);
+/* It ended before it began: the request waits for another one. */
+void gateway_session_worker_lost (GatewaySession *session);
 void gateway_session_worker_record (GatewaySession *session,
                                     IpcRecord *record); /* the caller frees the record after */
 void gateway_session_worker_failed (GatewaySession *session,

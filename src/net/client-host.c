@@ -219,6 +219,12 @@ on_started (gpointer owner)
 }
 
 static void
+on_put_back (gpointer owner)
+{
+  gateway_session_worker_lost (((NetClient *) owner)->session);
+}
+
+static void
 on_record (gpointer owner, IpcRecord *record)
 {
   NetClient *client = owner;
@@ -250,7 +256,7 @@ on_worker_refused (gpointer owner, const gchar *why)
 }
 
 static const NetRequestEvents request_events
-    = { on_started, on_record, on_worker_failed, on_worker_refused };
+    = { on_started, on_put_back, on_record, on_worker_failed, on_worker_refused };
 
 static gboolean
 host_ask_worker (gpointer host, const IpcRequest *request)
@@ -269,6 +275,17 @@ host_cancel_worker (gpointer host)
 
   if (client->request != NULL)
     net_workers_cancel (client->loop->workers, g_steal_pointer (&client->request));
+}
+
+static gboolean
+host_recall_worker (gpointer host)
+{
+  NetClient *client = host;
+
+  if (client->request != NULL && !net_workers_recall (client->loop->workers, client->request))
+    return FALSE;
+  client->request = NULL;
+  return TRUE;
 }
 
 static void
@@ -290,4 +307,5 @@ const GatewayHost net_client_host = { .now = host_now,
                                       .give_upstream = host_give_upstream,
                                       .ask_worker = host_ask_worker,
                                       .cancel_worker = host_cancel_worker,
+                                      .recall_worker = host_recall_worker,
                                       .deliver = host_deliver };

@@ -108,6 +108,16 @@ net_request_tell_started (NetLoop *loop, gpointer data)
 }
 
 void
+net_request_tell_put_back (NetLoop *loop, gpointer data)
+{
+  NetRequest *request = data;
+
+  if (request->events != NULL)
+    request->events->put_back (request->owner);
+  net_request_unref (request);
+}
+
+void
 net_request_tell_record (const NetRequestNews *news)
 {
   const NetRequestEvents *events = news->request->events;

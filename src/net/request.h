@@ -22,6 +22,7 @@ struct _NetRequest
   BaseBuffer bytes;
   GArray *descriptors; /* what travels along; NULL: nothing */
   gboolean queued;
+  gboolean started;          /* as far as is known: a worker has it, and is at no other one */
   struct _NetWorker *worker; /* whose it is; NULL: none's */
   guint expected;            /* µs that it adds there */
   gboolean dropped;          /* nobody waits for its answer, which the worker may still give */
@@ -59,3 +60,4 @@ void net_request_tell (NetRequest *request, NetLoop *loop, NetRequestTell tell, 
                        const gchar *why);
 /* The same for the request's start, as a task for the home's loop; takes over a reference. */
 void net_request_tell_started (NetLoop *loop, gpointer request);
+void net_request_tell_put_back (NetLoop *loop, gpointer request);

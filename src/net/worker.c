@@ -146,9 +146,22 @@ forget_unsent (NetWorker *worker, NetRequest *request)
     move (worker, &worker->set->idle);
 }
 
+/* Its time does not run while it waits. */
+static void
+tell_put_back (NetWorkers *workers, NetRequest *request)
+{
+  request->started = FALSE;
+  if (request->home == workers->loop)
+    net_request_tell_put_back (workers->loop, net_request_ref (request));
+  else
+    net_loop_post (request->home, net_request_tell_put_back, net_request_ref (request));
+}
+
 static void
 requeue (NetWorkers *workers, NetRequest *request)
 {
+  if (request->started)
+    tell_put_back (workers, request);
   if (!request->dropped)
     net_workers_enqueue (workers, request, TRUE);
   net_request_unref (request);
@@ -299,6 +312,13 @@ cut_short (NetWorker *worker)
   remove_worker (worker);
 }
 
+gboolean
+net_worker_may_have_begun (const NetWorker *worker, const NetRequest *request)
+{
+  return (guint) g_queue_link_index ((GQueue *) &worker->requests, (GList *) &request->link)
+         < count_sent (worker);
+}
+
 void
 net_worker_drop (NetWorker *worker, NetRequest *request)
 {
@@ -334,6 +354,7 @@ begin (NetWorker *worker)
   NetRequest *request = worker->requests.head->data;
 
   worker->begun = g_get_monotonic_time ();
+  request->started = TRUE;
   if (request->home == workers->loop)
     g_queue_push_tail (&workers->due, net_request_ref (request));
   else
@@ -352,6 +373,7 @@ write_failed (NetWorker *worker, NetRequest *request, const GError *error)
       /* There may be room when it has read what it has. */
       worker->stuck = TRUE;
       give_back (worker, count_sent (worker));
+      watch_over (worker);
       return;
     }
   if (g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_PIPE)

@@ -63,6 +63,8 @@ NetWorker *net_worker_choose (NetWorkers *workers, const NetRequest *request);
 void net_worker_give (NetWorker *worker, NetRequest *request);
 /* Writes what is not written yet. A worker that can not be written to is ended. */
 void net_worker_write (NetWorker *worker);
+/* Whether the worker may have begun the request, which is one of its own. */
+gboolean net_worker_may_have_begun (const NetWorker *worker, const NetRequest *request);
 /* Nobody waits for the request any more. What the worker is at ends with the worker. */
 void net_worker_drop (NetWorker *worker, NetRequest *request);
 /* Those that have waited too long behind another request return to the queue. */

@@ -110,6 +110,39 @@ net_workers_cancel (NetWorkers *workers, NetRequest *request)
   net_request_unref (request);
 }
 
+/* In the thread of the loop that has the request. */
+static gboolean
+waits (const NetRequest *request)
+{
+  return request->queued
+         || (request->worker != NULL && !net_worker_may_have_begun (request->worker, request));
+}
+
+/* Whoever asked can not know how far it is, and hears of it in either case. */
+static void
+task_recall (NetLoop *loop, gpointer data)
+{
+  NetRequest *request = data;
+
+  if (loop->workers != NULL && waits (request))
+    {
+      stop_request (loop->workers, request);
+      net_request_tell (request, loop, net_request_tell_refused, NULL, "its client is gone");
+    }
+  net_request_unref (request);
+}
+
+gboolean
+net_workers_recall (NetWorkers *workers, NetRequest *request)
+{
+  if (request->place != NULL)
+    net_loop_post (request->place, task_recall, net_request_ref (request));
+  if (request->place != NULL || !waits (request))
+    return FALSE;
+  net_workers_cancel (workers, request);
+  return TRUE;
+}
+
 /* ---- more workers ---- */
 
 /* The workers that this loop keeps whatever happens. */
@@ -171,7 +204,10 @@ run_due (NetWorkers *workers)
   NetRequest *request;
 
   while ((request = g_queue_pop_head (&workers->due)) != NULL)
-    net_request_tell_started (workers->loop, request);
+    if (request->started)
+      net_request_tell_started (workers->loop, request);
+    else
+      net_request_unref (request);
 }
 
 static void

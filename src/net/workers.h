@@ -32,6 +32,7 @@ typedef struct
 typedef struct
 {
   void (*started) (gpointer owner);
+  void (*put_back) (gpointer owner); /* its worker ended before it began: it waits again */
   void (*record) (gpointer owner,
                   IpcRecord *record); /* the last one says `last`; freed after the call */
   void (*failed) (gpointer owner, const gchar *why);  /* the worker died, or talked nonsense */
@@ -63,6 +64,8 @@ NetRequest *net_workers_ask (NetWorkers *workers, const IpcRequest *request,
 /* No event follows. A worker that is on it is killed; one that is not there yet may still run it.
  */
 void net_workers_cancel (NetWorkers *workers, NetRequest *request);
+/* The same, but no worker is killed: FALSE if one may have begun, and the events follow. */
+gboolean net_workers_recall (NetWorkers *workers, NetRequest *request);
 
 /* In the loop's thread: takes over a new worker's descriptors. */
 void net_workers_add (NetWorkers *workers, const NetWorkerEnds *ends);

@@ -141,6 +141,13 @@ host_cancel_worker (gpointer host)
   g_clear_pointer (&harness->request, ipc_request_free);
 }
 
+static gboolean
+host_recall_worker (gpointer host)
+{
+  Harness *harness = host;
+  return harness->request == NULL || !harness->begun;
+}
+
 static void
 host_deliver (gpointer host, GatewayDelivery *job)
 {
@@ -162,6 +169,7 @@ static const GatewayHost methods = { .now = host_now,
                                      .give_upstream = host_give_upstream,
                                      .ask_worker = host_ask_worker,
                                      .cancel_worker = host_cancel_worker,
+                                     .recall_worker = host_recall_worker,
                                      .deliver = host_deliver };
 
 /* ---- Workers and disk ---- */

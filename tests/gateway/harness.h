@@ -64,6 +64,7 @@ struct _Harness
   HarnessFilter filter; /* NULL: requests stay open */
   IpcRequest *request;  /* the open one, decoded from what was encoded */
   guint requests, cancelled;
+  gboolean begun; /* whether recall_worker() comes too late */
   gboolean queue_full;
 
   /* disk */

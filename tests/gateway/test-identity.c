@@ -257,8 +257,7 @@ test_check_costs_no_worker (gconstpointer begun)
   g_autoptr (Harness) h
       = harness_new_for (FILTERED, hooks, 1, "127.0.0.1:1", GATEWAY_CLIENT_ITSELF);
   g_assert_nonnull (h->request);
-  if (begun != NULL)
-    gateway_session_worker_started (h->session);
+  h->begun = begun != NULL; /* as far as is known: nobody was told yet */
   gateway_session_client_gone (h->session);
   g_assert_cmpuint (h->cancelled, ==, begun != NULL ? 0 : 1);
   g_assert_cmpint (gateway_session_is_over (h->session), ==, begun == NULL);
@@ -269,6 +268,23 @@ test_check_costs_no_worker (gconstpointer begun)
   harness_move (h);
   g_assert_cmpuint (connects, ==, 1);
   g_assert_true (gateway_session_is_over (h->session));
+}
+
+/* The worker ends before it begins: the filter's time does not run while the request waits. */
+static void
+test_worker_lost (void)
+{
+  const guint32 hooks[] = { IPC_HOOK_BIT (IPC_HOOK_CONNECT) };
+  g_autoptr (Harness) h
+      = harness_new_for (FILTERED, hooks, 1, "127.0.0.1:1", GATEWAY_CLIENT_ITSELF);
+  gateway_session_worker_started (h->session);
+  gint64 until = gateway_session_timeout (h->session);
+  g_assert_cmpint (until, >, 0);
+  gateway_session_worker_lost (h->session);
+  h->now = until + 1;
+  gateway_session_timer (h->session);
+  g_assert_cmpuint (h->cancelled, ==, 0);
+  g_assert_nonnull (h->request);
 }
 
 /* A hidden client has no rights from the proxy's address. */
@@ -417,6 +433,7 @@ main (int argc, char **argv)
                         test_check_is_quiet);
   g_test_add_data_func ("/gateway/check/begun", "", test_check_costs_no_worker);
   g_test_add_data_func ("/gateway/check/waiting", NULL, test_check_costs_no_worker);
+  g_test_add_func ("/gateway/check/worker-lost", test_worker_lost);
   g_test_add_data_func ("/gateway/hidden/relay", GINT_TO_POINTER (GATEWAY_CLIENT_HIDDEN),
                         test_hidden);
   g_test_add_data_func ("/gateway/hidden/not", GINT_TO_POINTER (GATEWAY_CLIENT_PROXY), test_hidden);

@@ -23,6 +23,12 @@ on_started (gpointer owner)
 }
 
 static void
+on_put_back (gpointer owner)
+{
+  ((Asked *) owner)->scene->put_back++;
+}
+
+static void
 on_record (gpointer owner, IpcRecord *record)
 {
   Asked *asked = owner;
@@ -52,7 +58,8 @@ on_refused (gpointer owner, const gchar *why)
   asked->request = NULL;
 }
 
-static const NetRequestEvents events = { on_started, on_record, on_failed, on_refused };
+static const NetRequestEvents events
+    = { on_started, on_put_back, on_record, on_failed, on_refused };
 
 void
 scene_begin (Scene *scene)
@@ -91,6 +98,20 @@ scene_cancel (Scene *scene, NetRequest *request)
         asked->request = NULL;
     }
   net_workers_cancel (scene->loop->workers, request);
+}
+
+gboolean
+scene_recall (Scene *scene, NetRequest *request)
+{
+  if (!net_workers_recall (scene->loop->workers, request))
+    return FALSE;
+  for (guint i = 0; i < scene->asked->len; i++)
+    {
+      Asked *asked = g_ptr_array_index (scene->asked, i);
+      if (asked->request == request)
+        asked->request = NULL;
+    }
+  return TRUE;
 }
 
 void
@@ -223,4 +244,15 @@ void
 fake_worker_answer_after (const FakeWorker *worker, guint32 serial, guint32 served)
 {
   send_record (worker, serial, TRUE, served);
+}
+
+guint
+scene_count_descriptors (void)
+{
+  g_autoptr (GDir) folder = g_dir_open ("/proc/self/fd", 0, NULL);
+  guint count = 0;
+
+  while (g_dir_read_name (folder) != NULL)
+    count++;
+  return count;
 }

@@ -8,7 +8,7 @@ typedef struct
 {
   NetLoop *loop;
   NetWorkersShared shared;
-  guint started, records, last, failed, refused;
+  guint started, put_back, records, last, failed, refused;
   gchar why[128];
   GPtrArray *asked; /* one a request */
 } Scene;
@@ -32,6 +32,7 @@ NetRequest *scene_ask (Scene *scene, guint32 serial, guint32 timeout);
 NetRequest *scene_ask_with (Scene *scene, guint32 serial, guint32 timeout, gint descriptor);
 
 void scene_cancel (Scene *scene, NetRequest *request);
+gboolean scene_recall (Scene *scene, NetRequest *request);
 
 FakeWorker fake_worker_new (NetLoop *loop);
 /* `killed`: by the loop; else the child still lives and is ended here. */
@@ -41,3 +42,5 @@ guint32 fake_worker_receive (const FakeWorker *worker);
 void fake_worker_answer (const FakeWorker *worker, guint32 serial, gboolean last);
 /* The last record, which says that all has taken so many microseconds. */
 void fake_worker_answer_after (const FakeWorker *worker, guint32 serial, guint32 served);
+/* That this process has open. */
+guint scene_count_descriptors (void);
