@@ -26,15 +26,30 @@ typedef struct
   guint count; /* how often it is still to be met */
 } Seen;
 
+/* Different in each process: who knows it could send values that all have one hash. */
+static guint64 secret;
+
+/* Octets stirred in, at most eight of them. */
+static guint64
+stir (guint64 hash, const char *octets, gsize length)
+{
+  unsigned __int128 product;
+  guint64 word = length;
+
+  memcpy (&word, octets, MIN (length, sizeof word));
+  product = (unsigned __int128) (hash ^ word) * (secret | 1);
+  return (guint64) (product ^ (product >> 64)) + word;
+}
+
 static guint
 hash_seen (gconstpointer data)
 {
   const Seen *seen = data;
-  guint hash = seen->which;
+  guint64 hash = secret ^ (guint64) seen->which ^ ((guint64) seen->length << 8);
 
-  for (gsize i = 0; i < seen->length; i++)
-    hash = hash * 33 + (guchar) seen->value[i];
-  return hash;
+  for (gsize i = 0; i < seen->length; i += sizeof hash)
+    hash = stir (hash, seen->value + i, MIN (seen->length - i, sizeof hash));
+  return (guint) (hash ^ (hash >> 32));
 }
 
 static gboolean
@@ -82,6 +97,8 @@ inspect_init (Inspection *inspection, const Rules *rules, const Limits *limits, 
                               .detections = MAX_DETECTIONS,
                               .part = WEIR_NO_ENTITY };
   text_work_init (&inspection->text, size + TEXT_BUDGET_BASE);
+  if (secret == 0)
+    secret = (guint64) g_random_int () << 32 | g_random_int ();
   inspection->visible = g_hash_table_new_full (hash_seen, equal_seen, g_free, NULL);
   inspection->findings = g_ptr_array_new_with_free_func (finding_free);
   inspection->names = g_ptr_array_new_with_free_func (g_free);
@@ -341,6 +358,15 @@ check_parameters (Inspection *inspection, Entity *entity, const char *value, gsi
     give_up (inspection);
 }
 
+/* "message" and "message/…"; some take the bare word for one as well. */
+static gboolean
+is_of (const char *type, const char *kind)
+{
+  gsize length = strlen (kind);
+
+  return strncmp (type, kind, length) == 0 && (type[length] == '/' || type[length] == '\0');
+}
+
 static void
 take_type (Inspection *inspection, Entity *entity, const char *value, gsize length, gboolean check)
 {
@@ -348,7 +374,7 @@ take_type (Inspection *inspection, Entity *entity, const char *value, gsize leng
   const char *rule = check ? rules_match_type (inspection->rules, type) : NULL;
 
   entity->n_types++;
-  entity->nested |= g_str_has_prefix (type, "message/") || g_str_has_prefix (type, "multipart/");
+  entity->nested |= is_of (type, "message") || is_of (type, "multipart");
   entity->text |= g_str_has_prefix (type, "text/") || *type == '\0';
   entity->typed |= strchr (type, '/') != NULL;
   entity->pkcs7 |= strcmp (type, "application/pkcs7-mime") == 0

@@ -573,6 +573,8 @@ main (int argc, char **argv)
   g_test_add_func ("/attachments/ber", test_ber);
   g_test_add_func ("/attachments/digest", test_digest);
   g_test_add_func ("/attachments/inline", test_inline);
+  g_test_add_func ("/attachments/disputed", test_disputed);
+  g_test_add_func ("/attachments/collisions", test_collisions);
   g_test_add_func ("/attachments/nul", test_nul);
   g_test_add_func ("/attachments/fine", test_fine);
   g_test_add_func ("/attachments/types", test_types);

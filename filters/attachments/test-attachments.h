@@ -22,3 +22,5 @@ void test_signed (void);
 void test_ber (void);
 void test_digest (void);
 void test_inline (void);
+void test_disputed (void);
+void test_collisions (void);

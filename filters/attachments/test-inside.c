@@ -145,3 +145,57 @@ test_inline (void)
   for (guint i = 0; i < G_N_ELEMENTS (fine); i++)
     check_harmless (harness, fine[i]);
 }
+
+#define EVIL "Content-Disposition: attachment; filename=evil.exe\n\nMZ\n"
+#define SEVENTY "1234567890123456789012345678901234567890123456789012345678901234567890"
+
+/* Multiparts whose type or boundary is another one to some programs. */
+void
+test_disputed (void)
+{
+  static const char *const texts[] = {
+    ("Content-Type: multipart/mixed; boundary=\"<a>\"\n\n--<a>\n\ntext\n--a\n" EVIL
+     "--a--\n--<a>--\n"),
+    ("Content-Type: multipart/mixed; boundary='a'\n\n--'a'\n\ntext\n--a\n" EVIL "--a--\n--'a'--\n"),
+    ("Content-Type: multipart/mixed; boundary=\"a \"\n\n--a \n\ntext\n--a\n" EVIL
+     "--a--\n--a --\n"),
+    ("Content-Type: multipart/mixed; boundary=" SEVENTY "a\n\n--" SEVENTY "a\n\ntext\n"
+     "--" SEVENTY "\n" EVIL "--" SEVENTY "--\n--" SEVENTY "a--\n"),
+    "Content-Type: multipart; boundary=a\n\n--a\n" EVIL "--a--\n",
+    "Content-Type: message\n\nSubject: x\n" EVIL,
+    ("Content-Type: \"multipart/mixed\"; boundary=a\nContent-Transfer-Encoding: base64\n\n"
+     "--a\n" EVIL "--a--\n"),
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr (WeirTestResult) result = run (DENY, texts[i]);
+
+      assert_refused (result, texts[i]);
+    }
+}
+
+#define PARTS 4000
+#define FIELDS 20
+
+/* All of these values are one to a hash that adds and multiplies by 33: with such a one the test
+ * would not end in its time. */
+void
+test_collisions (void)
+{
+  GString *message = g_string_new ("Content-Type: multipart/mixed; boundary=q\n\n");
+  g_autofree char *text = NULL;
+
+  for (guint i = 0; i < PARTS * FIELDS; i++)
+    {
+      g_string_append (message, i % FIELDS == 0 ? "--q\n" : "");
+      g_string_append (message, "Content-Disposition: ");
+      for (guint bit = 0; bit < 17; bit++)
+        g_string_append (message, (i >> bit & 1) != 0 ? "Ez" : "FY");
+      g_string_append (message, i % FIELDS == FIELDS - 1 ? "\n\nx\n" : "\n");
+    }
+  g_string_append (message, "--q--\n");
+  text = g_string_free (message, FALSE);
+  g_autoptr (WeirTestResult) result = run (DENY, text);
+  g_assert_cmpint (result->verdict, ==, WEIR_TEST_PASS);
+}

@@ -10,6 +10,7 @@
 #include "text.h"
 
 #define MAX_BOUNDARIES 16 /* of the multiparts around a part: the nearest */
+#define LONGEST_BOUNDARY 70
 
 #define TELL (64 * 1024) /* octets between two words to the host of where we are */
 
@@ -80,6 +81,39 @@ read_boundaries (Walk *walk, guint index, guint n_fields, GPtrArray *boundaries,
     }
 }
 
+/* As it is to programs that take off more than quotes and white space, or have room for no more
+ * than RFC 2046 section 5.1.1 allows. */
+static char *
+bare_boundary (const char *boundary)
+{
+  g_autofree char *text = g_strstrip (g_strdup (boundary));
+  const char *start = text;
+  gsize length = strlen (text);
+
+  while (length > 2
+         && ((*start == '<' && start[length - 1] == '>')
+             || (*start == '\'' && start[length - 1] == '\'')
+             || (*start == '"' && start[length - 1] == '"')))
+    {
+      start++;
+      length -= 2;
+    }
+  return g_strndup (start, MIN (length, LONGEST_BOUNDARY));
+}
+
+static void
+add_bare (GPtrArray *boundaries)
+{
+  for (guint i = boundaries->len; i > 0; i--)
+    {
+      const char *boundary = g_ptr_array_index (boundaries, i - 1);
+      g_autofree char *bare = bare_boundary (boundary);
+
+      if (*bare != '\0' && strcmp (bare, boundary) != 0)
+        g_ptr_array_add (boundaries, g_steal_pointer (&bare));
+    }
+}
+
 /* The boundaries that the fields of a multipart name; more than one makes it ambiguous. */
 static void
 take_boundaries (Walk *walk, guint index, guint n_fields, Item *item)
@@ -89,6 +123,7 @@ take_boundaries (Walk *walk, guint index, guint n_fields, Item *item)
 
   item->boundaries = g_ptr_array_new_with_free_func (g_free);
   read_boundaries (walk, index, n_fields, item->boundaries, &too_many);
+  add_bare (item->boundaries);
   found = item->boundaries->len;
   if (found == 1 && !too_many)
     return;
@@ -170,7 +205,7 @@ inspect_leaf (Walk *walk, const WeirEntity *place, const Item *item, const Entit
 {
   Range range = { place->start, place->end };
   const guint8 *bytes = walk->bytes + range.start;
-  gboolean delimiter;
+  gboolean delimiter, encoded;
 
   if (!place->has_body)
     return;
@@ -180,7 +215,9 @@ inspect_leaf (Walk *walk, const WeirEntity *place, const Item *item, const Entit
   if (delimiter)
     inspect_find (walk->inspection, CONDITION_AMBIGUOUS, entity->name,
                   "ambiguous: a line like a boundary in a part");
-  if (item->ambiguous || delimiter)
+  /* What should be no leaf: its own encoding is not everybody's. */
+  encoded = entity->nested && (entity->encodings & ~(guint) DECODE_IDENTITY) != 0;
+  if (item->ambiguous || delimiter || encoded)
     inspect_loose (walk->inspection, bytes, range.end - range.start, 1);
 }
 
