@@ -63,9 +63,10 @@ send_piece (GatewaySession *session)
 void
 data_send (GatewaySession *session)
 {
-  const GatewayTransaction *tx = session->tx;
   gboolean more = TRUE;
-  while (more && tx->phase == TX_SENDING && upstream_has_room (session))
+  /* With one that fails the transaction may be over. */
+  while (more && session->tx != NULL && session->tx->phase == TX_SENDING
+         && upstream_has_room (session))
     more = send_lines (session) || send_piece (session);
 }
 

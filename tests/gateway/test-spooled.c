@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -132,11 +133,44 @@ test_arrives (gconstpointer data)
   g_assert_true (one->by_lines || h->from_files == 0);
 }
 
+static struct rlimit descriptors;
+
+static gboolean
+take_descriptors (Harness *harness, const IpcRequest *request, guint filter, IpcRecord *record)
+{
+  struct rlimit none = { 0, 0 };
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &descriptors), ==, 0);
+  none.rlim_max = descriptors.rlim_max;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &none), ==, 0);
+  return TRUE;
+}
+
+static void
+test_no_descriptors (void)
+{
+  g_autoptr (Harness) h
+      = harness_filtered (IPC_HOOK_BIT (IPC_HOOK_END_OF_MESSAGE), 0, take_descriptors);
+  g_autoptr (GString) said = make_message (FALSE, FALSE);
+  g_string_append (said, ".\r\n");
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+  g_free (harness_heard (h));
+  harness_say_bytes (h, said->str, said->len);
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &descriptors), ==, 0);
+  g_autofree gchar *refusal = harness_heard (h);
+  g_assert_cmpstr (refusal, ==, "451 4.3.0 The message can not be read back now\n");
+  g_assert_cmpuint (h->messages, ==, 0);
+  h->filter = pass;
+  harness_say (h, SAY_MAIL SAY_RCPT "DATA\n");
+  harness_say_bytes (h, said->str, said->len);
+  g_assert_cmpuint (h->messages, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   base_log_setup ("test", BASE_LOG_TEXT, BASE_LOG_ERROR);
+  g_test_add_func ("/gateway/spooled/no-descriptors", test_no_descriptors);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autofree gchar *path = g_strdup_printf ("/gateway/spooled/%s", cases[i].name);
