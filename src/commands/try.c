@@ -227,7 +227,9 @@ show_message (Try *try, gboolean whole)
   g_autoptr (MessageHeaders) headers = message_headers_scan (bytes, size, TRUE);
 
   try->mends = message_mend (headers);
-  if (try->mends != NULL && try->config->malformed_header == CONFIG_MALFORMED_HEADER_REJECT)
+  if (try->mends != NULL
+      && (try->config->malformed_header == CONFIG_MALFORMED_HEADER_REJECT
+          || message_edits_count (try->mends) > MESSAGE_MAX_MENDS))
     {
       decide_refusal (try, BASE_REPLY (550, 5, 6, 0, "Malformed message header"));
       return FALSE;

@@ -116,6 +116,25 @@ test_malformed_refused (Fixture *fixture, gconstpointer data)
   assert_has (out, "refused: 550 5.6.0 Malformed message header\n");
 }
 
+/* What is worth no more edits than this is refused, as by the gateway. */
+static void
+test_malformed_much (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GString) message = g_string_new (NULL);
+  g_autofree gchar *out = NULL;
+  g_autofree gchar *one_more = NULL;
+
+  for (guint i = 0; i < 1000; i++)
+    g_string_append (message, "A : b\n");
+  g_string_append (message, "\nbody\n");
+  g_assert_true (g_file_set_contents (fixture->message, message->str, -1, NULL));
+  out = run_try (fixture, 0);
+  g_string_prepend (message, "A : b\n");
+  g_assert_true (g_file_set_contents (fixture->message, message->str, -1, NULL));
+  one_more = run_try (fixture, 1);
+  assert_has (one_more, "refused: 550 5.6.0 Malformed message header\n");
+}
+
 /* The footer's edit puts the whole text anew; the diff has only the lines that are others. */
 static void
 test_diff_of_a_whole_part (Fixture *fixture, gconstpointer data)
@@ -350,6 +369,7 @@ main (int argc, char **argv)
   ADD ("no-filters", "module = \"trace\"", test_no_filters);
   ADD ("signatures", "module = \"trace\"", test_signatures);
   ADD ("malformed", "module = \"attachments\" deny = [\"exe\"]", test_malformed);
+  ADD ("malformed-much", "module = \"trace\"", test_malformed_much);
   ADD ("malformed-refused",
        "module = \"attachments\" deny = [\"exe\"] }\n"
        "limits { malformed-header = \"reject\"",
