@@ -38,7 +38,8 @@ base_buffer_grow (BaseBuffer *buffer, gsize length)
       move_to_front (buffer);
       return buffer->data + buffer->end;
     }
-  gsize size = MAX (buffer->size, SMALLEST);
+  /* The first block is as big as what comes: much that comes at once seldom grows. */
+  gsize size = buffer->data == NULL ? MAX (length, SMALLEST) : buffer->size;
   gsize needed = buffer->start > 0 ? MAX (held + length, size + 1) : held + length;
   while (size < needed)
     size = size > G_MAXSSIZE / 2 ? needed : size * 2;

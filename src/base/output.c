@@ -217,12 +217,16 @@ base_output_copy_borrowed (BaseOutput *output)
   const guint8 *owned = base_buffer_bytes (&output->owned);
   guint count = n_segments (output);
   gboolean files = FALSE, borrows = FALSE;
+  gsize length = 0;
 
   for (guint i = 0; i < count; i++)
     {
       files |= is_file (segment_at (output, i));
       borrows |= segment_at (output, i)->borrowed != NULL;
+      length += is_file (segment_at (output, i)) ? 0 : segment_at (output, i)->length;
     }
+  if (borrows)
+    base_buffer_reserve (&settled, length);
   for (guint i = 0; borrows && i < count; i++)
     {
       BaseOutputSegment *segment = segment_at (output, i);
