@@ -385,8 +385,12 @@ gateway_session_id (const GatewaySession *session)
 gboolean
 gateway_session_wants_input (const GatewaySession *session)
 {
+  gboolean streaming = session->tx != NULL && session->tx->phase == TX_STREAMING;
+
+  /* What the upstream does not take stays with the client. */
   return !session->client_gone && !session->ending
-         && smtp_server_backlog (session->server) < INPUT_ROOM;
+         && smtp_server_backlog (session->server) < INPUT_ROOM
+         && (!streaming || upstream_has_room (session));
 }
 
 gsize

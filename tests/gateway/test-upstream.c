@@ -105,6 +105,34 @@ test_long_transfer_that_moves_is_waited_for (void)
   g_assert_cmpuint (h->connections, ==, 1);
 }
 
+/* A session holds what it has read and the upstream has not taken: that must not grow. */
+static void
+test_client_waits_for_an_upstream_that_takes_nothing (void)
+{
+  g_autoptr (Harness) h = harness_plain ();
+  g_autofree gchar *lines = g_strnfill (250, 'x');
+  guint said = 0;
+
+  say_envelope (h);
+  harness_say (h, "DATA\nSubject: hi\n\n");
+  g_free (harness_heard (h));
+  h->choke = 1;
+  for (; said < 4000 && gateway_session_wants_input (h->session); said++)
+    {
+      harness_say (h, lines);
+      harness_say (h, "\n");
+    }
+  g_assert_cmpuint (said, >, 900);
+  g_assert_cmpuint (said, <, 1150);
+  h->choke = 0;
+  gateway_session_pump (h->session);
+  harness_move (h);
+  g_assert_true (gateway_session_wants_input (h->session));
+  harness_say (h, ".\n");
+  harness_assert_code (h, "250");
+  g_assert_cmpuint (h->messages, ==, 1);
+}
+
 static void
 test_transfer_that_stands_still_is_451 (void)
 {
@@ -398,6 +426,7 @@ main (int argc, char **argv)
   g_test_add_func ("/upstream/time/questions", test_questions_do_not_lengthen_the_wait);
   g_test_add_func ("/upstream/time/slow-client", test_slow_client_is_not_the_upstreams_fault);
   g_test_add_func ("/upstream/time/long-transfer", test_long_transfer_that_moves_is_waited_for);
+  g_test_add_func ("/upstream/time/backlog", test_client_waits_for_an_upstream_that_takes_nothing);
   g_test_add_func ("/upstream/time/standstill", test_transfer_that_stands_still_is_451);
   g_test_add_func ("/upstream/pool/refused-mail", test_refused_mail_is_reset_before_the_pool);
   g_test_add_func ("/upstream/pool/refused-envelope", test_refused_envelope_is_not_replayed);
