@@ -186,7 +186,7 @@ typedef struct
   guint64 message_size;
   gint64 recipients;
   gint64 deadline; /* ms */
-  gint64 threads;  /* 0: one a core */
+  gint64 threads;  /* 0: one for every two cores */
   gint64 workers_min, workers_max;
   gint64 worker_queue;   /* requests that may wait for one */
   guint64 worker_memory; /* address space of one, octets */

@@ -49,7 +49,8 @@ static const ConfigOption root_options[]
         GLOBAL (deadline, "deadline", DURATION, .fallback = "2m", RANGE_WAIT,
                 .help = "from the client's final dot to our own: filters and upstream together"),
         GLOBAL (threads, "threads", INTEGER, .fallback = "0", .minimum = 0, .maximum = 256,
-                .help = "event loops; 0 is one a core"),
+                .help = "event loops; 0 is one for every two cores, since workers and the kernel "
+                        "need the others"),
         GLOBAL (workers_min, "workers-min", INTEGER, .fallback = "2", .minimum = 1, .maximum = 1000,
                 .help = "worker processes that are always there"),
         GLOBAL (workers_max, "workers-max", INTEGER, .fallback = "32", .minimum = 1,

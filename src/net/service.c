@@ -17,10 +17,12 @@
 
 /* ---- making ---- */
 
+/* A message costs the workers and the kernel about what it costs a loop, and each loop more divides
+ * what comes in smaller turns: of two on two cores a filtered message cost a quarter more. */
 static guint
 count_loops (const Config *config)
 {
-  return config->threads > 0 ? (guint) config->threads : MAX (g_get_num_processors (), 1);
+  return config->threads > 0 ? (guint) config->threads : (g_get_num_processors () + 1) / 2;
 }
 
 static gboolean
