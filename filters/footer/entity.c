@@ -47,6 +47,8 @@ entity_set_charset (const char *value, const char *charset)
     return NULL;
   while (length > 0 && g_ascii_isspace (value[length - 1]))
     length--;
+  if (old > value + length) /* empty, and the last one */
+    old = value + length;
   if (old == NULL)
     return g_strdup_printf ("%.*s; charset=%s", (int) length, value, charset);
   rest = *old == '"' ? strchr (old + 1, '"') : old + strcspn (old, "; \t\r\n");

@@ -93,6 +93,10 @@ test_entity (void)
               " text/plain;\r\n\tcharset=u");
   check_text (entity_set_charset (" text/plain; x=\"; charset=no\"", "u"),
               " text/plain; x=\"; charset=no\"; charset=u");
+  check_text (entity_set_charset (" text/plain; charset=\r\n", "u"), " text/plain; charset=u");
+  check_text (entity_set_charset (" text/plain; charset= \r\n ", "u"), " text/plain; charset=u");
+  check_text (entity_set_charset (" text/plain; charset=\r\n ; x=y\r\n", "u"),
+              " text/plain; charset=\r\n u; x=y");
   check_text (entity_set_charset (" text/plain; charset=a; charset=b", "u"), NULL);
   check_text (entity_set_charset (" text/plain; charset*0=a; charset*1=b", "u"), NULL);
   check_text (entity_set_charset (" text/plain (; charset=a", "u"), NULL);
