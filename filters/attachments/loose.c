@@ -6,7 +6,8 @@
 #include "inspect.h"
 
 #define LOOSE_MAX_DEPTH 16 /* of encodings inside encodings */
-#define PIECE 128          /* octets that are searched for a line end at a time */
+#define NO_CUT G_MAXSIZE
+#define PIECE 128 /* octets that are searched for a line end at a time */
 
 /* The octets of the line at `bytes` without its line break (CRLF, LF or CR), and in `next` with it.
  */
@@ -68,9 +69,23 @@ field_length (const guint8 *bytes, gsize length)
   return next;
 }
 
-/* Reads the fields from `bytes` to a blank line or a delimiter; how long they are together. */
+/* Whether something in front of a colon may be a name. */
+static gboolean
+is_field (const guint8 *line, gsize length)
+{
+  const guint8 *colon = memchr (line, ':', length);
+  gsize name = colon == NULL ? 0 : (gsize) (colon - line);
+
+  for (gsize i = 0; i < name; i++)
+    if (line[i] < ' ' || line[i] >= 0x7f)
+      return FALSE;
+  return name > 0;
+}
+
+/* Reads the fields from `bytes` to a blank line or a delimiter; how long they are together. `*cut`
+ * becomes the first line among them that is none: to some programs the body begins there. */
 static gsize
-read_fields (Inspection *inspection, Entity *entity, const guint8 *bytes, gsize length)
+read_fields (Inspection *inspection, Entity *entity, const guint8 *bytes, gsize length, gsize *cut)
 {
   gsize at = 0;
 
@@ -84,6 +99,8 @@ read_fields (Inspection *inspection, Entity *entity, const guint8 *bytes, gsize 
         return at + next;
       if (line >= 2 && bytes[at] == '-' && bytes[at + 1] == '-')
         return at;
+      if (*cut == NO_CUT && !is_field (bytes + at, line))
+        *cut = at;
       next = field_length (bytes + at, length - at);
       if (name > 0)
         {
@@ -117,7 +134,8 @@ static gsize
 take_entity (Inspection *inspection, const guint8 *bytes, gsize length, guint depth)
 {
   Entity entity = { 0 };
-  gsize body = read_fields (inspection, &entity, bytes, length);
+  gsize cut = NO_CUT;
+  gsize body = read_fields (inspection, &entity, bytes, length, &cut);
   gsize rest = body_length (bytes + body, length - body);
 
   if (entity.encodings == 0)
@@ -128,6 +146,8 @@ take_entity (Inspection *inspection, const guint8 *bytes, gsize length, guint de
       entity.nested &= entity.encodings != DECODE_IDENTITY; /* else the scan goes on inside */
       inspect_body (inspection, &entity, bytes + body, rest, depth);
     }
+  if (cut != NO_CUT && inspect_spend (inspection, (body - cut + rest) / 8))
+    inspect_body (inspection, &entity, bytes + cut, body_length (bytes + cut, length - cut), depth);
   inspect_entity_clear (&entity);
   return body;
 }

@@ -149,7 +149,11 @@ test_inline (void)
 #define EVIL "Content-Disposition: attachment; filename=evil.exe\n\nMZ\n"
 #define SEVENTY "1234567890123456789012345678901234567890123456789012345678901234567890"
 
-/* Multiparts whose type or boundary is another one to some programs. */
+#define PROGRAM                                                                                    \
+  "TVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"             \
+  "QAAAAFBFAABMAQAAAAAAAAAAAAAAAAAA4AAAAAsBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+
+/* Multiparts whose type or boundary, and parts whose body, is another one to some programs. */
 void
 test_disputed (void)
 {
@@ -165,11 +169,13 @@ test_disputed (void)
     "Content-Type: message\n\nSubject: x\n" EVIL,
     ("Content-Type: \"multipart/mixed\"; boundary=a\nContent-Transfer-Encoding: base64\n\n"
      "--a\n" EVIL "--a--\n"),
+    ("Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Disposition: attachment\n"
+     "Content-Transfer-Encoding: base64\n" PROGRAM "--a--\n"),
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     {
-      g_autoptr (WeirTestResult) result = run (DENY, texts[i]);
+      g_autoptr (WeirTestResult) result = run (DENY TYPES, texts[i]);
 
       assert_refused (result, texts[i]);
     }
