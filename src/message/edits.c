@@ -13,17 +13,20 @@ typedef struct
                           anything since */
 } Entry;
 
+#define FEW 4 /* edits of a filter that adds a field or two */
+
 struct _MessageEdits
 {
   gint references;
-  GArray *entries; /* of Entry */
+  guint count;
+  guint room;
+  Entry *entries; /* `few`, or a block of its own */
+  Entry few[FEW];
 };
 
 static void
-clear_entry (gpointer data)
+clear_entry (Entry *entry)
 {
-  Entry *entry = data;
-
   g_clear_pointer (&entry->edit.inserted, g_bytes_unref);
   g_clear_pointer (&entry->growing, g_byte_array_unref);
 }
@@ -31,11 +34,12 @@ clear_entry (gpointer data)
 MessageEdits *
 message_edits_new (void)
 {
-  MessageEdits *edits = g_new0 (MessageEdits, 1);
+  MessageEdits *edits = g_new (MessageEdits, 1);
 
   edits->references = 1;
-  edits->entries = g_array_new (FALSE, FALSE, sizeof (Entry));
-  g_array_set_clear_func (edits->entries, clear_entry);
+  edits->count = 0;
+  edits->room = FEW;
+  edits->entries = edits->few;
   return edits;
 }
 
@@ -51,14 +55,40 @@ message_edits_unref (MessageEdits *edits)
 {
   if (edits == NULL || !g_atomic_int_dec_and_test (&edits->references))
     return;
-  g_array_unref (edits->entries);
+  for (guint i = 0; i < edits->count; i++)
+    clear_entry (&edits->entries[i]);
+  if (edits->entries != edits->few)
+    g_free (edits->entries);
   g_free (edits);
 }
 
 static Entry *
 entry_at (const MessageEdits *edits, guint index)
 {
-  return &g_array_index (edits->entries, Entry, index);
+  return &edits->entries[index];
+}
+
+static void
+make_room (MessageEdits *edits)
+{
+  gboolean few = edits->entries == edits->few;
+
+  g_assert (edits->room <= G_MAXUINT / 2);
+  edits->room *= 2;
+  edits->entries = g_renew (Entry, few ? NULL : edits->entries, edits->room);
+  if (few)
+    memcpy (edits->entries, edits->few, sizeof edits->few);
+}
+
+static void
+insert_entry (MessageEdits *edits, guint place, guint64 offset)
+{
+  if (edits->count == edits->room)
+    make_room (edits);
+  memmove (edits->entries + place + 1, edits->entries + place,
+           (edits->count - place) * sizeof (Entry));
+  edits->entries[place] = (Entry){ { offset, 0, NULL }, NULL };
+  edits->count++;
 }
 
 /* The index of the first entry at `offset` or behind it; the end is looked at first, for lists made
@@ -67,7 +97,7 @@ static guint
 find_place (const MessageEdits *edits, guint64 offset)
 {
   guint low = 0;
-  guint high = edits->entries->len;
+  guint high = edits->count;
 
   if (high > 0 && entry_at (edits, high - 1)->edit.offset < offset)
     return high;
@@ -116,13 +146,13 @@ fits_between (const MessageEdits *edits, guint place, guint64 offset, guint64 re
       if (before->offset + before->removed > offset)
         return FALSE;
     }
-  if (next < edits->entries->len && entry_at (edits, next)->edit.offset == offset)
+  if (next < edits->count && entry_at (edits, next)->edit.offset == offset)
     {
       if (removed > 0 && entry_at (edits, next)->edit.removed > 0)
         return FALSE;
       next++;
     }
-  return next >= edits->entries->len || offset + removed <= entry_at (edits, next)->edit.offset;
+  return next >= edits->count || offset + removed <= entry_at (edits, next)->edit.offset;
 }
 
 gboolean
@@ -137,11 +167,8 @@ message_edits_add (MessageEdits *edits, guint64 offset, guint64 removed, GBytes 
     return FALSE;
   if (removed == 0 && inserted == NULL)
     return TRUE;
-  if (place == edits->entries->len || entry_at (edits, place)->edit.offset != offset)
-    {
-      Entry entry = { { offset, 0, NULL }, NULL };
-      g_array_insert_val (edits->entries, place, entry);
-    }
+  if (place == edits->count || entry_at (edits, place)->edit.offset != offset)
+    insert_entry (edits, place, offset);
   join (entry_at (edits, place), removed, inserted);
   return TRUE;
 }
@@ -149,7 +176,7 @@ message_edits_add (MessageEdits *edits, guint64 offset, guint64 removed, GBytes 
 guint
 message_edits_count (const MessageEdits *edits)
 {
-  return edits->entries->len;
+  return edits->count;
 }
 
 const MessageEdit *
@@ -165,7 +192,7 @@ message_edits_nth (const MessageEdits *edits, guint index)
 gboolean
 message_edits_fit (const MessageEdits *edits, guint64 size)
 {
-  guint count = edits->entries->len;
+  guint count = edits->count;
 
   if (count == 0)
     return TRUE;
@@ -185,7 +212,7 @@ inserted_size (const Entry *entry)
 guint64
 message_edits_result_size (const MessageEdits *edits, guint64 size)
 {
-  for (guint i = 0; i < edits->entries->len; i++)
+  for (guint i = 0; i < edits->count; i++)
     size += inserted_size (entry_at (edits, i)) - entry_at (edits, i)->edit.removed;
   return size;
 }
