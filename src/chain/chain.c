@@ -17,6 +17,7 @@ chain_state_new (const Chain *chain)
   ChainState *state = g_new0 (ChainState, 1);
   state->chain = chain;
   state->slots = g_new0 (ChainSlot, chain->n_filters);
+  state->asked = g_array_sized_new (FALSE, FALSE, sizeof (IpcFilterState), chain->n_filters);
   for (guint i = 0; i < chain->n_filters; i++)
     state->slots[i].descriptor = -1;
   state->awaited = chain->n_filters;
@@ -67,7 +68,8 @@ chain_state_free (ChainState *state)
     return;
   chain_state_reset (state);
   g_free (state->slots);
-  g_free (state->log);
+  g_array_unref (state->asked);
+  base_buffer_clear (&state->log);
   g_free (state);
 }
 
@@ -139,10 +141,14 @@ chain_set_edits (ChainState *state, MessageEdits *edits)
   state->current_size = message_edits_result_size (edits, state->original_size);
 }
 
+/* NULL: none. */
 static GPtrArray *
 all_notes (const ChainState *state)
 {
-  GPtrArray *notes = g_ptr_array_new ();
+  GPtrArray *notes;
+  if (state->session_notes == NULL && state->message_notes == NULL)
+    return NULL;
+  notes = g_ptr_array_new ();
   if (state->session_notes != NULL)
     g_ptr_array_extend (notes, state->session_notes, NULL, NULL);
   if (state->message_notes != NULL)
@@ -156,8 +162,8 @@ chain_fill_request (ChainState *state, IpcRequest *request)
   guint until = chain_undecided (state, state->awaited, hooks_of_request (state->hook));
   request->hook = state->hook;
   request->first = state->awaited;
-  request->filters
-      = g_array_sized_new (FALSE, TRUE, sizeof (IpcFilterState), state->chain->n_filters);
+  request->filters = state->asked;
+  g_array_set_size (state->asked, 0);
   for (guint i = 0; i < state->chain->n_filters; i++)
     {
       const ChainSlot *slot = &state->slots[i];
@@ -177,7 +183,7 @@ chain_fill_request (ChainState *state, IpcRequest *request)
 void
 chain_clear_request (IpcRequest *request)
 {
-  g_clear_pointer (&request->filters, g_array_unref);
+  request->filters = NULL;
   g_clear_pointer (&request->notes, g_ptr_array_unref);
   request->edits = NULL;
 }
@@ -434,34 +440,33 @@ chain_failure (const ChainState *state)
 const gchar *
 chain_log_filters (ChainState *state)
 {
-  g_auto (BaseBuffer) text = BASE_BUFFER_INIT;
+  BaseBuffer *text = &state->log;
+  base_buffer_reset (text);
   for (guint i = 0; i < state->chain->n_filters; i++)
     {
       const ChainSlot *slot = &state->slots[i];
       if (slot->verdict == NULL)
         continue;
-      if (base_buffer_length (&text) > 0)
-        base_buffer_append_string (&text, ",");
-      base_buffer_append_string (&text, state->chain->filters[i].name);
-      base_buffer_append_string (&text, "=");
-      base_buffer_append_string (&text, slot->verdict);
-      base_buffer_append_string (&text, "/");
-      base_buffer_append_number (&text, (guint64) MAX (slot->microseconds, 0) / 1000, 1);
-      base_buffer_append_string (&text, "ms");
+      if (base_buffer_length (text) > 0)
+        base_buffer_append_string (text, ",");
+      base_buffer_append_string (text, state->chain->filters[i].name);
+      base_buffer_append_string (text, "=");
+      base_buffer_append_string (text, slot->verdict);
+      base_buffer_append_string (text, "/");
+      base_buffer_append_number (text, (guint64) MAX (slot->microseconds, 0) / 1000, 1);
+      base_buffer_append_string (text, "ms");
     }
-  g_free (state->log);
-  state->log
-      = base_buffer_length (&text) == 0
-            ? NULL
-            : g_strndup ((const gchar *) base_buffer_bytes (&text), base_buffer_length (&text));
-  return state->log;
+  if (base_buffer_length (text) == 0)
+    return NULL;
+  base_buffer_append (text, "", 1);
+  return (const gchar *) base_buffer_bytes (text);
 }
 
 gchar *
 chain_log_notes (const ChainState *state)
 {
   g_autoptr (GPtrArray) notes = all_notes (state);
-  if (notes->len == 0)
+  if (notes == NULL || notes->len == 0)
     return NULL;
   GString *text = g_string_new (NULL);
   for (guint i = 0; i < notes->len; i++)

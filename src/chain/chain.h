@@ -110,7 +110,7 @@ gboolean chain_begin (ChainState *state, IpcHook hook, guint64 size);
  * part of the outcome's edits. */
 void chain_set_edits (ChainState *state, MessageEdits *edits);
 /* Sets first, filters, notes, edits, and the envelope as the filters before have left it (borrowing
- * all until the request is encoded). */
+ * all until the request is encoded and cleared, before the state changes). */
 void chain_fill_request (ChainState *state, IpcRequest *request);
 void chain_clear_request (IpcRequest *request);
 

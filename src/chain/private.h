@@ -1,6 +1,7 @@
 /* The inside of a chain's state, for the files of this folder only. */
 #pragma once
 
+#include "base/buffer.h"
 #include "chain/chain.h"
 
 /* What is remembered of one filter in one session. */
@@ -23,8 +24,9 @@ struct _ChainState
   gboolean in_message;
   GPtrArray *session_notes; /* of IpcNote; NULL: none */
   GPtrArray *message_notes;
-  gchar *log;
-  BaseFacts facts;     /* borrowed strings */
+  GArray *asked;   /* of IpcFilterState, borrowing from the slots: what a request is filled with */
+  BaseBuffer log;  /* with its NUL */
+  BaseFacts facts; /* borrowed strings */
   BaseEndpoint client; /* that they name */
   gchar *recipient;    /* that stands for all; NULL: none yet */
 
