@@ -121,19 +121,27 @@ static gchar *
 make_raw (const char *value, gboolean exact, GError **error)
 {
   g_autoptr (GString) raw = g_string_sized_new (strlen (value) + 8);
+  const char *at = value;
 
   if (!exact && *value != ' ' && *value != '\t')
     g_string_append_c (raw, ' ');
-  for (const char *at = value; *at != '\0'; at++)
+  while (*at != '\0')
     {
+      gsize plain = strcspn (at, "\r\n");
+
+      g_string_append_len (raw, at, (gssize) plain);
+      at += plain;
+      if (*at == '\0')
+        break;
       if (*at == '\r' && at[1] == '\n')
         at++;
-      if (*at == '\r' || (*at == '\n' && at[1] != ' ' && at[1] != '\t'))
+      if (*at == '\r' || (at[1] != ' ' && at[1] != '\t'))
         {
           fail (error, "a line break that no white space follows in a header value", value);
           return NULL;
         }
-      g_string_append (raw, *at == '\n' ? "\r\n" : (const gchar[]){ *at, '\0' });
+      g_string_append_len (raw, "\r\n", 2);
+      at++;
     }
   return g_string_free (g_steal_pointer (&raw), FALSE);
 }
