@@ -13,16 +13,23 @@ octets_of (const gchar *text)
 BasePath *
 base_path_new (const gchar *address, const gchar *const *parameters)
 {
+  return base_path_new_length (address, strlen (address), parameters);
+}
+
+BasePath *
+base_path_new_length (const gchar *address, gsize length, const gchar *const *parameters)
+{
   gsize count = parameters == NULL ? 0 : g_strv_length ((gchar **) parameters);
   gsize pointers = count == 0 ? 0 : (count + 1) * sizeof (gchar *);
-  gsize octets = octets_of (address);
+  gsize octets = length + 1;
 
   for (gsize i = 0; i < count; i++)
     octets += octets_of (parameters[i]);
   BasePath *path = g_malloc (sizeof *path + pointers + octets);
   path->parameters = count == 0 ? NULL : (gchar **) (gpointer) (path + 1);
   path->address = (gchar *) (path + 1) + pointers;
-  gchar *at = mempcpy (path->address, address, octets_of (address));
+  gchar *at = mempcpy (path->address, address, length);
+  *at++ = '\0';
   for (gsize i = 0; i < count; i++)
     {
       path->parameters[i] = at;

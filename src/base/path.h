@@ -13,6 +13,8 @@ typedef struct
 } BasePath;
 
 BasePath *base_path_new (const gchar *address, const gchar *const *parameters);
+/* Of `length` octets, without a NUL behind them. */
+BasePath *base_path_new_length (const gchar *address, gsize length, const gchar *const *parameters);
 BasePath *base_path_copy (const BasePath *path);
 void base_path_free (BasePath *path); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BasePath, base_path_free)

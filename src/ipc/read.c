@@ -201,7 +201,8 @@ read_parameters (IpcReader *reader)
 BasePath *
 ipc_read_path (IpcReader *reader)
 {
-  g_autofree gchar *address = ipc_read_string (reader, IPC_MAX_STRING);
+  gsize length = 0;
+  const gchar *address = ipc_read_text (reader, IPC_MAX_STRING, &length);
   g_autoptr (GPtrArray) parameters = NULL;
 
   if (address == NULL)
@@ -209,8 +210,8 @@ ipc_read_path (IpcReader *reader)
   parameters = read_parameters (reader);
   if (reader->fault != NULL)
     return NULL;
-  return base_path_new (address,
-                        parameters == NULL ? NULL : (const gchar *const *) parameters->pdata);
+  return base_path_new_length (
+      address, length, parameters == NULL ? NULL : (const gchar *const *) parameters->pdata);
 }
 
 GPtrArray *
