@@ -10,9 +10,9 @@
 IpcRecord *
 ipc_record_new (void)
 {
-  IpcRecord *record = g_new0 (IpcRecord, 1);
+  IpcRecord *record = g_new (IpcRecord, 1);
 
-  record->descriptor = -1;
+  *record = (IpcRecord){ .descriptor = -1 };
   return record;
 }
 

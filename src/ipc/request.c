@@ -7,8 +7,8 @@
 
 #include "ipc/codec.h"
 
-#define USUAL_SIZE 1000 /* octets without the message */
-#define MAX_TEXTS 15    /* times IPC_MAX_STRING: the strings of a session, argument, verb, status */
+#define USUAL_SIZE 500 /* octets without the message */
+#define MAX_TEXTS 15   /* times IPC_MAX_STRING: the strings of a session, argument, verb, status */
 
 void
 ipc_note_free (IpcNote *note)
@@ -23,10 +23,9 @@ ipc_note_free (IpcNote *note)
 IpcRequest *
 ipc_request_new (IpcHook hook)
 {
-  IpcRequest *request = g_new0 (IpcRequest, 1);
+  IpcRequest *request = g_new (IpcRequest, 1);
 
-  request->hook = hook;
-  request->message_descriptor = -1;
+  *request = (IpcRequest){ .hook = hook, .message_descriptor = -1 };
   return request;
 }
 

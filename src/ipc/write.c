@@ -33,10 +33,15 @@ ipc_write_u64 (IpcWriter *writer, guint64 value)
 static void
 write_block (IpcWriter *writer, gconstpointer bytes, gsize length)
 {
+  guint32 little = GUINT32_TO_LE ((guint32) length);
+  guint8 *to = NULL;
+
   g_assert (length < G_MAXUINT32);
-  ipc_write_u32 (writer, (guint32) length);
+  to = base_buffer_reserve (writer->out, sizeof little + length);
+  memcpy (to, &little, sizeof little);
   if (length > 0)
-    base_buffer_append (writer->out, bytes, length);
+    memcpy (to + sizeof little, bytes, length);
+  base_buffer_commit (writer->out, sizeof little + length);
 }
 
 void

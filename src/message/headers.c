@@ -162,10 +162,9 @@ scan (MessageHeaders *headers, gsize length, gboolean complete)
 MessageHeaders *
 message_headers_scan (const guint8 *bytes, gsize length, gboolean complete)
 {
-  g_autoptr (MessageHeaders) headers = g_new0 (MessageHeaders, 1);
+  g_autoptr (MessageHeaders) headers = g_new (MessageHeaders, 1);
 
-  headers->bytes = bytes;
-  headers->length = length;
+  *headers = (MessageHeaders){ .bytes = bytes, .length = length };
   headers->fields = g_array_sized_new (FALSE, FALSE, sizeof (MessageField), USUAL_FIELDS);
   /* Offsets have 32 bits: a block of more than 4 GB is cut there, far beyond any limit that is
    * checked. */

@@ -33,11 +33,11 @@ struct _MessageWriter
 MessageWriter *
 message_writer_new (const gchar *prefix, MessageEdits *edits, MessageSource source)
 {
-  MessageWriter *writer = g_new0 (MessageWriter, 1);
+  MessageWriter *writer = g_new (MessageWriter, 1);
 
-  writer->prefix = g_strdup (prefix);
-  writer->edits = edits == NULL ? NULL : message_edits_ref (edits);
-  writer->source = source;
+  *writer = (MessageWriter){ .prefix = g_strdup (prefix),
+                             .edits = edits == NULL ? NULL : message_edits_ref (edits),
+                             .source = source };
   if (source.spool != NULL)
     message_spool_ref (source.spool);
   message_piece_iter_init (&writer->iter, edits, source.size);

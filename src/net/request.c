@@ -22,14 +22,15 @@ net_request_new (NetLoop *home, guint32 serial, const IpcRequest *source,
                  const NetRequestEvents *events, gpointer owner)
 {
   IpcRequest numbered = *source;
-  NetRequest *request = g_new0 (NetRequest, 1);
+  NetRequest *request = g_new (NetRequest, 1);
 
-  request->references = 1;
-  request->home = home;
-  request->events = events;
-  request->owner = owner;
-  request->serial = numbered.serial = serial;
-  request->made = g_get_monotonic_time ();
+  *request = (NetRequest){ .references = 1,
+                           .home = home,
+                           .events = events,
+                           .owner = owner,
+                           .serial = serial,
+                           .made = g_get_monotonic_time () };
+  numbered.serial = serial;
   request->deadline = request->made + (gint64) source->timeout * 1000;
   request->descriptors = descriptors_for (source);
   request->link.data = request;

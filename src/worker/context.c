@@ -26,7 +26,8 @@ worker_context_init (WeirContext *context)
   context->record = ipc_record_new ();
   context->record->serial = context->request->serial;
   context->record->filter = context->index;
-  context->state = g_malloc0 (MAX (room, 1));
+  context->state = g_malloc (MAX (room, 1));
+  memset (context->state, 0, MAX (room, 1));
   if (before != NULL && before->state != NULL)
     {
       gsize length = 0;

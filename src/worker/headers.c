@@ -32,17 +32,17 @@ struct _WorkerHeaders
 WorkerHeaders *
 worker_headers_new (const guint8 *bytes, gsize length)
 {
-  WorkerHeaders *headers = g_new0 (WorkerHeaders, 1);
+  WorkerHeaders *headers = g_new (WorkerHeaders, 1);
   guint count = 0;
 
-  headers->original = message_headers_scan (bytes, length, TRUE);
-  headers->bytes = bytes;
+  *headers
+      = (WorkerHeaders){ .original = message_headers_scan (bytes, length, TRUE), .bytes = bytes };
   count = message_headers_count (headers->original);
   headers->fields = g_ptr_array_sized_new (count + 4);
-  headers->originals = g_new0 (WorkerField, count);
+  headers->originals = g_new (WorkerField, count);
   for (guint i = 0; i < count; i++)
     {
-      headers->originals[i].origin = i;
+      headers->originals[i] = (WorkerField){ .origin = i };
       g_ptr_array_add (headers->fields, &headers->originals[i]);
     }
   return headers;
@@ -186,11 +186,11 @@ worker_headers_find (WorkerHeaders *headers, const gchar *name, guint nth)
 void
 worker_headers_insert (WorkerHeaders *headers, guint index, const gchar *name, const gchar *raw)
 {
-  WorkerField *field = g_new0 (WorkerField, 1);
+  WorkerField *field = g_new (WorkerField, 1);
 
-  field->origin = G_MAXUINT;
-  field->name = keep (headers, name, strlen (name));
-  field->raw = keep (headers, raw, strlen (raw));
+  *field = (WorkerField){ .origin = G_MAXUINT,
+                          .name = keep (headers, name, strlen (name)),
+                          .raw = keep (headers, raw, strlen (raw)) };
   headers->added = g_slist_prepend (headers->added, field);
   g_ptr_array_insert (headers->fields, (gint) index, field);
 }

@@ -28,8 +28,9 @@ struct _WorkerMessage
 WorkerMessage *
 worker_message_new (const IpcRequest *request, GError **error)
 {
-  g_autoptr (WorkerMessage) message = g_new0 (WorkerMessage, 1);
+  g_autoptr (WorkerMessage) message = g_new (WorkerMessage, 1);
 
+  *message = (WorkerMessage){ 0 };
   if (request->message != NULL)
     message->original = g_bytes_ref (request->message);
   else
