@@ -274,7 +274,10 @@ open_packet (const guint8 *packet, gsize length, gint flags, Descriptors *descri
   GBytes *bytes = NULL;
   guint most = IPC_MAX_DESCRIPTORS + (packet[0] == PLACE_MEMFD ? 1 : 0);
 
-  if ((flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || descriptors->count > most)
+  if ((flags & MSG_CTRUNC) != 0)
+    g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_MFILE,
+                         "no descriptors are free for those of a packet");
+  else if ((flags & MSG_TRUNC) != 0 || descriptors->count > most)
     fail (error, "a packet over its limits of bytes or descriptors");
   else if (packet[0] == PLACE_MEMFD)
     bytes = open_memfd (packet, length, descriptors, error);

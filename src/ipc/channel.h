@@ -18,7 +18,8 @@ gboolean ipc_channel_send (gint socket, const guint8 *bytes, gsize length,
 /* The next packet; sleeps until there is one if the socket was made blocking. NULL without an
  * error: nothing there now (AGAIN); `*closed` is set when the peer
  * has gone. A descriptor that carries the bytes must be a memfd sealed against writing and resizing
- * before it is looked at. Descriptors (close-on-exec) are the caller's. */
+ * before it is looked at. Descriptors (close-on-exec) are the caller's.
+ * G_FILE_ERROR_MFILE: they did not fit into our table, and the packet is lost. */
 GBytes *ipc_channel_receive (gint socket, GArray *descriptors, gboolean *closed, GError **error);
 /* Takes the next packet and forgets it, its descriptors too; never sleeps. `start` gets the first
  * of its bytes, so many of them are returned: none of a packet whose bytes are in a memfd. -1:

@@ -105,6 +105,12 @@ on_watch (NetWatch *watch, int events)
         }
       if (error == NULL && !closed)
         return;
+      /* A worker was in it, which ends since nobody has it: its loop asks again. */
+      if (g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_MFILE))
+        {
+          base_log (BASE_LOG_ERROR, "a worker can not be taken over: %s", error->message);
+          continue;
+        }
       base_log (BASE_LOG_ERROR, "the generation is gone%s%s", error == NULL ? "" : ": ",
                 error == NULL ? "" : error->message);
       net_watch_set (&control->watch, 0);

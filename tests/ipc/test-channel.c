@@ -1,5 +1,6 @@
 /* Packets over real socket pairs: inline and memfd, with descriptors; and hostile ones written by
  * hand: unsealed memfds, plain files, wrong sizes, too many descriptors, cut packets. */
+#include <sys/resource.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -247,6 +248,32 @@ test_control (void)
   close_pair (pair);
 }
 
+/* Ours is full: no fault of the sender's. */
+static void
+test_no_room (void)
+{
+  g_autoptr (GArray) descriptors = g_array_new (FALSE, FALSE, sizeof (gint));
+  g_autoptr (GBytes) packet = NULL;
+  g_autoptr (GError) error = NULL;
+  struct rlimit before, limit;
+  gboolean closed = FALSE;
+  gint pair[2], thing = 0;
+
+  g_assert_true (ipc_channel_pair (pair, &error));
+  g_array_append_val (descriptors, thing);
+  g_assert_true (ipc_channel_send (pair[0], (const guint8 *) "x", 1, descriptors, &error));
+  getrlimit (RLIMIT_NOFILE, &before);
+  limit = (struct rlimit){ 0, before.rlim_max };
+  setrlimit (RLIMIT_NOFILE, &limit);
+  packet = ipc_channel_receive (pair[1], NULL, &closed, &error);
+  setrlimit (RLIMIT_NOFILE, &before);
+  g_assert_null (packet);
+  g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_MFILE);
+  g_assert_false (closed);
+  close (pair[0]);
+  close (pair[1]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -258,5 +285,6 @@ main (int argc, char **argv)
   g_test_add_func ("/ipc/channel/memfd-hostile", test_memfd_hostile);
   g_test_add_func ("/ipc/channel/memfd-too-big", test_memfd_too_big);
   g_test_add_func ("/ipc/channel/control", test_control);
+  g_test_add_func ("/ipc/channel/no-room", test_no_room);
   return g_test_run ();
 }
