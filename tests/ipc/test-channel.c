@@ -186,8 +186,9 @@ static void
 refuse_memfd (gint seals, guint8 claimed, gboolean file)
 {
   guint8 packet[9] = { 2, claimed };
-  gchar path[] = "/tmp/mailweir-test-XXXXXX";
-  gint fd = file ? g_mkstemp (path) : memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  g_autofree gchar *path = NULL;
+  gint fd = file ? g_file_open_tmp ("mailweir-XXXXXX", &path, NULL)
+                 : memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
   g_assert_cmpint (write (fd, "four", 4), ==, 4);
   if (file)
